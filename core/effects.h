@@ -1,0 +1,280 @@
+#pragma once
+
+// The seam of the house. An engine is told what happened (an input) and appends to one vector what
+// must be done about it (effects). Effects pass through every layer untouched; only the two shells,
+// daemon/uv and test/sim, carry them out. Every effect with a job is answered exactly once, by
+// on_file (disk), on_saved (store) or on_resolved (names), also when it fails.
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/endpoint.h"
+#include "core/records.h"
+#include "core/result.h"
+
+namespace peernet {
+
+// Never reused, never pointers.
+enum class ConnId : std::uint64_t {};
+enum class JobId : std::uint64_t {};
+
+// Each engine numbers its own jobs; the top byte says whose a job is, so that the owner of several
+// engines hands the answer to the right one.
+enum class JobOwner : std::uint8_t { dht = 1, transfer = 2 };
+
+class JobIds {
+ public:
+  explicit JobIds(JobOwner owner) : next_(std::uint64_t{static_cast<std::uint8_t>(owner)} << 56U) {}
+  JobId next() { return JobId{++next_}; }
+  static JobOwner owner(JobId job) {
+    return static_cast<JobOwner>(static_cast<std::uint64_t>(job) >> 56U);
+  }
+
+ private:
+  std::uint64_t next_;
+};
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+// ---- Network
+// -------------------------------------------------------------------------------------
+
+// May be lost, also before it leaves this machine.
+struct SendDatagram {
+  Endpoint to;
+  Bytes bytes;
+};
+
+// Answered by on_connected or on_closed.
+struct Connect {
+  ConnId conn;
+  Endpoint to;
+};
+
+// In order, never dropped. on_sent tells how much of it is still queued.
+struct Write {
+  ConnId conn;
+  Bytes bytes;
+};
+
+// After what was written has left, or 2 s later. The engine gets no further input for this
+// connection, and gives no further effect for it.
+struct Close {
+  ConnId conn;
+};
+
+struct PauseReading {
+  ConnId conn;
+};
+struct ResumeReading {
+  ConnId conn;
+};
+
+// Answered by on_resolved with at most kResolvedMax endpoints.
+inline constexpr std::size_t kResolvedMax = 16;
+struct Resolve {
+  JobId job;
+  std::string host;
+  std::uint16_t port;
+};
+
+// ---- Disk
+// ----------------------------------------------------------------------------------------
+
+// A file of a share: its path below the top, '/' between components, empty for a share of a single
+// file. Paths come from ValidatedPath only.
+struct FileSpec {
+  std::string path;
+  std::uint64_t size = 0;
+  bool is_executable = false;
+};
+
+// Makes `storage` known. A share of a single file is the file parent/top; a directory is the tree
+// below parent/top. A writable storage creates what is missing when it is first written to (the top
+// with mode 0700). Files of a read-only one must exist with the right size. `leaves_count` is the
+// number of leaf hashes of all files together. Result: StorageOpened. Errors: not_found (the top),
+// denied, corrupt (a file is missing or has another size), io.
+struct OpenStorage {
+  JobId job;
+  StorageId storage;
+  std::string parent;
+  std::string top;
+  bool is_single_file = false;
+  bool is_writable = false;
+  std::vector<FileSpec> files;
+  std::uint64_t leaves_count = 0;
+};
+
+// Forgets the storage once its running jobs have reported. Touches no file.
+struct CloseStorage {
+  StorageId storage;
+};
+
+// One block to write: `size` bytes at record[data_begin], which is where the cipher put them.
+struct BlockToWrite {
+  std::uint64_t offset = 0;  // in the file
+  Bytes record;
+  std::uint32_t data_begin = 0;
+  std::uint32_t size = 0;
+  Hash leaf;
+};
+
+// Blocks of one file that touch, in order. Each is hashed and compared with its leaf first; one
+// that differs is not written. Result: BlocksWritten.
+struct WriteBlocks {
+  JobId job;
+  StorageId storage;
+  std::uint32_t file_index = 0;
+  std::vector<BlockToWrite> blocks;
+};
+
+// Reads [offset, offset+size) of a file; offset is a multiple of the block size. With `is_verified`
+// the data is given only if the file is unchanged (size, mtime, ctime, inode) since the storage was
+// opened, last written by us, or last verified; otherwise it is hashed and compared with the leaves
+// from `first_leaf` on, and the file as it is now becomes the reference. Result: BlocksRead.
+// Errors: corrupt (a leaf does not match), not_found, denied, io.
+struct ReadBlocks {
+  JobId job;
+  StorageId storage;
+  std::uint32_t file_index = 0;
+  std::uint64_t offset = 0;
+  std::uint32_t size = 0;
+  std::uint64_t first_leaf = 0;  // number of the leaf at `offset`, over all files
+  bool is_verified = false;
+};
+
+// Leaf hashes live in a file beside the state, numbered over all files of the share. Writing them
+// creates that file. Result: LeavesRead, or FileDone.
+struct ReadLeaves {
+  JobId job;
+  StorageId storage;
+  std::uint64_t first = 0;
+  std::uint32_t count = 0;
+};
+struct WriteLeaves {
+  JobId job;
+  StorageId storage;
+  std::uint64_t first = 0;
+  std::vector<Hash> leaves;
+};
+
+// Lists a file or a directory tree for `add`: regular files in bytewise order of their paths, and
+// what cannot be shared with the reason. Result: TreeListed. Errors: not_found, denied, too_large
+// (over entries_max), refused (not a file or directory).
+struct ListTree {
+  JobId job;
+  std::string parent;
+  std::string top;
+  std::uint32_t entries_max = 0;
+};
+
+// Reads [offset, offset+size) of a file of the storage, which starts at a piece boundary, writes
+// its leaf hashes to the leaf file from `first_leaf` on, and gives the piece layer nodes. A file
+// that is changed while it is read (size, mtime, ctime, inode against the first read) is an error:
+// corrupt. Result: RangeHashed.
+struct HashRange {
+  JobId job;
+  StorageId storage;
+  std::uint32_t file_index = 0;
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+  std::uint64_t first_leaf = 0;
+  std::uint32_t blocks_per_piece = 0;
+  bool is_only_piece = false;
+};
+
+// Makes durable all that was written (data, leaves, new directory entries) by jobs of this storage
+// that had reported before. Result: FileDone. After an error nothing written since the last good
+// sync may be believed.
+struct Sync {
+  JobId job;
+  StorageId storage;
+};
+
+// Creates the empty files, gives every file its size and mode, syncs, and renames the top to
+// `name` in the same directory unless something stands there (exists). The storage stays open,
+// read-only, under its new name. Result: FileDone.
+struct FinishStorage {
+  JobId job;
+  StorageId storage;
+  std::string name;
+};
+
+// Closes the storage and deletes its leaf file; with `is_data_deleted` also every file it lists and
+// then the directories that have become empty, never anything else. Result: FileDone.
+struct DeleteStorage {
+  JobId job;
+  StorageId storage;
+  bool is_data_deleted = false;
+};
+
+// ---- Store
+// ---------------------------------------------------------------------------------------
+
+// Answered by on_saved when the record is durable. Records are committed in the order given.
+struct Save {
+  JobId job;
+  Record record;
+};
+
+using Effect =
+    std::variant<SendDatagram, Connect, Write, Close, PauseReading, ResumeReading, Resolve,
+                 OpenStorage, CloseStorage, WriteBlocks, ReadBlocks, ReadLeaves, WriteLeaves,
+                 ListTree, HashRange, Sync, FinishStorage, DeleteStorage, Save>;
+using Effects = std::vector<Effect>;
+
+// ---- Results of disk jobs
+// ------------------------------------------------------------------------
+
+struct FileDone {};
+
+struct StorageOpened {
+  std::uint64_t free_bytes = 0;       // on the file system of the parent
+  std::uint64_t allocated_bytes = 0;  // already held by the files of the storage
+};
+
+struct BlocksWritten {
+  std::vector<std::uint32_t> mismatched;  // indices into WriteBlocks::blocks, not written
+};
+
+struct BlocksRead {
+  Bytes data;               // empty when is_changed
+  bool is_changed = false;  // is_verified was asked and the file is no longer the one verified
+};
+
+struct LeavesRead {
+  std::vector<Hash> leaves;
+};
+
+struct TreeEntry {
+  std::string path;  // below the top; empty for a single file
+  std::uint64_t size = 0;
+  bool is_executable = false;
+};
+struct LeftOut {
+  std::string path;
+  std::string reason;  // "symlink", "empty directory", "socket", ...
+};
+struct TreeListed {
+  bool is_single_file = false;
+  std::vector<TreeEntry> entries;
+  std::vector<LeftOut> left_out;
+};
+
+struct RangeHashed {
+  std::vector<Hash> piece_nodes;
+};
+
+using FileOutcome = std::variant<FileDone, StorageOpened, BlocksWritten, BlocksRead, LeavesRead,
+                                 TreeListed, RangeHashed>;
+using FileResult = Result<FileOutcome>;
+
+}  // namespace peernet

@@ -1,0 +1,23 @@
+#pragma once
+
+// SHA-256, SHA-1 (BEP 44 targets) and HMAC-SHA-256 by libcrypto, which uses SHA-NI where the
+// processor has it; CRC32C (BEP 42).
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+
+#include "core/bytes.h"
+
+namespace peernet {
+
+Hash sha256(BytesView bytes);
+// Of the concatenation of the parts.
+Hash sha256(std::initializer_list<BytesView> parts);
+DhtId sha1(std::initializer_list<BytesView> parts);
+Hash hmac_sha256(BytesView key, std::initializer_list<BytesView> parts);
+// Castagnoli, reflected, initial value and final xor 0xffffffff.
+std::uint32_t crc32c(BytesView bytes);
+
+}  // namespace peernet

@@ -1,0 +1,54 @@
+#pragma once
+
+// RateMeter measures bytes per second over a sliding window; TokenBucket enforces a limit.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "core/time.h"
+
+namespace peernet {
+
+// Bytes per second over the last `kSlots` seconds, in one-second slots; younger meters divide by
+// their age. Requires: times never go back.
+class RateMeter {
+ public:
+  static constexpr std::size_t kSlots = 20;
+
+  void add(Time now, std::uint64_t bytes);
+  // Mean over the last `window` seconds. Requires: window in [1, kSlots].
+  double rate(Time now, unsigned window = 5) const;
+  std::uint64_t bytes_in(Time now, unsigned window) const;
+  std::uint64_t total() const { return total_; }
+
+ private:
+  std::array<std::uint64_t, kSlots> slots_{};
+  std::int64_t newest_ = -1;  // second of the newest slot
+  std::int64_t first_ = -1;
+  std::uint64_t total_ = 0;
+};
+
+// Holds at most `burst` units and gains `rate` a second. take() may overdraw by one item, so that a
+// block larger than what is left still goes; what follows waits until the debt is paid.
+class TokenBucket {
+ public:
+  // rate 0: nothing ever passes. nullopt: unlimited.
+  explicit TokenBucket(std::optional<std::uint64_t> rate = std::nullopt, std::uint64_t burst = 0);
+
+  bool is_limited() const { return rate_.has_value(); }
+  bool may_take(Time now);
+  void take(Time now, std::uint64_t units);
+  // When may_take() will next be true; `now` if it is.
+  Time ready_at(Time now);
+
+ private:
+  void refill(Time now);
+
+  std::optional<std::uint64_t> rate_;
+  double burst_;
+  double level_;
+  Time updated_{};
+};
+
+}  // namespace peernet
