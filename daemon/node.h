@@ -1,0 +1,108 @@
+#pragma once
+
+// Node is the two engines introduced to each other: what Transfer wants to know, Dht finds out. It
+// has the engine shape itself (inputs, commands, events, a deadline), so that the daemon and the
+// simulator drive it in the same way. settle() is the whole coupling.
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/effects.h"
+#include "core/identity.h"
+#include "core/log.h"
+#include "core/rng.h"
+#include "core/time.h"
+#include "dht/dht.h"
+#include "transfer/link.h"
+#include "transfer/status.h"
+#include "transfer/transfer.h"
+
+namespace peernet::daemon {
+
+struct NodeConfig {
+  dht::Config dht;
+  transfer::Config transfer;
+  bool is_dht_enabled = true;
+};
+
+struct NodeStatus {
+  PeerId id;
+  std::string name;
+  std::uint16_t port = 0;  // TCP and UDP
+  Duration uptime{};
+  dht::Stats dht;
+  bool is_dht_enabled = true;
+  double rate_down = 0;
+  double rate_up = 0;
+  std::uint32_t peers_connected = 0;
+  std::uint32_t shares_count = 0;
+};
+
+class Node {
+ public:
+  Node(NodeConfig config, Identity identity, Rng rng, Log& log);
+
+  // Once, before any input.
+  void start(Time now, WallTime wall, const Saved& saved, Effects& out);
+
+  // Inputs.
+  void on_datagram(Time now, const Endpoint& from, BytesView bytes, Effects& out);
+  // nullopt: over a limit; the shell closes the socket at once.
+  std::optional<ConnId> on_accepted(Time now, const Endpoint& from, Effects& out);
+  void on_connected(Time now, ConnId conn, Effects& out);
+  void on_bytes(Time now, ConnId conn, BytesView bytes, Effects& out);
+  void on_sent(Time now, ConnId conn, std::size_t bytes_unsent, Effects& out);
+  void on_closed(Time now, ConnId conn, const Error& why, Effects& out);
+  void on_file(Time now, JobId job, FileResult result, Effects& out);
+  void on_saved(Time now, JobId job, const Result<void>& result, Effects& out);
+  void on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoints, Effects& out);
+  void on_wall_clock(Time now, WallTime wall);  // every minute, and after a jump
+  void on_time(Time now, Effects& out);
+
+  // Commands; the same as Transfer's.
+  transfer::ImportId add(Time now, transfer::AddRequest request, Effects& out);
+  void cancel_add(Time now, transfer::ImportId import, Effects& out);
+  Result<ShareId> fetch(Time now, const transfer::FetchRequest& request, Effects& out);
+  Result<void> pause(Time now, const ShareId& id, Effects& out);
+  Result<void> resume(Time now, const ShareId& id, Effects& out);
+  Result<void> remove(Time now, const ShareId& id, bool is_data_deleted, Effects& out);
+  // Says close to every peer and saves what is worth saving. The shell carries out what comes of it
+  // and then stops.
+  void stop(Time now, Effects& out);
+
+  // Facts for the owner, oldest first.
+  std::optional<transfer::Event> next_event();
+
+  // Queries.
+  Time deadline() const;
+  NodeStatus status(Time now) const;
+  std::vector<transfer::ShareStatus> shares(Time now) const;  // in the order they were added
+  std::optional<transfer::ShareStatus> share(Time now, const ShareId& id) const;
+  std::vector<transfer::PeerStatus> peers(Time now) const;
+  // An id, or an unambiguous prefix of at least kIdPrefixMin characters. Errors: not_found,
+  // malformed (too short, or ambiguous).
+  Result<ShareId> find_share(std::string_view id_or_prefix) const;
+  std::optional<std::string> link(const ShareId& id) const;  // the text to give to others
+  std::optional<transfer::ShareFiles> files(
+      const ShareId& id) const;  // nullopt before the manifest
+  const PeerId& id() const { return identity_.id(); }
+
+ private:
+  // Drains the engines' events until there are none: the one place where they meet.
+  void settle(Time now, Effects& out);
+
+  NodeConfig config_;
+  Identity identity_;
+  Log& log_;
+  dht::Dht dht_;
+  transfer::Transfer transfer_;
+  std::deque<transfer::Event> events_;  // for the owner
+  Time started_{};
+};
+
+}  // namespace peernet::daemon

@@ -1,0 +1,89 @@
+#pragma once
+
+// What the transfer engine says about itself, as values: the face (RPC, CLI) shows these and asks
+// nothing else. Strings that came from outside are raw: escape() before a terminal or a log.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/endpoint.h"
+#include "core/result.h"
+#include "core/time.h"
+
+namespace peernet::transfer {
+
+enum class ShareState : std::uint8_t {
+  opening,  // the storage is being opened
+  finding,  // no manifest yet
+  fetching,
+  finishing,  // all pieces are there; syncing and renaming into place
+  seeding,
+  paused,
+  failed,  // stopped by a fault of this machine; `error` says which; `resume` tries again
+};
+
+struct LookupFacts {
+  Time at{};
+  std::uint32_t nodes_asked = 0;
+  std::uint32_t peers_found = 0;
+};
+
+struct ShareStatus {
+  ShareId id;
+  ShareState state = ShareState::opening;
+  std::string
+      reason;  // one phrase on why it is not further; empty when there is nothing to explain
+  std::optional<Error> error;
+
+  std::string name;  // the manifest's, or the link's hint before it is known
+  std::string path;  // absolute; of the finished share
+  bool is_single_file = false;
+  std::uint64_t size = 0;     // bytes; 0 while unknown
+  std::uint64_t done = 0;     // bytes verified and written
+  std::uint64_t durable = 0;  // bytes that survive a crash
+  std::uint32_t pieces_count = 0;
+  std::uint32_t pieces_done = 0;
+  std::uint64_t files_count = 0;
+
+  double rate_down = 0;  // verified bytes a second
+  double rate_up = 0;
+  std::uint64_t downloaded = 0;  // verified bytes, all sessions
+  std::uint64_t uploaded = 0;
+  std::uint64_t wasted = 0;  // received and not needed, or wrong, this session
+  std::uint64_t reread = 0;  // bytes hashed again from disk this session before they were served
+  std::optional<Duration> eta;
+
+  std::uint32_t peers_connected = 0;
+  std::uint32_t peers_known = 0;
+  std::optional<LookupFacts> lookup;
+  WallTime added;
+  WallTime completed;  // 0: not yet
+};
+
+struct PeerShareStatus {
+  ShareId id;
+  double done = 0;  // fraction of the share that the peer has
+};
+
+struct PeerStatus {
+  PeerId id;
+  Endpoint endpoint;
+  bool is_inbound = false;
+  bool is_choked = true;        // by us
+  bool is_interested = false;   // in us
+  bool is_choking = true;       // us
+  bool is_interesting = false;  // to us
+  double rate_down = 0;
+  double rate_up = 0;
+  std::uint64_t downloaded = 0;  // this connection
+  std::uint64_t uploaded = 0;
+  std::uint32_t requests_out = 0;  // blocks asked for and not yet here
+  std::optional<Duration> round_trip;
+  Duration connected{};
+  std::vector<PeerShareStatus> shares;
+};
+
+}  // namespace peernet::transfer
