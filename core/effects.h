@@ -239,6 +239,9 @@ struct FileDone {};
 struct StorageOpened {
   std::uint64_t free_bytes = 0;       // on the file system of the parent
   std::uint64_t allocated_bytes = 0;  // already held by the files of the storage
+  // Of a writable storage: the size each file has now, 0 when missing. What was believed to be
+  // beyond it is gone (someone tampered with an unfinished download).
+  std::vector<std::uint64_t> file_sizes;
 };
 
 struct BlocksWritten {
