@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds everything in release mode and runs every test. Arguments go to
+# ctest, for example: ./test/run.sh -R transfer
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bash .ci/install test
+cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release ${PEERNET_CMAKE_OPTIONS:-} >/dev/null
+cmake --build build
+# Not -j: the end-to-end tests would steal the simulator's processor, and the other way round.
+ctest --test-dir build --output-on-failure --timeout 900 "$@"

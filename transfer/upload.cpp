@@ -1,0 +1,171 @@
+#include "transfer/upload.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/check.h"
+#include "core/merkle.h"
+
+namespace peernet::transfer {
+
+bool UploadQueue::add(const UploadRun& run) {
+  if (run.blocks_count == 0 || run.blocks_count > kBlocksMax - blocks_count_) return false;
+  queued_[run.channel].push_back(run);
+  blocks_count_ += run.blocks_count;
+  return true;
+}
+
+std::vector<UploadRun> UploadQueue::cancel(const UploadRun& run) {
+  std::vector<UploadRun> cancelled;
+  const auto found = queued_.find(run.channel);
+  if (found == queued_.end()) return cancelled;
+  const std::uint32_t from = run.first_block;
+  const std::uint32_t to = from + run.blocks_count;
+  std::deque<UploadRun> kept;
+  for (const UploadRun& queued : found->second) {
+    const std::uint32_t begin = queued.first_block;
+    const std::uint32_t end = begin + queued.blocks_count;
+    if (queued.piece != run.piece || end <= from || to <= begin) {
+      kept.push_back(queued);
+      continue;
+    }
+    const auto part = [&queued](std::uint32_t first, std::uint32_t last) {
+      return UploadRun{queued.channel, queued.piece, static_cast<std::uint16_t>(first),
+                       static_cast<std::uint16_t>(last - first)};
+    };
+    if (begin < from) kept.push_back(part(begin, from));
+    cancelled.push_back(part(std::max(begin, from), std::min(end, to)));
+    if (to < end) kept.push_back(part(to, end));
+  }
+  for (const UploadRun& part : cancelled) blocks_count_ -= part.blocks_count;
+  if (kept.empty()) {
+    queued_.erase(found);
+  } else {
+    found->second = std::move(kept);
+  }
+  return cancelled;
+}
+
+std::optional<UploadRun> UploadQueue::next(std::uint16_t blocks_max) {
+  if (queued_.empty() || blocks_max == 0) return std::nullopt;
+  auto turn = queued_.upper_bound(last_channel_);
+  if (turn == queued_.end()) turn = queued_.begin();
+  last_channel_ = turn->first;
+  std::deque<UploadRun>& runs = turn->second;
+
+  UploadRun result = runs.front();
+  if (result.blocks_count > blocks_max) {
+    result.blocks_count = blocks_max;
+    runs.front().first_block = static_cast<std::uint16_t>(runs.front().first_block + blocks_max);
+    runs.front().blocks_count = static_cast<std::uint16_t>(runs.front().blocks_count - blocks_max);
+    return result;
+  }
+  runs.pop_front();
+  // Requests that go on where this one ends are read with it.
+  while (!runs.empty() && runs.front().piece == result.piece &&
+         runs.front().first_block == result.first_block + result.blocks_count &&
+         result.blocks_count + runs.front().blocks_count <= blocks_max) {
+    result.blocks_count = static_cast<std::uint16_t>(result.blocks_count + runs.front().blocks_count);
+    runs.pop_front();
+  }
+  if (runs.empty()) queued_.erase(turn);
+  return result;
+}
+
+void UploadQueue::on_reading(JobId job, const UploadRun& run) {
+  reading_.emplace(job, run);
+  reading_blocks_ += run.blocks_count;
+}
+
+bool UploadQueue::on_read(JobId job, Bytes data) {
+  const auto found = reading_.find(job);
+  if (found == reading_.end()) return false;
+  reading_blocks_ -= found->second.blocks_count;
+  ready_bytes_ += data.size();
+  ready_.push_back({found->second, std::move(data), 0});
+  reading_.erase(found);
+  return true;
+}
+
+std::optional<UploadRun> UploadQueue::on_unreadable(JobId job) {
+  const auto found = reading_.find(job);
+  if (found == reading_.end()) return std::nullopt;
+  const UploadRun run = found->second;
+  reading_blocks_ -= run.blocks_count;
+  blocks_count_ -= run.blocks_count;
+  reading_.erase(found);
+  return run;
+}
+
+std::optional<UploadQueue::Block> UploadQueue::ready() const {
+  if (ready_.empty()) return std::nullopt;
+  const Ready& front = ready_.front();
+  const std::size_t begin = std::size_t{front.sent_count} * merkle::kBlockSize;
+  const std::size_t size = std::min<std::size_t>(merkle::kBlockSize, front.data.size() - begin);
+  return Block{front.run.channel, front.run.piece,
+               static_cast<std::uint16_t>(front.run.first_block + front.sent_count),
+               BytesView(front.data).subspan(begin, size)};
+}
+
+void UploadQueue::pop_ready() {
+  PN_CHECK(!ready_.empty());
+  Ready& front = ready_.front();
+  ++front.sent_count;
+  --blocks_count_;
+  if (front.sent_count < front.run.blocks_count) return;
+  ready_bytes_ -= front.data.size();
+  ready_.pop_front();
+}
+
+std::vector<UploadRun> UploadQueue::clear() {
+  std::vector<UploadRun> cleared;
+  std::vector<std::uint16_t> channels;
+  for (const auto& [channel, runs] : queued_) channels.push_back(channel);
+  for (const auto& [job, run] : reading_) channels.push_back(run.channel);
+  for (const Ready& ready : ready_) channels.push_back(ready.run.channel);
+  std::ranges::sort(channels);
+  channels.erase(std::unique(channels.begin(), channels.end()), channels.end());
+  for (const std::uint16_t channel : channels) {
+    const auto runs = clear_channel(channel);
+    cleared.insert(cleared.end(), runs.begin(), runs.end());
+  }
+  return cleared;
+}
+
+std::vector<UploadRun> UploadQueue::clear_channel(std::uint16_t channel) {
+  std::vector<UploadRun> cleared;
+  if (const auto found = queued_.find(channel); found != queued_.end()) {
+    cleared.assign(found->second.begin(), found->second.end());
+    queued_.erase(found);
+  }
+  for (auto it = reading_.begin(); it != reading_.end();) {
+    if (it->second.channel != channel) {
+      ++it;
+      continue;
+    }
+    cleared.push_back(it->second);
+    reading_blocks_ -= it->second.blocks_count;
+    it = reading_.erase(it);
+  }
+  std::deque<Ready> kept;
+  for (Ready& ready : ready_) {
+    if (ready.run.channel != channel) {
+      kept.push_back(std::move(ready));
+      continue;
+    }
+    UploadRun rest = ready.run;
+    rest.first_block = static_cast<std::uint16_t>(rest.first_block + ready.sent_count);
+    rest.blocks_count = static_cast<std::uint16_t>(rest.blocks_count - ready.sent_count);
+    cleared.push_back(rest);
+    ready_bytes_ -= ready.data.size();
+  }
+  ready_ = std::move(kept);
+  for (const UploadRun& run : cleared) blocks_count_ -= run.blocks_count;
+  return cleared;
+}
+
+std::uint64_t UploadQueue::bytes_ahead() const {
+  return std::uint64_t{reading_blocks_} * merkle::kBlockSize + ready_bytes_;
+}
+
+}  // namespace peernet::transfer

@@ -1,0 +1,79 @@
+#pragma once
+
+// UploadQueue holds what one peer asked us for, from the request to the sealed record: queued, being
+// read from disk, ready to send. Shares take turns. Invariant: every block accepted by add() leaves
+// by exactly one of pop_ready(), on_unreadable(), cancel() or clear(), so that it is answered once.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/effects.h"
+
+namespace peernet::transfer {
+
+// Blocks [first_block, first_block + blocks_count) of a piece of the share with this channel (the
+// number the other side gave it).
+struct UploadRun {
+  std::uint16_t channel = 0;
+  std::uint32_t piece = 0;
+  std::uint16_t first_block = 0;
+  std::uint16_t blocks_count = 0;
+};
+
+class UploadQueue {
+ public:
+  static constexpr std::uint32_t kBlocksMax = 256;  // SECURITY.md 1.4: refused beyond, not queued
+
+  // False, and nothing is queued, when it would go over kBlocksMax.
+  bool add(const UploadRun& run);
+  // Forgets what is still queued of this run and gives those parts back; what is being read or is
+  // ready is sent all the same.
+  std::vector<UploadRun> cancel(const UploadRun& run);
+
+  // The next run to read, of at most blocks_max blocks. Follow with on_reading.
+  std::optional<UploadRun> next(std::uint16_t blocks_max);
+  void on_reading(JobId job, const UploadRun& run);
+  // False when the run was cleared meanwhile: the data is dropped.
+  bool on_read(JobId job, Bytes data);
+  // The run to reject, unless it was cleared meanwhile.
+  std::optional<UploadRun> on_unreadable(JobId job);
+
+  struct Block {
+    std::uint16_t channel = 0;
+    std::uint32_t piece = 0;
+    std::uint16_t block = 0;
+    BytesView data;  // valid until pop_ready
+  };
+  std::optional<Block> ready() const;
+  void pop_ready();
+
+  // Everything not yet sent, for rejects: after a choke (all), or when one share goes.
+  std::vector<UploadRun> clear();
+  std::vector<UploadRun> clear_channel(std::uint16_t channel);
+
+  std::uint32_t blocks_count() const { return blocks_count_; }  // in all three states
+  std::uint64_t bytes_ahead() const;  // being read or ready: what read-ahead holds
+  bool has_queued() const { return !queued_.empty(); }
+  bool has_ready() const { return !ready_.empty(); }
+
+ private:
+  struct Ready {
+    UploadRun run;
+    Bytes data;
+    std::uint16_t sent_count = 0;
+  };
+
+  std::map<std::uint16_t, std::deque<UploadRun>> queued_;  // never an empty deque
+  std::uint16_t last_channel_ = 0;                         // whose turn it was
+  std::map<JobId, UploadRun> reading_;
+  std::deque<Ready> ready_;
+  std::uint32_t blocks_count_ = 0;
+  std::uint32_t reading_blocks_ = 0;
+  std::uint64_t ready_bytes_ = 0;
+};
+
+}  // namespace peernet::transfer
