@@ -17,19 +17,17 @@
 namespace peernet::bencode {
 
 struct Limits {
-  std::size_t depth_max = 16;
-  std::size_t tokens_max = 1'000'000;
+  std::size_t depth_max = 16;          // lists and dictionaries open at once
+  std::size_t tokens_max = 1'000'000;  // values, dictionary keys included
   bool canonical = true;
 };
 
+// A value's place, and no more: kind, number and text are read from the input when asked for, so
+// that a million values cost 12 MB.
 struct Token {
-  enum class Kind : std::uint8_t { integer, string, list, dict };
-  Kind kind = Kind::integer;
-  std::uint32_t begin = 0;       // offset of the encoded value
-  std::uint32_t end = 0;         // one past it
-  std::uint32_t text_begin = 0;  // strings: offset of the first content byte
-  std::uint32_t next = 0;        // index of the token after this value and all inside it
-  std::int64_t integer = 0;
+  std::uint32_t begin = 0;  // offset of the encoded value
+  std::uint32_t end = 0;    // one past it
+  std::uint32_t next = 0;   // index of the token after this value and all inside it
 };
 
 class Document;

@@ -10,6 +10,7 @@
 #include <initializer_list>
 #include <optional>
 
+#include "core/aead.h"
 #include "core/bytes.h"
 #include "core/crypto.h"
 #include "core/result.h"
@@ -38,17 +39,20 @@ class Channel {
   std::uint64_t records_received() const { return receive_.nonce; }
 
  private:
+  Error die(Errc code, const char* what);
+  Result<std::optional<Bytes>> open(BytesView sealed);
+  Result<std::uint16_t> take_length(BytesView length);
+
   struct Direction {
-    explicit Direction(const Key& k) : key(k), cipher(k) {}
-    Key key;
+    explicit Direction(const Key& key) : cipher(key) {}
     AeadKey cipher;
-    std::uint64_t nonce = 0;
+    std::uint64_t nonce = 0;  // of the next record
     void advance();
   };
   Direction send_;
   Direction receive_;
   std::size_t record_size_max_;
-  Bytes partial_;
+  Bytes partial_;  // the beginning of a record whose rest has not come, with its length
   bool is_dead_ = false;
 };
 

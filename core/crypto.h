@@ -1,8 +1,7 @@
 #pragma once
 
-// Names over libsodium (identities, signatures, key agreement, sealed datagrams, keyed hashes) and
-// over libcrypto for the record cipher. Secret wipes itself, is never printed, and is compared
-// only in constant time.
+// Names over libsodium: identities, signatures, key agreement, sealed datagrams, keyed hashes.
+// Secret wipes itself, is never printed, and is compared only in constant time.
 
 #include <array>
 #include <cstdint>
@@ -55,29 +54,10 @@ struct DhKeyPair {
   static DhKeyPair make(Rng& rng);
 };
 DhPublic dh_public(const Key& secret);
+// The points whose agreed key is the same for everybody. Told by comparison, without a key.
+bool is_low_order(const DhPublic& point);
 // nullopt for a low-order point, which is treated like a bad tag.
 std::optional<Key> dh(const Key& secret, const DhPublic& other);
-
-// ChaCha20-Poly1305 (RFC 8439) under a 64-bit counter nonce as Noise lays it out: 4 zero bytes,
-// then the counter little-endian. One context per key, kept: setting a key is the dear part.
-inline constexpr std::size_t kTagSize = 16;
-
-class AeadKey {
- public:
-  explicit AeadKey(const Key& key);
-  AeadKey(AeadKey&& other) noexcept;
-  AeadKey& operator=(AeadKey&& other) noexcept;
-  ~AeadKey();
-
-  // Appends ciphertext of the concatenated parts, then the tag.
-  void seal(std::uint64_t nonce, BytesView associated, std::initializer_list<BytesView> parts,
-            Bytes& out);
-  // Appends the plain text. False, with `out` as it was, if the tag does not match.
-  bool open(std::uint64_t nonce, BytesView associated, BytesView sealed, Bytes& out);
-
- private:
-  void* context_;  // EVP_CIPHER_CTX, owned
-};
 
 // HKDF of the Noise specification with HMAC-SHA-256: two or three outputs.
 std::array<Key, 2> hkdf2(const Key& chaining, BytesView input);

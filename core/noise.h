@@ -30,8 +30,9 @@ class NoiseHandshake {
   // therefore writes in two steps, begin_write (the tokens), then finish_write (the payload).
   void begin_write(Bytes& out);
   void finish_write(BytesView payload, Bytes& out);
-  // Error for a low-order point (begin) can only be seen on read: corrupt.
-  // read: begin_read consumes the tokens, finish_read opens the payload that is all the rest.
+  // read: begin_read consumes the tokens, finish_read opens the payload that is all the rest. Of
+  // message 1 both are hashing only, without any Diffie-Hellman. Low-order points are refused when
+  // they are read, so that writing cannot fail. Error: corrupt.
   Result<void> begin_read(BytesView& message);
   Result<Bytes> finish_read(BytesView message);
 
@@ -52,9 +53,13 @@ class NoiseHandshake {
   void mix_hash(BytesView bytes);
   void mix_key(BytesView input);
   void mix_key_and_hash(BytesView psk);
-  bool mix_dh(const Key& secret, const DhPublic& other);
+  void mix_agreed(const Key& secret, const DhPublic& other);
+  void mix_ephemeral(const DhPublic& shared);
+  void write_ephemeral(Bytes& out);
+  bool read_ephemeral(BytesView& message);
+  bool read_static(BytesView& message);
   void encrypt_and_hash(BytesView plain, Bytes& out);
-  Result<Bytes> decrypt_and_hash(BytesView sealed);
+  std::optional<Bytes> decrypt_and_hash(BytesView sealed);
 
   Role role_;
   Keys keys_;
@@ -65,7 +70,8 @@ class NoiseHandshake {
   std::optional<Key> cipher_key_;
   std::uint64_t nonce_ = 0;
   int message_index_ = 0;
-  bool is_dh_failed_ = false;
+  bool is_payload_due_ = false;  // between begin and finish
+  bool is_dead_ = false;
 };
 
 }  // namespace peernet

@@ -10,8 +10,8 @@
 
 namespace peernet {
 
-// Bytes per second over the last `kSlots` seconds, in one-second slots; younger meters divide by
-// their age. Requires: times never go back.
+// Bytes per second over at most `kSlots` seconds, in one-second slots; younger meters divide by
+// their age, but never by less than a second. Requires: times never go back.
 class RateMeter {
  public:
   static constexpr std::size_t kSlots = 20;
@@ -19,13 +19,15 @@ class RateMeter {
   void add(Time now, std::uint64_t bytes);
   // Mean over the last `window` seconds. Requires: window in [1, kSlots].
   double rate(Time now, unsigned window = 5) const;
+  // What came in the last `window` seconds, and in the started second before them.
   std::uint64_t bytes_in(Time now, unsigned window) const;
   std::uint64_t total() const { return total_; }
 
  private:
-  std::array<std::uint64_t, kSlots> slots_{};
+  // The second now running and the kSlots before it, each at its number modulo the size.
+  std::array<std::uint64_t, kSlots + 1> slots_{};
   std::int64_t newest_ = -1;  // second of the newest slot
-  std::int64_t first_ = -1;
+  std::optional<Time> first_;
   std::uint64_t total_ = 0;
 };
 
@@ -33,7 +35,9 @@ class RateMeter {
 // block larger than what is left still goes; what follows waits until the debt is paid.
 class TokenBucket {
  public:
-  // rate 0: nothing ever passes. nullopt: unlimited.
+  // rate 0: nothing ever passes. nullopt: unlimited. burst 0: one second's worth. Rates and bursts
+  // over kUnitsMax count as kUnitsMax.
+  static constexpr std::uint64_t kUnitsMax = 1'000'000'000'000;
   explicit TokenBucket(std::optional<std::uint64_t> rate = std::nullopt, std::uint64_t burst = 0);
 
   bool is_limited() const { return rate_.has_value(); }
@@ -46,8 +50,9 @@ class TokenBucket {
   void refill(Time now);
 
   std::optional<std::uint64_t> rate_;
-  double burst_;
-  double level_;
+  // In millionths of a unit: whole numbers, so that ready_at() is exact.
+  std::int64_t burst_ = 0;
+  std::int64_t level_ = 0;
   Time updated_{};
 };
 

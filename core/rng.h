@@ -2,7 +2,8 @@
 
 // Rng is a ChaCha20 stream from a 32-byte seed: the only source of chance in the house. The daemon
 // seeds it from the system, the simulator from its seed, and the same seed gives the same numbers
-// with every compiler. fork() gives a child whose draws never shift its parent's.
+// with every compiler. fork() gives a child whose draws never shift its parent's. Each block also
+// replaces the key, so that a leaked state says nothing about the keys that were drawn before.
 
 #include <array>
 #include <cstdint>
@@ -43,8 +44,7 @@ class Rng {
  private:
   void refill();
 
-  Seed key_;
-  std::uint64_t counter_ = 0;
+  Seed key_{};
   std::array<std::uint8_t, 256> block_{};
   std::size_t used_ = sizeof(block_);
 };

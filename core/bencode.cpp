@@ -1,0 +1,273 @@
+#include "core/bencode.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+#include <string>
+
+#include "core/check.h"
+
+namespace peernet::bencode {
+
+namespace {
+
+Error malformed(const char* what) {
+  return {Errc::malformed, what, {}};
+}
+Error too_large(const char* what) {
+  return {Errc::too_large, what, {}};
+}
+
+bool is_digit(std::uint8_t byte) {
+  return byte >= '0' && byte <= '9';
+}
+
+// Where the content of the string at the front begins. Requires: a well-formed string is there.
+std::size_t content_begin(BytesView encoded) {
+  std::size_t at = 0;
+  while (encoded[at] != ':') ++at;
+  return at + 1;
+}
+
+// The scan of one input: offsets only, no copies, no recursion.
+class Scanner {
+ public:
+  Scanner(BytesView input, const Limits& limits, std::vector<Token>& tokens)
+      : input_(input), limits_(limits), tokens_(tokens) {}
+
+  Result<void> run() {
+    do {
+      auto step = scan_one();
+      if (!step) return step;
+    } while (!open_.empty());
+    if (at_ != input_.size()) return malformed("bytes follow the bencoded value");
+    return {};
+  }
+
+ private:
+  struct Open {
+    std::uint32_t token = 0;
+    bool is_dict = false;
+    bool is_value_due = false;  // a key was read
+    bool has_key = false;
+    BytesView key;  // the last one
+  };
+
+  // One value's beginning, or one container's end.
+  Result<void> scan_one() {
+    if (at_ == input_.size()) return malformed("the bencoded value is cut short");
+    const std::uint8_t byte = input_[at_];
+    if (byte == 'e' && !open_.empty()) return close();
+    if (tokens_.size() >= limits_.tokens_max) return too_large("too many bencoded values");
+
+    const bool is_key = !open_.empty() && open_.back().is_dict && !open_.back().is_value_due;
+    if (is_key && !is_digit(byte)) return malformed("a dictionary key is not a string");
+    const auto index = static_cast<std::uint32_t>(tokens_.size());
+    tokens_.push_back({static_cast<std::uint32_t>(at_), 0, index + 1});
+    if (byte == 'l' || byte == 'd') return open(index, byte == 'd');
+
+    auto scanned = byte == 'i' ? scan_integer() : scan_string();
+    if (!scanned) return scanned;
+    tokens_.back().end = static_cast<std::uint32_t>(at_);
+    if (is_key) return take_key();
+    value_done();
+    return {};
+  }
+
+  Result<void> open(std::uint32_t index, bool is_dict) {
+    if (open_.size() >= limits_.depth_max) return too_large("bencoded values nest too deep");
+    ++at_;
+    Open opened;
+    opened.token = index;
+    opened.is_dict = is_dict;
+    open_.push_back(opened);
+    return {};
+  }
+
+  Result<void> close() {
+    if (open_.back().is_value_due) return malformed("a dictionary key has no value");
+    ++at_;
+    Token& token = tokens_[open_.back().token];
+    token.end = static_cast<std::uint32_t>(at_);
+    token.next = static_cast<std::uint32_t>(tokens_.size());
+    open_.pop_back();
+    value_done();
+    return {};
+  }
+
+  void value_done() {
+    if (!open_.empty()) open_.back().is_value_due = false;
+  }
+
+  Result<void> take_key() {
+    Open& dict = open_.back();
+    const BytesView key = string_;
+    if (limits_.canonical && dict.has_key &&
+        !std::lexicographical_compare(dict.key.begin(), dict.key.end(), key.begin(), key.end())) {
+      return malformed("dictionary keys are not sorted and unique");
+    }
+    dict.key = key;
+    dict.has_key = true;
+    dict.is_value_due = true;
+    return {};
+  }
+
+  Result<void> scan_integer() {
+    ++at_;
+    const bool is_negative = at_ < input_.size() && input_[at_] == '-';
+    if (is_negative) ++at_;
+    // The magnitude of the least int64 is one more than that of the greatest.
+    constexpr auto kMax = std::uint64_t{std::numeric_limits<std::int64_t>::max()};
+    const auto magnitude = scan_digits(is_negative ? kMax + 1 : kMax);
+    if (!magnitude) return malformed("an integer is not well formed or not in range");
+    if (is_negative && *magnitude == 0) return malformed("minus zero is not an integer");
+    if (at_ == input_.size() || input_[at_] != 'e') return malformed("an integer does not end");
+    ++at_;
+    return {};
+  }
+
+  Result<void> scan_string() {
+    const auto size = scan_digits(input_.size());
+    if (!size) return malformed("a value begins with no known letter or length");
+    if (at_ == input_.size() || input_[at_] != ':') return malformed("a string has no colon");
+    ++at_;
+    if (*size > input_.size() - at_) return malformed("a string is longer than the input");
+    string_ = input_.subspan(at_, static_cast<std::size_t>(*size));
+    at_ += string_.size();
+    return {};
+  }
+
+  // One or more digits without leading zeros.
+  std::optional<std::uint64_t> scan_digits(std::uint64_t value_max) {
+    const std::size_t begin = at_;
+    std::uint64_t value = 0;
+    for (; at_ < input_.size() && is_digit(input_[at_]); ++at_) {
+      const auto digit = static_cast<std::uint64_t>(input_[at_] - '0');
+      if (value > value_max / 10 || value * 10 > value_max - digit) return std::nullopt;
+      value = value * 10 + digit;
+    }
+    const std::size_t size = at_ - begin;
+    if (size == 0 || (size > 1 && input_[begin] == '0')) return std::nullopt;
+    return value;
+  }
+
+  BytesView input_;
+  const Limits& limits_;
+  std::vector<Token>& tokens_;
+  std::vector<Open> open_;  // at most limits_.depth_max
+  std::size_t at_ = 0;
+  BytesView string_;  // the last one scanned
+};
+
+}  // namespace
+
+bool Value::is_dict() const {
+  return exists() && encoded().front() == 'd';
+}
+
+bool Value::is_list() const {
+  return exists() && encoded().front() == 'l';
+}
+
+std::optional<std::int64_t> Value::integer() const {
+  const BytesView bytes = encoded();
+  if (bytes.empty() || bytes.front() != 'i') return std::nullopt;
+  const std::string_view digits = as_text(bytes.subspan(1, bytes.size() - 2));
+  std::int64_t value = 0;
+  // Cannot fail: decode() has checked the digits and the range.
+  std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  return value;
+}
+
+std::optional<BytesView> Value::string() const {
+  const BytesView bytes = encoded();
+  if (bytes.empty() || !is_digit(bytes.front())) return std::nullopt;
+  return bytes.subspan(content_begin(bytes));
+}
+
+BytesView Value::encoded() const {
+  if (!exists()) return {};
+  return document_->input_.subspan(token()->begin, token()->end - token()->begin);
+}
+
+Value Value::find(std::string_view key) const {
+  if (!is_dict()) return {};
+  for (Value candidate = first_child(); candidate.exists();) {
+    const Value value = candidate.next_sibling();
+    if (as_text(*candidate.string()) == key) return value;
+    candidate = value.next_sibling();
+  }
+  return {};
+}
+
+Value Value::first_child() const {
+  if (!is_dict() && !is_list()) return {};
+  const std::uint32_t end = token()->next;
+  return index_ + 1 < end ? Value(document_, index_ + 1, end) : Value();
+}
+
+Value Value::next_sibling() const {
+  if (!exists()) return {};
+  const std::uint32_t next = token()->next;
+  return next < end_ ? Value(document_, next, end_) : Value();
+}
+
+const Token* Value::token() const {
+  return &document_->tokens_[index_];
+}
+
+Value Document::root() const {
+  if (tokens_.empty()) return {};
+  return {this, 0, static_cast<std::uint32_t>(tokens_.size())};
+}
+
+Result<Document> decode(BytesView input, const Limits& limits) {
+  if (input.size() > std::numeric_limits<std::uint32_t>::max()) {
+    return too_large("the bencoded input is too long");
+  }
+  Document document;
+  document.input_ = input;
+  auto scanned = Scanner(input, limits, document.tokens_).run();
+  if (!scanned) return scanned.error();
+  return document;
+}
+
+Encoder& Encoder::integer(std::int64_t value) {
+  std::array<char, 20> digits{};
+  const auto written = std::to_chars(digits.data(), digits.data() + digits.size(), value);
+  PN_CHECK(written.ec == std::errc());
+  out_.push_back('i');
+  append(out_, as_bytes({digits.data(), static_cast<std::size_t>(written.ptr - digits.data())}));
+  out_.push_back('e');
+  return *this;
+}
+
+Encoder& Encoder::string(BytesView value) {
+  append(out_, as_bytes(std::to_string(value.size())));
+  out_.push_back(':');
+  append(out_, value);
+  return *this;
+}
+
+Encoder& Encoder::begin_list() {
+  out_.push_back('l');
+  return *this;
+}
+
+Encoder& Encoder::begin_dict() {
+  out_.push_back('d');
+  return *this;
+}
+
+Encoder& Encoder::end() {
+  out_.push_back('e');
+  return *this;
+}
+
+Encoder& Encoder::raw(BytesView encoded) {
+  append(out_, encoded);
+  return *this;
+}
+
+}  // namespace peernet::bencode
