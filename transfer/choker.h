@@ -1,0 +1,63 @@
+#pragma once
+
+// Who is unchoked this round: a pure function of what the peers gave and how long they wait
+// (DESIGN.md 6). Leeching, the best givers of verified bytes get the regular slots and one
+// optimistic slot rotates; seeding, those that wait longest are served, prefix by prefix, so that
+// many identities in one network get no more than one does.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/effects.h"
+#include "core/endpoint.h"
+#include "core/rng.h"
+#include "core/time.h"
+
+namespace peernet::transfer {
+
+inline constexpr Duration kChokeInterval = std::chrono::seconds(10);
+inline constexpr Duration kChokeIntervalShort = std::chrono::seconds(2);
+inline constexpr Duration kOptimisticInterval = std::chrono::seconds(30);
+inline constexpr Duration kSeedTurn = std::chrono::seconds(30);  // a slot is kept at least so long
+inline constexpr unsigned kNewcomerWeight = 3;
+// Slots that nobody has earned go to peers that owe us less than this; the rest only get the
+// optimistic slot.
+inline constexpr std::uint64_t kDebtMax = 8ULL << 20U;
+
+struct ChokeCandidate {
+  ConnId conn{};
+  Endpoint endpoint;
+  bool is_interested = false;
+  bool is_unchoked = false;
+  bool is_optimistic = false;        // holds the optimistic slot now
+  bool is_snubbed = false;           // gives nothing while it holds our requests
+  bool is_newcomer = false;          // connected for less than a minute or so
+  std::uint64_t received = 0;        // verified bytes from it in the last 20 s
+  std::uint64_t received_total = 0;  // in this session
+  std::uint64_t sent_total = 0;      // to it, in this session
+  std::uint64_t credit = 0;          // verified bytes from this identity in earlier sessions
+  Time unchoked_since{};             // where is_unchoked
+  // Where not: since it was last choked or became interested, whichever was later.
+  Time waiting_since{};
+  std::optional<Time> last_served;  // when it was last choked after having been unchoked
+};
+
+struct ChokeRound {
+  bool is_seeding = false;
+  std::uint32_t slots = 4;             // in all, the optimistic one included
+  bool is_optimistic_due = false;      // kOptimisticInterval has passed: give it to another
+  bool special_use_is_global = false;  // else local addresses are exempt from the prefix rules
+};
+
+struct ChokeDecision {
+  std::vector<ConnId> unchoked;      // sorted; at most `slots`
+  std::optional<ConnId> optimistic;  // one of them; never when seeding
+};
+
+// Only interested candidates are unchoked. Requires: conns are distinct.
+ChokeDecision choose(std::span<const ChokeCandidate> candidates, const ChokeRound& round, Time now,
+                     Rng& rng);
+
+}  // namespace peernet::transfer

@@ -1,0 +1,189 @@
+#pragma once
+
+// Picker decides which blocks to ask a peer for: random first pieces, then rarest first, blocks of
+// started pieces before new ones, in the endgame the same block from two peers. It keeps for each
+// piece its state and how many peers have it, and for each active piece the state of its blocks.
+//
+//   missing --prepare--> preparing --activate--> active --all blocks written--> have
+//      ^-------abandon------'  ^---(missing)------'  '--release_idle--> missing
+//
+// Blocks are given only of active pieces, whose leaf hashes are at hand: the swarm asks
+// wanted_pieces() what to fetch leaves for, prepares those, and activates each when its leaves are
+// checked (at once if they were on disk).
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "core/effects.h"
+#include "core/rng.h"
+#include "core/time.h"
+#include "transfer/bitfield.h"
+#include "transfer/layout.h"
+#include "transfer/wire.h"
+
+namespace peernet::transfer {
+
+using wire::BlockRun;
+
+// Blocks of preparing and active pieces together: 1 GiB in flight. Bounds memory and leaves held.
+inline constexpr std::uint32_t kActiveBlocksMax = 65'536;
+inline constexpr std::uint32_t kOutstandingMax = 256;  // blocks asked of one peer at a time
+inline constexpr std::uint32_t kEndgameOutstandingMax =
+    8;                                                   // at which a peer is given no second copy
+inline constexpr std::uint32_t kRandomFirstPieces = 4;   // had before rarest first begins
+inline constexpr std::uint32_t kRunBlocksMax = 16;       // blocks in one request
+inline constexpr std::uint32_t kAvailabilityMax = 4095;  // more peers than that count as this
+
+class Picker {
+ public:
+  enum class PieceState : std::uint8_t { missing, preparing, active, have };
+
+  // `layout` is copied. `have`: what is there already. Requires: have.size() ==
+  // layout.pieces_count().
+  Picker(Layout layout, const Bitfield& have, Rng rng,
+         std::uint32_t run_blocks_max = kRunBlocksMax);
+
+  // ---- What the peers have
+  void add_peer(ConnId peer, const Bitfield& has);
+  // Requires: the peer was added and did not have the piece.
+  void on_peer_has(ConnId peer, std::uint32_t piece);
+  // `has`: everything said by add_peer and on_peer_has. Its requests return to missing.
+  void remove_peer(ConnId peer, const Bitfield& has);
+
+  // ---- Pieces
+  // Up to count_max missing pieces that the peer has, best first, of which the swarm should get
+  // the leaves. None when there is no room (see release_idle).
+  std::vector<std::uint32_t> wanted_pieces(const Bitfield& has, std::size_t count_max);
+  // missing -> preparing; false when there is no room or the piece is not missing.
+  bool prepare(std::uint32_t piece);
+  void abandon(std::uint32_t piece);  // preparing -> missing; else nothing
+  // Its leaves are at hand: missing or preparing -> active; false as for prepare().
+  bool activate(std::uint32_t piece);
+  // Active pieces of which no block was asked for or received return to missing, so that there is
+  // room again; gives them.
+  std::vector<std::uint32_t> release_idle();
+  // Found complete on disk or elsewhere. Any state -> have. Requests out for it are forgotten.
+  void set_have(std::uint32_t piece);
+  // Lost (a failed sync, bit rot): have or active -> missing.
+  void set_missing(std::uint32_t piece);
+
+  // ---- Blocks
+  // What to ask of the peer now, at most count_max blocks; they count as requested.
+  std::vector<BlockRun> pick(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now);
+  // Not from this peer any more: rejected, cancelled, or given up.
+  void on_rejected(ConnId peer, const BlockRun& run);
+  // All requests of the peer return to missing (it choked us, or is too slow).
+  void on_choked(ConnId peer);
+
+  struct Received {
+    bool is_wanted = false;         // write it: it now counts as being written
+    bool was_requested = false;     // of this peer
+    std::vector<ConnId> cancel_at;  // others that were asked for it too
+  };
+  Received on_block_received(ConnId peer, std::uint32_t piece, std::uint32_t block);
+  // True when that was the last block: the piece is had from now on.
+  bool on_block_written(std::uint32_t piece, std::uint32_t block);
+  // It did not match its leaf, or could not be written: missing again.
+  void on_block_failed(std::uint32_t piece, std::uint32_t block);
+
+  struct Expired {
+    ConnId peer{};
+    BlockRun run;
+  };
+  // Requests made at or before `made_by` and not answered: they may go to other peers, and the late
+  // block is still welcome. Each is given once.
+  std::vector<Expired> expire(Time made_by);
+
+  // ---- Queries
+  const Bitfield& have() const { return have_; }
+  PieceState state(std::uint32_t piece) const;
+  bool is_complete() const { return have_.all(); }
+  bool is_endgame() const;
+  bool has_room() const { return active_blocks_ < kActiveBlocksMax; }
+  std::uint32_t active_blocks() const { return active_blocks_; }  // preparing ones included
+  std::uint32_t active_count() const { return static_cast<std::uint32_t>(active_.size()); }
+  std::uint32_t preparing_count() const { return preparing_count_; }
+  // Missing blocks of active pieces that the peer has, counted up to count_max: how far ahead the
+  // leaves are for this peer.
+  std::uint32_t blocks_ready(const Bitfield& has, std::uint32_t count_max) const;
+  std::uint32_t outstanding(ConnId peer) const;
+  // When the peer's oldest request still out was made.
+  std::optional<Time> oldest_request(ConnId peer) const;
+  // Connected peers that have the piece.
+  std::uint32_t availability(std::uint32_t piece) const;
+  // Pieces not had and that no connected peer has, in order, at most count_max.
+  std::vector<std::uint32_t> without_holder(std::size_t count_max) const;
+  std::uint32_t without_holder_count() const;
+  // Bytes of blocks written in pieces that are not complete.
+  std::uint64_t partial_bytes() const;
+
+ private:
+  enum class BlockState : std::uint8_t { missing, requested, writing, have };
+  static constexpr std::size_t kRequestersMax = 2;  // in the endgame
+  struct Block {
+    BlockState state = BlockState::missing;
+    std::uint8_t requesters_count = 0;
+    ConnId requesters[kRequestersMax]{};
+    Time requested{};  // the first request still out
+  };
+  struct Active {
+    std::uint64_t order = 0;  // of activation
+    std::uint32_t missing_count = 0;
+    std::uint32_t requested_count = 0;
+    std::uint32_t have_count = 0;
+    std::vector<Block> blocks;
+  };
+  struct Outstanding {
+    std::uint32_t piece;
+    std::uint16_t block;
+    Time at;
+  };
+
+  // The permutation: pieces in zones, zone 0 for what is not missing, zone 1 + a for missing pieces
+  // of availability a.
+  std::uint32_t zone_of(std::uint32_t piece) const;
+  void move_to_zone(std::uint32_t piece, std::uint32_t from, std::uint32_t to);
+  void swap_places(std::uint32_t a, std::uint32_t b);
+  void change_availability(std::uint32_t piece, int by);
+  void change_state(std::uint32_t piece, PieceState to);
+  std::uint32_t missing_with_holder_count() const;
+  void append_random(const Bitfield& has, std::size_t count_max, std::vector<std::uint32_t>& out);
+  void append_rarest(const Bitfield& has, std::size_t count_max, std::vector<std::uint32_t>& out);
+  void append_by_scan(const Bitfield& has, std::size_t count_max, std::vector<std::uint32_t>& out);
+
+  void update_open(std::uint32_t piece, const Active& active);
+  void take_requests(Active& active, std::uint32_t piece, std::uint32_t block, bool to_missing);
+  void forget_requester(ConnId peer, std::uint32_t piece, std::uint32_t block);
+  void forget_outstanding(ConnId peer, std::uint32_t piece, std::uint32_t block);
+  void drop_active(std::uint32_t piece);
+  void request(Active& active, std::uint32_t piece, std::uint32_t block, ConnId peer, Time now);
+  std::uint32_t pick_open(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
+                          std::vector<BlockRun>& out);
+  void pick_endgame(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
+                    std::vector<BlockRun>& out);
+
+  Layout layout_;
+  Rng rng_;
+  std::uint32_t run_blocks_max_;
+  Bitfield have_;
+  Bitfield missing_;
+  std::vector<PieceState> states_;
+  std::vector<std::uint16_t> availability_;  // peers with the piece, those of seeds_ not counted
+  std::set<ConnId> seeds_;                   // peers that had everything when they were added
+  std::vector<std::uint32_t> order_;         // the permutation
+  std::vector<std::uint32_t> place_;         // its inverse
+  std::vector<std::uint32_t> zone_begin_;    // one more than there are zones
+
+  std::map<std::uint32_t, Active> active_;
+  std::set<std::pair<std::uint64_t, std::uint32_t>>
+      open_;  // active with a missing block: (order, piece)
+  std::uint64_t next_order_ = 0;
+  std::uint32_t preparing_count_ = 0;
+  std::uint32_t active_blocks_ = 0;
+  std::map<ConnId, std::vector<Outstanding>> outstanding_;  // oldest first
+};
+
+}  // namespace peernet::transfer
