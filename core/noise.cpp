@@ -52,7 +52,7 @@ void NoiseHandshake::begin_write(Bytes& out) {
     default:  // s, se, psk
       encrypt_and_hash(keys_.fixed.shared.view(), out);
       mix_agreed(keys_.fixed.secret, remote_ephemeral_);
-      if (keys_.psk) mix_key_and_hash(keys_.psk->view());
+      mix_last_psk();
   }
 }
 
@@ -82,7 +82,7 @@ Result<void> NoiseHandshake::begin_read(BytesView& message) {
     default:  // s, se, psk
       if (!read_static(message)) return corrupt("the initiator's key does not open");
       mix_agreed(keys_.ephemeral.secret, remote_static_);
-      if (keys_.psk) mix_key_and_hash(keys_.psk->view());
+      mix_last_psk();
   }
   is_payload_due_ = true;
   is_dead_ = false;
@@ -131,6 +131,11 @@ void NoiseHandshake::mix_key_and_hash(BytesView psk) {
   mix_hash(hashed.view());
   cipher_key_ = cipher;
   nonce_ = 0;
+}
+
+void NoiseHandshake::mix_last_psk() {
+  if (!keys_.psk) return;
+  mix_key_and_hash(keys_.psk_last ? keys_.psk_last->view() : keys_.psk->view());
 }
 
 void NoiseHandshake::mix_agreed(const Key& secret, const DhPublic& other) {

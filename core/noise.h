@@ -21,7 +21,8 @@ class NoiseHandshake {
   struct Keys {
     DhKeyPair fixed;         // the static key pair
     DhKeyPair ephemeral;     // drawn by the caller, used once
-    std::optional<Key> psk;  // present: XXpsk0+psk3
+    std::optional<Key> psk;                      // present: XXpsk0+psk3
+    std::optional<Key> psk_last = std::nullopt;  // absent: `psk` stands in both places
   };
   NoiseHandshake(Role role, Keys keys, BytesView prologue);
 
@@ -53,6 +54,7 @@ class NoiseHandshake {
   void mix_hash(BytesView bytes);
   void mix_key(BytesView input);
   void mix_key_and_hash(BytesView psk);
+  void mix_last_psk();
   void mix_agreed(const Key& secret, const DhPublic& other);
   void mix_ephemeral(const DhPublic& shared);
   void write_ephemeral(Bytes& out);

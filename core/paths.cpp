@@ -7,7 +7,7 @@ namespace peernet {
 
 // sun_path of Linux has 108 bytes with the terminating zero; macOS has 104, so that a path near the
 // limit is refused there by the system.
-inline constexpr std::size_t kSocketPathMax = 107;
+constexpr std::size_t kSocketPathMax = 107;
 
 namespace {
 
