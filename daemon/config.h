@@ -1,0 +1,74 @@
+#pragma once
+
+// The config file as a value: JSON with // comments, every key with a default, so that an empty
+// text is a whole config. What cannot be meant is an error that names the place: unknown keys (with
+// the nearest valid one), wrong types and ranges, keys of features that are not built yet. The
+// daemon never writes this file.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/endpoint.h"
+#include "core/result.h"
+#include "dht/config.h"
+
+namespace peernet::daemon {
+
+inline constexpr std::size_t kConfigSizeMax = 1U << 20U;  // bytes of text
+inline constexpr std::size_t kConfigDepthMax = 8;         // objects and lists inside each other
+inline constexpr std::size_t kListenMax = 8;
+inline constexpr std::size_t kBootstrapMax = 64;
+inline constexpr std::size_t kNameSizeMax = 64;  // bytes of identity.name
+
+inline constexpr std::uint16_t kPortDefault = 7341;
+inline constexpr std::uint32_t kConnectionsMax = 65'535;
+inline constexpr std::uint32_t kUploadSlotsMax = 1'000;
+inline constexpr std::uint64_t kMemoryMin = 16ULL << 20U;  // one piece of the largest size
+inline constexpr std::uint64_t kMemoryMax = 1ULL << 40U;
+inline constexpr std::uint64_t kRateMax = 1ULL << 40U;  // bytes a second
+
+struct DaemonConfig {
+  std::string name;  // shown to the user only
+  std::vector<Endpoint> listen{Endpoint::v4(0, kPortDefault), Endpoint::v6({}, kPortDefault)};
+  bool listen_is_default = true;  // then a missing address family of the machine is no fault
+  std::vector<dht::BootstrapName> bootstrap;
+  bool dht = true;
+  std::optional<std::string> network_key_file;
+  std::optional<std::string> downloads;     // absolute; nullopt: Paths::downloads
+  std::optional<std::uint64_t> limit_up;    // bytes a second; nullopt: no limit
+  std::optional<std::uint64_t> limit_down;  // bytes a second
+  std::uint32_t connections = 512;
+  std::optional<std::uint32_t> upload_slots;  // nullopt: adapts to the uplink
+  std::uint64_t memory = 256ULL << 20U;       // bytes
+  std::string log_level = "info";             // trace, debug, info, warn, error
+  std::string log_format = "text";            // text, json
+  bool special_use_is_global = false;
+};
+
+// Errors: malformed, too_large, refused (a feature that is not built yet). `what` starts with the
+// key, and the line where there is one.
+Result<DaemonConfig> parse_config(std::string_view text);
+
+// Every effective value as the text of a config file: parse_config of it gives the same config.
+std::string config_to_json(const DaemonConfig& config);
+
+// One row for each key, in the order of the file: what README.md shows is made from it.
+struct ConfigKeyRow {
+  std::string_view key;
+  std::string_view expects;
+  std::string_view meaning;
+};
+std::vector<ConfigKeyRow> config_keys();
+
+// "8MiB", "1.5 GB", "512KiB": binary and decimal units. nullopt on anything else, a fraction of a
+// byte included.
+std::optional<std::uint64_t> parse_size(std::string_view text);
+// The same with "/s" behind it: bytes a second.
+std::optional<std::uint64_t> parse_rate(std::string_view text);
+// The shortest exact text, in the largest unit that divides it.
+std::string format_size(std::uint64_t bytes);
+
+}  // namespace peernet::daemon

@@ -1,0 +1,175 @@
+#pragma once
+
+// Rpc is the control surface: a line of JSON in, lines of JSON out (JSON-RPC 2.0, one text a line,
+// parameters by name). It owns no socket: the shell hands it lines and sends what take_replies()
+// gives. It keeps the calls that are answered later (share.add, share.remove), the subscriptions,
+// and a bounded ring of events with rising numbers. What a client may do and gets is described in
+// one table (daemon/rpc_table.h), from which rpc.discover and README.md are made.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/effects.h"
+#include "core/paths.h"
+#include "core/rate.h"
+#include "core/time.h"
+#include "daemon/json.h"
+#include "daemon/node.h"
+#include "daemon/rpc_table.h"
+
+namespace peernet::daemon {
+
+enum class ClientId : std::uint64_t {};
+
+// The shell keeps to at most 128 clients, lines of 1 MiB, 4 MiB of unsent replies and 60 s of
+// idleness (SECURITY.md 1.4); these are kept here.
+inline constexpr std::size_t kRpcDepthMax = 32;
+inline constexpr std::size_t kRpcIdSizeMax = 128;          // bytes of a request's id, as JSON
+inline constexpr std::uint64_t kRpcRequestsRateMax = 100;  // a second and client, on average
+inline constexpr std::uint64_t kRpcRequestsBurst = 200;
+inline constexpr std::size_t kRpcPendingMax = 16;  // unanswered calls of one client
+inline constexpr std::size_t kEventRingMax = 1000;
+
+inline constexpr Duration kProgressInterval = std::chrono::milliseconds(500);
+inline constexpr Duration kImportProgressInterval = std::chrono::milliseconds(100);
+
+struct RpcContext {
+  std::string version;
+  Paths paths;              // `downloads` is the effective one: the config's, if it names one
+  std::string config_json;  // config_to_json of the effective config
+};
+
+class Rpc {
+ public:
+  explicit Rpc(RpcContext context);
+  ~Rpc();
+  Rpc(const Rpc&) = delete;
+  Rpc& operator=(const Rpc&) = delete;
+
+  // Inputs. The first is on_wall_clock, given again whenever Node is given it.
+  void on_wall_clock(Time now, WallTime wall);
+  // One line without its newline. Never throws; every request is answered once, now or later.
+  void on_line(Time now, ClientId client, std::string_view line, Node& node, Effects& out);
+  // Imports that this client waits for are cancelled.
+  void on_client_gone(Time now, ClientId client, Node& node, Effects& out);
+  // Each event of Node, in order.
+  void on_event(Time now, const transfer::Event& event, const Node& node);
+  void on_time(Time now, const Node& node);
+
+  // What is to be sent, oldest first: a line without its newline. After one with `is_closing` the
+  // shell closes the connection (once it is sent) and calls on_client_gone.
+  struct Reply {
+    ClientId client{};
+    std::string line;
+    bool is_closing = false;
+  };
+  std::vector<Reply> take_replies();
+
+  // Queries.
+  Time deadline() const;  // kNever when nobody follows progress
+  bool is_shutdown_wanted() const { return is_shutdown_wanted_; }
+  // Subscribed, or a call is pending: then silence is no reason to close.
+  bool is_idle_allowed(ClientId client) const;
+
+ private:
+  struct Subscription {
+    std::uint32_t kinds = 0;  // bits by EventKind
+  };
+  struct Client {
+    TokenBucket requests{kRpcRequestsRateMax, kRpcRequestsBurst};
+    std::optional<Subscription> subscription;
+    std::size_t pending_count = 0;
+    bool is_closing = false;
+  };
+  // `id` is the request's id as JSON; nullopt for a notification, which gets no answer.
+  struct Pending {
+    ClientId client{};
+    std::optional<std::string> id;
+  };
+  struct PendingImport : Pending {
+    std::string path;
+    Time started{};
+    Time told{};  // when its progress was last sent to subscribers
+  };
+  struct KeptEvent {
+    std::uint64_t seq = 0;
+    EventKind kind{};
+    std::string line;  // the whole notification
+  };
+  // What a progress event last said of a share: told again only when something differs.
+  struct Told {
+    std::vector<std::uint64_t> numbers;
+    std::string reason;
+    bool operator==(const Told&) const = default;
+  };
+  struct Call {
+    Time now{};
+    ClientId client{};
+    std::optional<std::string> id;
+    const Json& params;
+    Node& node;
+    Effects& out;
+  };
+  // nullopt: the call is pending and answered later.
+  using Answer = std::optional<Result<Json>>;
+
+  void handle(Time now, ClientId client, std::string_view line, Node& node, Effects& out);
+  void run(Call& call, MethodName method);
+  Answer dispatch(Call& call, MethodName method);
+  Answer daemon_status(Call& call);
+  Answer daemon_config(Call& call);
+  Answer share_add(Call& call);
+  Answer share_fetch(Call& call);
+  Answer share_list(Call& call);
+  Answer share_status(Call& call);
+  Answer share_files(Call& call);
+  Answer share_pause(Call& call);
+  Answer share_resume(Call& call);
+  Answer share_remove(Call& call);
+  Answer share_link(Call& call);
+  Answer peer_list(Call& call);
+  Answer dht_status(Call& call);
+  Answer identity_show(Call& call);
+  Answer events_subscribe(Call& call);
+  Answer events_unsubscribe(Call& call);
+
+  void answer(ClientId client, const std::optional<std::string>& id, const Result<Json>& result);
+  void answer_error(ClientId client, const std::optional<std::string>& id, int code,
+                    const std::string& message, const std::string& hint, bool is_closing = false);
+  void answer_pending(const Pending& pending, const Result<Json>& result);
+  void reply(ClientId client, std::string line, bool is_closing);
+
+  void on_import_progress(Time now, const transfer::ImportProgress& event);
+  void on_imported(Time now, const transfer::Imported& event, const Node& node);
+  void on_import_failed(Time now, const transfer::ImportFailed& event);
+  void on_removed(Time now, const transfer::Removed& event);
+  void on_state_changed(Time now, const transfer::StateChanged& event, const Node& node);
+  // To subscribers; `is_kept` puts it into the ring under the next number.
+  void publish(Time now, EventKind kind, Json params, bool is_kept);
+  bool is_followed(EventKind kind) const;
+  void tell_progress(Time now, const Node& node);
+  WallTime wall_at(Time time) const;
+
+  RpcContext context_;
+  std::optional<std::uint64_t> limit_up_;
+  std::optional<std::uint64_t> limit_down_;
+  Time wall_set_{};
+  WallTime wall_;
+
+  std::map<ClientId, Client> clients_;
+  std::map<transfer::ImportId, PendingImport> imports_;
+  std::multimap<ShareId, Pending> removals_;
+  std::deque<KeptEvent> ring_;  // at most kEventRingMax
+  std::uint64_t seq_ = 0;       // of the newest kept event
+  std::map<ShareId, Told> told_;
+  Time progress_at_ = kNever;
+  std::vector<Reply> replies_;
+  bool is_shutdown_wanted_ = false;
+};
+
+}  // namespace peernet::daemon
