@@ -59,7 +59,8 @@ struct Connect {
   Endpoint to;
 };
 
-// In order, never dropped. on_sent tells how much of it is still queued.
+// In order, never dropped. Answered by at least one on_sent, at the latest when all of it has left:
+// on_sent tells how much of everything written is still queued, and comes again as that shrinks.
 struct Write {
   ConnId conn;
   Bytes bytes;
@@ -100,13 +101,15 @@ struct FileSpec {
 // Makes `storage` known. A share of a single file is the file parent/top; a directory is the tree
 // below parent/top. A writable storage creates what is missing when it is first written to (the top
 // with mode 0700). Files of a read-only one must exist with the right size. `leaves_count` is the
-// number of leaf hashes of all files together. Result: StorageOpened. Errors: not_found (the top),
-// denied, corrupt (a file is missing or has another size), io.
+// number of leaf hashes of all files together. Result: StorageOpened. Errors: not_found (the parent;
+// of a read-only storage also the top), denied, corrupt (a file is missing or has another size),
+// exists (`must_be_free` is not empty and stands in the parent), io.
 struct OpenStorage {
   JobId job;
   StorageId storage;
   std::string parent;
   std::string top;
+  std::string must_be_free;  // the name a download is to get when it is complete
   bool is_single_file = false;
   bool is_writable = false;
   std::vector<FileSpec> files;
