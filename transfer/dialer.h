@@ -116,18 +116,21 @@ class Dialer {
   using Ready = std::tuple<int, std::uint64_t, Endpoint>;  // rank, order
 
   Endpoint tried_key(const Endpoint& endpoint) const;
-  bool is_held_back(const Address& address) const;
+  static bool is_held_back(const Address& address);
+  static bool is_in_use(const Address& address);
   Time due(const Endpoint& endpoint, const Address& address) const;
   static Ready ready_key(const Endpoint& endpoint, const Address& address);
   Duration jittered(Duration wait);
   Duration wait_after_failure(const Address& address);
   void unschedule(const Endpoint& endpoint, Address& address);
   void schedule(const Endpoint& endpoint, Address& address);
-  void release_address(const Endpoint& endpoint);
+  void end_use(Time now, Addresses::iterator found);
   void forget(Addresses::iterator found);
-  bool make_room(const std::set<Endpoint>* among, bool is_named);
-  bool may_dial(Time now) const;
-  void note_dial(Time now, const Endpoint& endpoint);
+  static bool may_make_room(const Address& address, bool is_for_named);
+  bool make_room_in(Share& share, bool is_for_named);
+  bool make_room(bool is_for_named);
+  Time rate_allows_at() const;
+  void clear_tried(const Endpoint& endpoint);
   void expire(Time now);
 
   bool special_use_is_global_;

@@ -65,9 +65,7 @@ class Gate {
     Endpoint from;
     std::uint64_t number = 0;  // in the order of arrival
   };
-  struct Prefix {
-    std::map<std::uint64_t, ConnId> conns;  // by number: the oldest first
-  };
+  using Prefix = std::map<std::uint64_t, ConnId>;  // by number: the oldest first
   // Fullest first, then the one with the oldest connection.
   struct Rank {
     std::size_t conns = 0;
@@ -80,8 +78,8 @@ class Gate {
 
   bool is_exempt(const Endpoint& endpoint) const;
   static Rank rank_of(const Endpoint& prefix, const Prefix& held);
-  void insert(ConnId conn, const Endpoint& from);
-  void remove(ConnId conn);
+  void insert_unproven(ConnId conn, const Endpoint& from);
+  void remove_unproven(ConnId conn);
 
   bool special_use_is_global_;
   std::size_t established_in_max_;

@@ -34,8 +34,7 @@ class Importer {
 
   static constexpr std::size_t kJobsMax = 8;                // hashing at a time
   static constexpr std::uint64_t kRangeSize = 8ULL << 20U;  // bytes a job, in whole pieces
-  static constexpr std::uint32_t kPieceLengthMin = 16 << 10;
-  static constexpr std::uint32_t kPieceLengthMax = 16 << 20;
+  static constexpr std::uint32_t kEntriesMax = 200'000;     // as many as a manifest may have
 
   // `storage` is a number never used before.
   Importer(ImportId id, AddRequest request, StorageId storage);
@@ -56,8 +55,8 @@ class Importer {
   bool is_idle() const { return jobs_.empty(); }  // no job is running
   std::uint64_t bytes_done() const { return bytes_done_; }
   std::uint64_t bytes_total() const { return bytes_total_; }  // 0 until the path was listed
-  // Requires: stage() is failed. The names in it are raw: escape() before a terminal or a log.
-  const Error& error() const { return error_; }
+  // Requires: stage() is failed or cancelled.
+  const Error& error() const;
   // Requires: stage() is done. Once.
   Outcome take_outcome();
 
@@ -65,18 +64,23 @@ class Importer {
   enum class JobKind : std::uint8_t { list, open, hash, sync, drop };
   struct Job {
     JobKind kind{};
-    std::uint64_t first_node = 0;  // of hash: number of its first piece over all files
-    std::uint64_t size = 0;        // of hash: bytes
-    std::uint32_t file_index = 0;  // of hash
+    // Of hash:
+    std::uint32_t file_index = 0;
+    std::uint64_t first_piece = 0;  // in the file
+    std::uint64_t size = 0;
   };
 
-  void on_listed(TreeListed listed, JobIds& jobs, Effects& out);
-  void on_opened(JobIds& jobs, Effects& out);
-  void on_hashed(const Job& job, RangeHashed hashed, JobIds& jobs, Effects& out);
+  bool is_over() const { return stage_ >= Stage::done; }
+  JobId begin(Job job, JobIds& jobs);
+  Result<void> on_listed(TreeListed listed, JobIds& jobs, Effects& out);
+  Result<void> check_names(const TreeListed& listed) const;
+  void open(JobIds& jobs, Effects& out);
   void hash_more(JobIds& jobs, Effects& out);
-  void build(JobIds& jobs, Effects& out);
-  void fail(Error error, JobIds& jobs, Effects& out);
-  void drop_storage(JobIds& jobs, Effects& out);
+  void on_hashed(const Job& job, const RangeHashed& hashed);
+  Result<void> build_and_sync(JobIds& jobs, Effects& out);
+  Error explained(const Job& job, const Error& error) const;
+  void end(Stage stage, Error error, JobIds& jobs, Effects& out);
+  void drop_when_idle(JobIds& jobs, Effects& out);
 
   ImportId id_;
   AddRequest request_;
@@ -84,23 +88,18 @@ class Importer {
   Stage stage_ = Stage::listing;
   Error error_;
   std::map<JobId, Job> jobs_;
-  bool is_storage_open_ = false;  // or being opened: it is to be deleted unless all goes well
-
-  std::uint32_t piece_length_ = 0;
+  bool is_storage_known_ = false;  // to the disk; it is deleted unless all goes well
   std::uint64_t bytes_done_ = 0;
   std::uint64_t bytes_total_ = 0;
-  bool is_single_file_ = false;
-  std::vector<FileSpec> files_;  // in manifest order
   std::vector<LeftOut> left_out_;
-  std::vector<Hash> nodes_;  // a piece each, over all files
-
+  // From the list on; its roots are zero until every piece is hashed. Built twice, so that whatever
+  // a manifest may not be is known before the first byte is read.
+  std::optional<Manifest> manifest_;
+  std::vector<Hash> roots_;  // of the files, as far as they are known
+  Bytes piece_layers_;
   // Where the next hash job begins.
   std::uint32_t next_file_ = 0;
   std::uint64_t next_offset_ = 0;
-  std::uint64_t next_leaf_ = 0;
-  std::uint64_t next_node_ = 0;
-
-  std::optional<Manifest> manifest_;
 };
 
 }  // namespace peernet::transfer
