@@ -197,11 +197,11 @@ void Importer::open(JobIds& jobs, Effects& out) {
                             .storage = storage_,
                             .parent = request_.parent,
                             .top = request_.name,
+                            .must_be_free = {},
                             .is_single_file = manifest_->is_single_file(),
                             .is_writable = false,
                             .files = manifest_->file_specs(),
-                            .leaves_count = manifest_->layout().leaves_count(),
-                            .must_be_free = {}});
+                            .leaves_count = manifest_->layout().leaves_count()});
 }
 
 void Importer::hash_more(JobIds& jobs, Effects& out) {
