@@ -119,7 +119,6 @@ class Rpc {
   using Answer = std::optional<Result<Json>>;
 
   void handle(Time now, ClientId client, std::string_view line, Node& node, Effects& out);
-  void run(Call& call, MethodName method);
   Answer dispatch(Call& call, MethodName method);
   Answer daemon_status(Call& call);
   Answer daemon_config(Call& call);
@@ -127,6 +126,7 @@ class Rpc {
   Answer share_fetch(Call& call);
   Answer share_list(Call& call);
   Answer share_status(Call& call);
+  Answer status_of(Call& call, const ShareId& id);
   Answer share_files(Call& call);
   Answer share_pause(Call& call);
   Answer share_resume(Call& call);

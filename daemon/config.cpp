@@ -1,0 +1,431 @@
+#include "daemon/config.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <exception>
+#include <span>
+#include <utility>
+
+#include "core/escape.h"
+#include "core/nearest.h"
+#include "daemon/json.h"
+
+namespace peernet::daemon {
+
+constexpr std::size_t kHostSizeMax = 253;  // RFC 1035
+
+namespace {
+
+enum class Verdict : std::uint8_t { good, wrong, not_built };
+
+// ---- Readers of values: each takes what it understands into the config ----
+
+Verdict read_text_up_to(const Json& value, std::size_t size_max, std::string& into) {
+  const auto text = json_text(value);
+  if (!text || text->size() > size_max || !is_valid_utf8(*text)) return Verdict::wrong;
+  for (std::string_view rest = *text; !rest.empty();) {
+    if (is_dangerous(next_code_point(rest))) return Verdict::wrong;
+  }
+  into = *text;
+  return Verdict::good;
+}
+
+Verdict read_boolean(const Json& value, bool& into) {
+  const auto boolean = json_boolean(value);
+  if (!boolean) return Verdict::wrong;
+  into = *boolean;
+  return Verdict::good;
+}
+
+// Features that come later may be named, and may be off.
+Verdict read_not_built_boolean(const Json& value) {
+  const auto boolean = json_boolean(value);
+  if (!boolean) return Verdict::wrong;
+  return *boolean ? Verdict::not_built : Verdict::good;
+}
+
+Verdict read_rate(const Json& value, std::optional<std::uint64_t>& into) {
+  if (value.is_null()) {
+    into.reset();
+    return Verdict::good;
+  }
+  const auto text = json_text(value);
+  const auto rate = text ? parse_rate(*text) : std::nullopt;
+  if (!rate || *rate == 0 || *rate > kRateMax) return Verdict::wrong;
+  into = *rate;
+  return Verdict::good;
+}
+
+std::optional<std::uint32_t> integer_in(const Json& value, std::uint32_t min, std::uint32_t max) {
+  const auto number = json_integer(value);
+  if (!number || *number < min || *number > max) return std::nullopt;
+  return static_cast<std::uint32_t>(*number);
+}
+
+Verdict read_word(const Json& value, std::span<const std::string_view> words, std::string& into) {
+  const auto text = json_text(value);
+  if (!text || std::find(words.begin(), words.end(), *text) == words.end()) return Verdict::wrong;
+  into = *text;
+  return Verdict::good;
+}
+
+std::optional<dht::BootstrapName> parse_bootstrap(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  std::string_view host = text.substr(0, colon);
+  const std::string_view port_text = text.substr(colon + 1);
+  std::uint16_t port = 0;
+  const auto [end, fault] =
+      std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
+  if (fault != std::errc{} || end != port_text.data() + port_text.size() || port == 0) {
+    return std::nullopt;
+  }
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    if (!Endpoint::parse(text)) return std::nullopt;
+    host = host.substr(1, host.size() - 2);
+    return dht::BootstrapName{std::string(host), port};
+  }
+  const bool is_name = std::all_of(host.begin(), host.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_';
+  });
+  if (host.empty() || host.size() > kHostSizeMax || !is_name || host.front() == '-') {
+    return std::nullopt;
+  }
+  return dht::BootstrapName{std::string(host), port};
+}
+
+Verdict read_listen(const Json& value, DaemonConfig& config) {
+  if (!value.is_array() || value.empty() || value.size() > kListenMax) return Verdict::wrong;
+  std::vector<Endpoint> listen;
+  for (const Json& item : value) {
+    const auto text = json_text(item);
+    const auto endpoint = text ? Endpoint::parse(*text) : std::nullopt;
+    if (!endpoint) return Verdict::wrong;
+    const bool is_twice = std::find(listen.begin(), listen.end(), *endpoint) != listen.end();
+    if (is_twice && endpoint->port != 0) return Verdict::wrong;
+    listen.push_back(*endpoint);
+  }
+  config.listen_is_default = listen == DaemonConfig{}.listen;
+  config.listen = std::move(listen);
+  return Verdict::good;
+}
+
+Verdict read_bootstrap(const Json& value, DaemonConfig& config) {
+  if (!value.is_array() || value.size() > kBootstrapMax) return Verdict::wrong;
+  std::vector<dht::BootstrapName> names;
+  for (const Json& item : value) {
+    const auto text = json_text(item);
+    auto name = text ? parse_bootstrap(*text) : std::nullopt;
+    if (!name) return Verdict::wrong;
+    names.push_back(*std::move(name));
+  }
+  config.bootstrap = std::move(names);
+  return Verdict::good;
+}
+
+Verdict read_key_file(const Json& value, DaemonConfig& /*config*/) {
+  if (value.is_null()) return Verdict::good;
+  return value.is_string() ? Verdict::not_built : Verdict::wrong;
+}
+
+Verdict read_downloads(const Json& value, DaemonConfig& config) {
+  if (value.is_null()) {
+    config.downloads.reset();
+    return Verdict::good;
+  }
+  const auto text = json_text(value);
+  if (!text || text->empty() || text->front() != '/' || text->find('\0') != std::string::npos) {
+    return Verdict::wrong;
+  }
+  config.downloads = *text;
+  return Verdict::good;
+}
+
+Verdict read_connections(const Json& value, DaemonConfig& config) {
+  const auto number = integer_in(value, 1, kConnectionsMax);
+  if (!number) return Verdict::wrong;
+  config.connections = *number;
+  return Verdict::good;
+}
+
+Verdict read_upload_slots(const Json& value, DaemonConfig& config) {
+  if (value.is_null()) {
+    config.upload_slots.reset();
+    return Verdict::good;
+  }
+  config.upload_slots = integer_in(value, 1, kUploadSlotsMax);
+  return config.upload_slots ? Verdict::good : Verdict::wrong;
+}
+
+Verdict read_memory(const Json& value, DaemonConfig& config) {
+  const auto text = json_text(value);
+  const auto size = text ? parse_size(*text) : std::nullopt;
+  if (!size || *size < kMemoryMin || *size > kMemoryMax) return Verdict::wrong;
+  config.memory = *size;
+  return Verdict::good;
+}
+
+// ---- The table ----
+
+struct Key {
+  std::string_view name;
+  std::string_view expects;
+  std::string_view meaning;
+  Verdict (*read)(const Json& value, DaemonConfig& config);
+  std::string_view not_built = {};  // what is missing, where read() may say not_built
+};
+
+constexpr std::array kLogLevels{std::string_view("trace"), std::string_view("debug"),
+                                std::string_view("info"), std::string_view("warn"),
+                                std::string_view("error")};
+constexpr std::array kLogFormats{std::string_view("text"), std::string_view("json")};
+
+const std::array kKeys{
+    Key{"identity.name", "text of at most 64 bytes without control characters",
+        "what this node is called on your own screens; never sent",
+        [](const Json& v, DaemonConfig& c) { return read_text_up_to(v, kNameSizeMax, c.name); }},
+    Key{"listen",
+        "a list of 1 to 8 different addresses with ports, such as [\"0.0.0.0:7341\", "
+        "\"[::]:7341\"]",
+        "where TCP and UDP are bound; port 0 takes any free port, which status shows", read_listen},
+    Key{"bootstrap", "a list of at most 64 texts HOST:PORT",
+        "DHT nodes to join through, PeerNet's or any Mainline node", read_bootstrap},
+    Key{"network.key_file", "the path of a key file, or null", "a private network", read_key_file,
+        "a private network"},
+    Key{"discovery.dht", "true or false", "find peers through the DHT",
+        [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.dht); }},
+    Key{"discovery.lan", "true or false", "find peers on the local network",
+        [](const Json& v, DaemonConfig& /*c*/) { return read_not_built_boolean(v); },
+        "discovery on the local network"},
+    Key{"discovery.pex", "true or false", "hear of peers from peers",
+        [](const Json& v, DaemonConfig& /*c*/) { return read_not_built_boolean(v); },
+        "peer exchange"},
+    Key{"nat.port_mapping", "true or false", "ask the router to map the port",
+        [](const Json& v, DaemonConfig& /*c*/) { return read_not_built_boolean(v); },
+        "port mapping"},
+    Key{"paths.downloads", "an absolute path, or null",
+        "where fetch puts things when not told; null: as peernetd --print-paths says",
+        read_downloads},
+    Key{"limits.up", "a rate such as \"8MB/s\" or \"512KiB/s\", or null for no limit",
+        "upload, over all shares and peers",
+        [](const Json& v, DaemonConfig& c) { return read_rate(v, c.limit_up); }},
+    Key{"limits.down", "a rate such as \"8MB/s\" or \"512KiB/s\", or null for no limit",
+        "download, over all shares and peers",
+        [](const Json& v, DaemonConfig& c) { return read_rate(v, c.limit_down); }},
+    Key{"limits.connections", "a whole number from 1 to 65535", "peers connected at a time",
+        read_connections},
+    Key{"limits.upload_slots", "a whole number from 1 to 1000, or null to adapt to the uplink",
+        "peers served at a time", read_upload_slots},
+    Key{"limits.memory", "a size from \"16MiB\" to \"1TiB\"", "block data held at a time",
+        read_memory},
+    Key{"log.level", "one of \"trace\", \"debug\", \"info\", \"warn\", \"error\"",
+        "the least important lines that are still written",
+        [](const Json& v, DaemonConfig& c) { return read_word(v, kLogLevels, c.log_level); }},
+    Key{"log.format", "one of \"text\", \"json\"", "lines for people or for programs",
+        [](const Json& v, DaemonConfig& c) { return read_word(v, kLogFormats, c.log_format); }},
+    Key{"testing.special_use_is_global", "true or false",
+        "loopback and private addresses count as global ones; for tests only",
+        [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.special_use_is_global); }},
+};
+
+bool is_section(std::string_view name) {
+  return std::any_of(kKeys.begin(), kKeys.end(), [&](const Key& key) {
+    return key.name.size() > name.size() && key.name.starts_with(name) &&
+           key.name[name.size()] == '.';
+  });
+}
+
+// ---- From text to config ----
+
+std::string place_of(const std::string& key, const JsonLines& lines) {
+  const auto line = lines.find(key);
+  return key + (line == lines.end() ? "" : " (line " + std::to_string(line->second) + ")");
+}
+
+Error unknown_key(const std::string& key, const JsonLines& lines) {
+  std::vector<std::string_view> names;
+  for (const Key& known : kKeys) names.push_back(known.name);
+  return Error{Errc::malformed, place_of(key, lines) + ": there is no such key",
+               "did you mean \"" + std::string(nearest(key, names)) + "\"?"};
+}
+
+Result<void> take(const std::string& name, const Json& value, const JsonLines& lines,
+                  DaemonConfig& config) {
+  const auto* const key = std::find_if(kKeys.begin(), kKeys.end(),
+                                       [&](const Key& known) { return known.name == name; });
+  if (key == kKeys.end()) return unknown_key(name, lines);
+  switch (key->read(value, config)) {
+    case Verdict::good: return {};
+    case Verdict::not_built:
+      return Error{Errc::refused,
+                   place_of(name, lines) + ": " + std::string(key->not_built) +
+                       " is not built yet in this version",
+                   value.is_boolean() ? "leave the key out, or set it to false"
+                                      : "leave the key out, or set it to null"};
+    case Verdict::wrong: break;
+  }
+  const std::string given = value.is_structured() || value.is_null() || value.is_string()
+                                ? std::string(json_type_name(value))
+                                : dump_json(value);
+  return Error{Errc::malformed, place_of(name, lines) + ": expected " + std::string(key->expects),
+               value.is_string() ? "it says " + dump_json(value).substr(0, 80) : "it is " + given};
+}
+
+bool is_blank(std::string_view text) {
+  while (!text.empty()) {
+    if (text.starts_with("//")) {
+      text.remove_prefix(std::min(text.find('\n'), text.size()));
+    } else if (text.front() == ' ' || text.front() == '\t' || text.front() == '\r' ||
+               text.front() == '\n') {
+      text.remove_prefix(1);
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+Result<DaemonConfig> config_of(std::string_view text) {
+  DaemonConfig config;
+  if (is_blank(text)) return config;
+  JsonLines lines;
+  const auto json =
+      parse_json(text, {.depth_max = kConfigDepthMax, .are_comments_allowed = true}, &lines);
+  if (!json) return json.error();
+  if (!json->is_object()) {
+    return Error{Errc::malformed,
+                 "the config is " + std::string(json_type_name(*json)) + " and not an object",
+                 "it starts with { and ends with }; an empty file is a config too"};
+  }
+  for (const auto& [section, value] : json->items()) {
+    if (!is_section(section)) {
+      if (auto taken = take(section, value, lines, config); !taken) return taken.error();
+      continue;
+    }
+    if (!value.is_object()) {
+      return Error{Errc::malformed, place_of(section, lines) + ": expected an object",
+                   "it is " + std::string(json_type_name(value))};
+    }
+    for (const auto& [name, inner] : value.items()) {
+      if (auto taken = take(section + "." + name, inner, lines, config); !taken) {
+        return taken.error();
+      }
+    }
+  }
+  return config;
+}
+
+std::string bootstrap_text(const dht::BootstrapName& name) {
+  const bool is_v6 = name.host.find(':') != std::string::npos;
+  return (is_v6 ? "[" + name.host + "]" : name.host) + ":" + std::to_string(name.port);
+}
+
+Json rate_json(const std::optional<std::uint64_t>& rate) {
+  return rate ? Json(format_size(*rate) + "/s") : Json(nullptr);
+}
+
+struct Unit {
+  std::string_view name;
+  std::uint64_t bytes;
+};
+// The first of each size is what format_size writes.
+constexpr std::array kUnits{
+    Unit{"TiB", 1ULL << 40U}, Unit{"TB", 1'000'000'000'000ULL},
+    Unit{"GiB", 1ULL << 30U}, Unit{"GB", 1'000'000'000ULL},
+    Unit{"MiB", 1ULL << 20U}, Unit{"MB", 1'000'000ULL},
+    Unit{"KiB", 1ULL << 10U}, Unit{"kB", 1'000ULL},
+    Unit{"KB", 1'000ULL},     Unit{"B", 1ULL},
+};
+
+}  // namespace
+
+Result<DaemonConfig> parse_config(std::string_view text) {
+  if (text.size() > kConfigSizeMax) {
+    return Error{Errc::too_large, "the config file is larger than 1 MiB",
+                 "is this the right file?"};
+  }
+  try {
+    return config_of(text);
+  } catch (const std::exception& fault) {
+    return Error{Errc::malformed, std::string("the config could not be read: ") + fault.what(), {}};
+  }
+}
+
+std::string config_to_json(const DaemonConfig& config) {
+  Json json = Json::object();
+  json["identity"]["name"] = config.name;
+  json["listen"] = Json::array();
+  for (const Endpoint& endpoint : config.listen) json["listen"].push_back(endpoint.to_string());
+  json["bootstrap"] = Json::array();
+  for (const auto& name : config.bootstrap) json["bootstrap"].push_back(bootstrap_text(name));
+  json["network"]["key_file"] =
+      config.network_key_file ? Json(*config.network_key_file) : Json(nullptr);
+  json["discovery"] = Json::object({{"dht", config.dht}, {"lan", false}, {"pex", false}});
+  json["nat"]["port_mapping"] = false;
+  json["paths"]["downloads"] = config.downloads ? Json(*config.downloads) : Json(nullptr);
+  Json& limits = json["limits"];
+  limits["up"] = rate_json(config.limit_up);
+  limits["down"] = rate_json(config.limit_down);
+  limits["connections"] = config.connections;
+  limits["upload_slots"] = config.upload_slots ? Json(*config.upload_slots) : Json(nullptr);
+  limits["memory"] = format_size(config.memory);
+  json["log"] = Json::object({{"level", config.log_level}, {"format", config.log_format}});
+  json["testing"]["special_use_is_global"] = config.special_use_is_global;
+  return dump_json_pretty(json);
+}
+
+std::vector<ConfigKeyRow> config_keys() {
+  std::vector<ConfigKeyRow> rows;
+  for (const Key& key : kKeys) rows.push_back({key.name, key.expects, key.meaning});
+  return rows;
+}
+
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  std::uint64_t whole = 0;
+  const char* const end = text.data() + text.size();
+  auto [place, fault] = std::from_chars(text.data(), end, whole);
+  if (fault != std::errc{}) return std::nullopt;
+  std::string_view rest(place, static_cast<std::size_t>(end - place));
+  // Decimals: at most six, so that the arithmetic below stays whole.
+  std::uint64_t decimals = 0;
+  std::uint64_t scale = 1;
+  if (rest.starts_with('.')) {
+    rest.remove_prefix(1);
+    while (!rest.empty() && rest.front() >= '0' && rest.front() <= '9' && scale < 1'000'000) {
+      decimals = decimals * 10 + static_cast<std::uint64_t>(rest.front() - '0');
+      scale *= 10;
+      rest.remove_prefix(1);
+    }
+    if (scale == 1) return std::nullopt;
+  }
+  if (rest.starts_with(' ')) rest.remove_prefix(1);
+  const auto* const unit =
+      std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& u) { return u.name == rest; });
+  if (unit == kUnits.end()) return std::nullopt;
+  std::uint64_t bytes = 0;
+  if (__builtin_mul_overflow(whole, unit->bytes, &bytes)) return std::nullopt;
+  const std::uint64_t fraction = decimals * unit->bytes;  // at most 10^6 x 2^40
+  if (fraction % scale != 0) return std::nullopt;
+  if (__builtin_add_overflow(bytes, fraction / scale, &bytes)) return std::nullopt;
+  return bytes;
+}
+
+std::optional<std::uint64_t> parse_rate(std::string_view text) {
+  if (!text.ends_with("/s")) return std::nullopt;
+  return parse_size(text.substr(0, text.size() - 2));
+}
+
+std::string format_size(std::uint64_t bytes) {
+  for (const Unit& unit : kUnits) {
+    if (bytes != 0 && bytes % unit.bytes == 0) {
+      return std::to_string(bytes / unit.bytes) + std::string(unit.name);
+    }
+  }
+  return "0B";
+}
+
+}  // namespace peernet::daemon

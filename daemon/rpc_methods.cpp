@@ -1,0 +1,295 @@
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/identity.h"
+#include "daemon/rpc.h"
+#include "daemon/rpc_values.h"
+#include "transfer/link.h"
+
+// What each method does. Parameters were checked against the table before.
+
+namespace peernet::daemon {
+
+// Names and paths of one answer, before escaping: so that a page stays far below what the socket
+// may queue.
+constexpr std::size_t kPageTextMax = 256U << 10U;
+constexpr std::size_t kPageDefault = 1000;
+
+namespace {
+
+std::string text_of(const Json& params, std::string_view name) {
+  const Json* value = json_find(params, name);
+  return value == nullptr ? std::string() : json_text(*value).value_or(std::string());
+}
+
+bool flag_of(const Json& params, std::string_view name) {
+  const Json* value = json_find(params, name);
+  return value != nullptr && json_boolean(*value).value_or(false);
+}
+
+std::optional<std::uint64_t> integer_of(const Json& params, std::string_view name) {
+  const Json* value = json_find(params, name);
+  return value == nullptr ? std::nullopt : json_integer(*value);
+}
+
+struct Page {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+Page page_of(const Json& params, std::size_t count) {
+  const std::size_t begin =
+      std::min<std::uint64_t>(integer_of(params, "offset").value_or(0), count);
+  const std::size_t limit = integer_of(params, "limit").value_or(kPageDefault);
+  return Page{begin, begin + std::min(limit, count - begin)};
+}
+
+Error bad_path(std::string what) {
+  return Error{Errc::malformed, std::move(what), "give an absolute path, such as /srv/data"};
+}
+
+// Absolute, without "." or "..", which could mean another place by the time it is opened. Trailing
+// and doubled slashes are dropped.
+Result<std::string> clean_path(const std::string& path) {
+  if (path.empty() || path.front() != '/') return bad_path("the path is not absolute: " + path);
+  if (path.find('\0') != std::string::npos) return bad_path("the path contains a zero byte");
+  std::string clean;
+  std::string_view rest = path;
+  while (!rest.empty()) {
+    rest.remove_prefix(1);
+    const std::string_view part = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(part.size());
+    if (part.empty()) continue;
+    if (part == "." || part == "..")
+      return bad_path("the path has a part \"" + std::string(part) + "\": " + path);
+    clean.append("/").append(part);
+  }
+  return clean.empty() ? std::string("/") : clean;
+}
+
+Error too_many_pending() {
+  return Error{Errc::refused,
+               "this connection already waits for " + std::to_string(kRpcPendingMax) + " answers",
+               "wait for one of them"};
+}
+
+}  // namespace
+
+Rpc::Answer Rpc::dispatch(Call& call, MethodName method) {
+  switch (method) {
+    case MethodName::daemon_status: return daemon_status(call);
+    case MethodName::daemon_config: return daemon_config(call);
+    case MethodName::daemon_shutdown: {
+      is_shutdown_wanted_ = true;
+      return Result<Json>(Json::object());
+    }
+    case MethodName::share_add: return share_add(call);
+    case MethodName::share_fetch: return share_fetch(call);
+    case MethodName::share_list: return share_list(call);
+    case MethodName::share_status: return share_status(call);
+    case MethodName::share_files: return share_files(call);
+    case MethodName::share_pause: return share_pause(call);
+    case MethodName::share_resume: return share_resume(call);
+    case MethodName::share_remove: return share_remove(call);
+    case MethodName::share_link: return share_link(call);
+    case MethodName::peer_list: return peer_list(call);
+    case MethodName::dht_status: return dht_status(call);
+    case MethodName::identity_show: return identity_show(call);
+    case MethodName::events_subscribe: return events_subscribe(call);
+    case MethodName::events_unsubscribe: return events_unsubscribe(call);
+    case MethodName::rpc_discover: return Result<Json>(discover(context_.version));
+  }
+  return Result<Json>(Error{Errc::io, "this method is not there", {}});
+}
+
+Rpc::Answer Rpc::daemon_status(Call& call) {
+  const NodeStatus status = call.node.status(call.now);
+  Json json = Json::object();
+  json["version"] = context_.version;
+  json["time"] = rfc3339(wall_at(call.now));
+  json["id"] = to_text(status.id);
+  json["name"] = status.name;
+  json["port"] = status.port;
+  json["uptime"] = static_cast<std::uint64_t>(seconds(status.uptime));
+  json["dht"] = dht_json(status);
+  json["rate_down"] = whole_rate(status.rate_down);
+  json["rate_up"] = whole_rate(status.rate_up);
+  json["limit_down"] = limit_down_ ? Json(*limit_down_) : Json(nullptr);
+  json["limit_up"] = limit_up_ ? Json(*limit_up_) : Json(nullptr);
+  json["peers_connected"] = status.peers_connected;
+  json["shares_count"] = status.shares_count;
+  return Result<Json>(std::move(json));
+}
+
+Rpc::Answer Rpc::daemon_config(Call& /*call*/) {
+  auto config = parse_json(context_.config_json, {});
+  if (!config) return Result<Json>(config.error());
+  return Result<Json>(
+      Json::object({{"config", *std::move(config)}, {"paths", paths_json(context_.paths)}}));
+}
+
+Rpc::Answer Rpc::share_add(Call& call) {
+  const auto path = clean_path(text_of(call.params, "path"));
+  if (!path) return Result<Json>(path.error());
+  if (*path == "/") return Result<Json>(bad_path("the root of the file system cannot be shared"));
+  const auto piece_length = integer_of(call.params, "piece_length");
+  if (piece_length && (*piece_length & (*piece_length - 1)) != 0) {
+    return Result<Json>(Error{Errc::malformed, "the piece length is not a power of two",
+                              "such as 65536, 1048576 or 16777216"});
+  }
+  Client& client = clients_[call.client];
+  if (client.pending_count >= kRpcPendingMax) return Result<Json>(too_many_pending());
+
+  const std::size_t slash = path->rfind('/');
+  transfer::AddRequest request;
+  request.parent = slash == 0 ? "/" : path->substr(0, slash);
+  request.name = path->substr(slash + 1);
+  if (piece_length) request.piece_length = static_cast<std::uint32_t>(*piece_length);
+  request.allow_unportable = flag_of(call.params, "allow_unportable");
+  const transfer::ImportId import = call.node.add(call.now, std::move(request), call.out);
+
+  PendingImport pending;
+  pending.client = call.client;
+  pending.id = call.id;
+  pending.path = text_of(call.params, "path");
+  pending.started = call.now;
+  pending.told = call.now - kImportProgressInterval;
+  imports_.emplace(import, std::move(pending));
+  ++client.pending_count;
+  return std::nullopt;
+}
+
+Rpc::Answer Rpc::share_fetch(Call& call) {
+  auto link = transfer::parse_link(text_of(call.params, "link"));
+  if (!link) return Result<Json>(link.error());
+  std::string directory = text_of(call.params, "directory");
+  if (directory.empty()) directory = context_.paths.downloads;
+  const auto clean = clean_path(directory);
+  if (!clean) return Result<Json>(clean.error());
+  transfer::FetchRequest request;
+  request.link = *std::move(link);
+  request.directory = *clean;
+  request.allow_unportable = flag_of(call.params, "allow_unportable");
+  const auto id = call.node.fetch(call.now, request, call.out);
+  if (!id) return Result<Json>(id.error());
+  return Result<Json>(Json::object({{"id", to_text(*id)}}));
+}
+
+Rpc::Answer Rpc::share_list(Call& call) {
+  const auto shares = call.node.shares(call.now);
+  const Page page = page_of(call.params, shares.size());
+  Json list = Json::array();
+  std::size_t text_size = 0;
+  for (std::size_t i = page.begin; i < page.end && text_size < kPageTextMax; ++i) {
+    const auto& share = shares[i];
+    const auto ended = share.lookup ? std::optional(wall_at(share.lookup->at)) : std::nullopt;
+    list.push_back(share_json(share, ended));
+    text_size += share.name.size() + share.path.size() + share.reason.size();
+  }
+  return Result<Json>(Json::object({{"shares", std::move(list)}, {"count", shares.size()}}));
+}
+
+Rpc::Answer Rpc::share_status(Call& call) {
+  const auto id = call.node.find_share(text_of(call.params, "id"));
+  if (!id) return Result<Json>(id.error());
+  return status_of(call, *id);
+}
+
+Rpc::Answer Rpc::status_of(Call& call, const ShareId& id) {
+  const auto share = call.node.share(call.now, id);
+  if (!share) return Result<Json>(Error{Errc::not_found, "there is no such share", {}});
+  const auto ended = share->lookup ? std::optional(wall_at(share->lookup->at)) : std::nullopt;
+  return Result<Json>(share_json(*share, ended));
+}
+
+Rpc::Answer Rpc::share_files(Call& call) {
+  const auto id = call.node.find_share(text_of(call.params, "id"));
+  if (!id) return Result<Json>(id.error());
+  const auto files = call.node.files(*id);
+  if (!files) {
+    return Result<Json>(Error{Errc::unavailable, "it is not known yet what this share contains",
+                              "its manifest comes from the first peer that has it"});
+  }
+  const Page page = page_of(call.params, files->files.size());
+  Json list = Json::array();
+  std::size_t text_size = 0;
+  for (std::size_t i = page.begin; i < page.end && text_size < kPageTextMax; ++i) {
+    list.push_back(file_json(*files, i));
+    text_size += files->files[i].path.size();
+  }
+  return Result<Json>(Json::object({{"id", to_text(*id)},
+                                    {"name", files->name},
+                                    {"is_directory", !files->is_single_file},
+                                    {"piece_length", files->piece_length},
+                                    {"files", std::move(list)},
+                                    {"count", files->files.size()}}));
+}
+
+Rpc::Answer Rpc::share_pause(Call& call) {
+  const auto id = call.node.find_share(text_of(call.params, "id"));
+  if (!id) return Result<Json>(id.error());
+  if (auto done = call.node.pause(call.now, *id, call.out); !done) {
+    return Result<Json>(done.error());
+  }
+  return status_of(call, *id);
+}
+
+Rpc::Answer Rpc::share_resume(Call& call) {
+  const auto id = call.node.find_share(text_of(call.params, "id"));
+  if (!id) return Result<Json>(id.error());
+  if (auto done = call.node.resume(call.now, *id, call.out); !done) {
+    return Result<Json>(done.error());
+  }
+  return status_of(call, *id);
+}
+
+Rpc::Answer Rpc::share_remove(Call& call) {
+  const auto id = call.node.find_share(text_of(call.params, "id"));
+  if (!id) return Result<Json>(id.error());
+  Client& client = clients_[call.client];
+  if (client.pending_count >= kRpcPendingMax) return Result<Json>(too_many_pending());
+  const bool is_data_deleted = flag_of(call.params, "delete_data");
+  if (auto done = call.node.remove(call.now, *id, is_data_deleted, call.out); !done) {
+    return Result<Json>(done.error());
+  }
+  removals_.emplace(*id, Pending{call.client, call.id});
+  ++client.pending_count;
+  return std::nullopt;
+}
+
+Rpc::Answer Rpc::share_link(Call& call) {
+  const auto id = call.node.find_share(text_of(call.params, "id"));
+  if (!id) return Result<Json>(id.error());
+  const auto link = call.node.link(*id);
+  if (!link) return Result<Json>(Error{Errc::not_found, "there is no such share", {}});
+  return Result<Json>(Json::object({{"id", to_text(*id)}, {"link", *link}}));
+}
+
+Rpc::Answer Rpc::peer_list(Call& call) {
+  auto peers = call.node.peers(call.now);
+  if (const std::string prefix = text_of(call.params, "id"); !prefix.empty()) {
+    const auto id = call.node.find_share(prefix);
+    if (!id) return Result<Json>(id.error());
+    std::erase_if(peers, [&](const transfer::PeerStatus& peer) {
+      return std::none_of(peer.shares.begin(), peer.shares.end(),
+                          [&](const auto& share) { return share.id == *id; });
+    });
+  }
+  const Page page = page_of(call.params, peers.size());
+  Json list = Json::array();
+  for (std::size_t i = page.begin; i < page.end; ++i) list.push_back(peer_json(peers[i]));
+  return Result<Json>(Json::object({{"peers", std::move(list)}, {"count", peers.size()}}));
+}
+
+Rpc::Answer Rpc::dht_status(Call& call) {
+  return Result<Json>(dht_json(call.node.status(call.now)));
+}
+
+Rpc::Answer Rpc::identity_show(Call& call) {
+  return Result<Json>(
+      Json::object({{"id", to_text(call.node.id())}, {"name", call.node.status(call.now).name}}));
+}
+
+}  // namespace peernet::daemon

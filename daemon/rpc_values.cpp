@@ -1,0 +1,179 @@
+#include "daemon/rpc_values.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+#include "core/identity.h"
+#include "daemon/rpc_table.h"
+
+namespace peernet::daemon {
+
+constexpr double kRateShownMax = 1e15;
+constexpr std::int64_t kWallMin = -62'167'219'200'000;  // the year 0
+constexpr std::int64_t kWallMax = 253'402'300'799'999;  // the last millisecond of 9999
+
+namespace {
+
+std::uint64_t whole_seconds(Duration duration) {
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0)) / 1'000'000U;
+}
+
+double rounded(double value, double steps) {
+  return std::round(value * steps) / steps;
+}
+
+Json time_or_null(WallTime time) {
+  return time.unix_ms == 0 ? Json(nullptr) : Json(rfc3339(time));
+}
+
+}  // namespace
+
+std::string rfc3339(WallTime time) {
+  const std::int64_t ms = std::clamp(time.unix_ms, kWallMin, kWallMax);
+  constexpr std::int64_t kDay = 86'400'000;
+  const std::int64_t days = ms >= 0 ? ms / kDay : -((-ms + kDay - 1) / kDay);
+  const std::int64_t rest = ms - days * kDay;
+  const std::chrono::year_month_day date{
+      std::chrono::sys_days(std::chrono::days(static_cast<int>(days)))};
+  std::array<char, 32> text{};
+  const int size =
+      std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ",
+                    static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                    static_cast<unsigned>(date.day()), static_cast<int>(rest / 3'600'000),
+                    static_cast<int>(rest / 60'000 % 60), static_cast<int>(rest / 1000 % 60),
+                    static_cast<int>(rest % 1000));
+  return {text.data(), static_cast<std::size_t>(std::max(size, 0))};
+}
+
+std::string_view state_word(transfer::ShareState state) {
+  switch (state) {
+    case transfer::ShareState::opening: return "opening";
+    case transfer::ShareState::finding: return "finding";
+    case transfer::ShareState::fetching: return "fetching";
+    case transfer::ShareState::finishing: return "finishing";
+    case transfer::ShareState::seeding: return "seeding";
+    case transfer::ShareState::paused: return "paused";
+    case transfer::ShareState::failed: return "failed";
+  }
+  return "unknown";
+}
+
+std::string_view state_word(const transfer::ShareStatus& share) {
+  const bool is_stalled = share.state == transfer::ShareState::fetching && !share.reason.empty() &&
+                          whole_rate(share.rate_down) == 0;
+  return is_stalled ? "stalled" : state_word(share.state);
+}
+
+Json error_json(const Error& error) {
+  return Json::object({{"code", -32000 - exit_code(error.code)},
+                       {"kind", error_kind(error.code)},
+                       {"message", error.what},
+                       {"hint", error.hint}});
+}
+
+Json share_json(const transfer::ShareStatus& share, std::optional<WallTime> lookup_ended) {
+  Json json = Json::object();
+  json["id"] = to_text(share.id);
+  json["state"] = state_word(share);
+  json["reason"] = share.reason;
+  json["error"] = share.error ? error_json(*share.error) : Json(nullptr);
+  json["name"] = share.name;
+  json["path"] = share.path.empty() ? Json(nullptr) : Json(share.path);
+  const bool is_known = share.files_count > 0;
+  json["is_directory"] = is_known && !share.is_single_file;
+  // No share is empty: 0 says that the size is not known.
+  json["size"] = share.size == 0 ? Json(nullptr) : Json(share.size);
+  json["done"] = share.done;
+  json["durable"] = share.durable;
+  json["pieces_count"] = share.pieces_count;
+  json["pieces_done"] = share.pieces_done;
+  json["files_count"] = share.files_count;
+  json["rate_down"] = whole_rate(share.rate_down);
+  json["rate_up"] = whole_rate(share.rate_up);
+  json["downloaded"] = share.downloaded;
+  json["uploaded"] = share.uploaded;
+  json["wasted"] = share.wasted;
+  json["reread"] = share.reread;
+  json["ratio"] =
+      share.size == 0
+          ? Json(nullptr)
+          : Json(rounded(static_cast<double>(share.uploaded) / static_cast<double>(share.size),
+                         1000));
+  json["eta"] = share.eta ? Json(whole_seconds(*share.eta)) : Json(nullptr);
+  json["peers_connected"] = share.peers_connected;
+  json["peers_known"] = share.peers_known;
+  json["lookup"] = share.lookup && lookup_ended
+                       ? Json::object({{"time", rfc3339(*lookup_ended)},
+                                       {"nodes_asked", share.lookup->nodes_asked},
+                                       {"peers_found", share.lookup->peers_found}})
+                       : Json(nullptr);
+  json["added"] = rfc3339(share.added);
+  json["completed"] = time_or_null(share.completed);
+  return json;
+}
+
+Json peer_json(const transfer::PeerStatus& peer) {
+  Json json = Json::object();
+  json["id"] = to_text(peer.id);
+  json["endpoint"] = peer.endpoint.to_string();
+  json["is_inbound"] = peer.is_inbound;
+  json["is_choked"] = peer.is_choked;
+  json["is_interested"] = peer.is_interested;
+  json["is_choking"] = peer.is_choking;
+  json["is_interesting"] = peer.is_interesting;
+  json["rate_down"] = whole_rate(peer.rate_down);
+  json["rate_up"] = whole_rate(peer.rate_up);
+  json["downloaded"] = peer.downloaded;
+  json["uploaded"] = peer.uploaded;
+  json["requests_out"] = peer.requests_out;
+  json["round_trip"] = peer.round_trip ? Json(seconds(*peer.round_trip)) : Json(nullptr);
+  json["connected"] = whole_seconds(peer.connected);
+  Json shares = Json::array();
+  for (const transfer::PeerShareStatus& share : peer.shares) {
+    if (shares.size() == kPeerSharesShownMax) break;
+    shares.push_back(Json::object(
+        {{"id", to_text(share.id)}, {"done", rounded(std::clamp(share.done, 0.0, 1.0), 10'000)}}));
+  }
+  json["shares"] = std::move(shares);
+  json["shares_count"] = peer.shares.size();
+  return json;
+}
+
+Json file_json(const transfer::ShareFiles& files, std::size_t file_index) {
+  const FileSpec& file = files.files.at(file_index);
+  return Json::object({{"path", file.path},
+                       {"size", file.size},
+                       {"done", file_index < files.done.size() ? files.done[file_index] : 0},
+                       {"is_executable", file.is_executable}});
+}
+
+Json left_out_json(const std::vector<LeftOut>& left_out) {
+  Json list = Json::array();
+  for (const LeftOut& item : left_out) {
+    if (list.size() == kLeftOutShownMax) break;
+    list.push_back(Json::object({{"path", item.path}, {"reason", item.reason}}));
+  }
+  return list;
+}
+
+Json paths_json(const Paths& paths) {
+  return Json::object({{"config", paths.config},
+                       {"state", paths.state},
+                       {"identity", paths.identity},
+                       {"database", paths.database},
+                       {"leaves", paths.leaves},
+                       {"socket", paths.socket},
+                       {"downloads", paths.downloads}});
+}
+
+std::uint64_t whole_rate(double rate) {
+  if (!(rate > 0)) return 0;
+  return static_cast<std::uint64_t>(std::min(rate, kRateShownMax));
+}
+
+}  // namespace peernet::daemon
