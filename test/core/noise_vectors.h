@@ -1,0 +1,120 @@
+#pragma once
+
+// Published test vectors of the Noise Protocol Framework for the two handshakes that we speak: from
+// the vector sets of cacophony (public domain) and snow (Apache-2.0 or MIT). All in hex.
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+namespace peernet::test {
+
+struct NoiseVector {
+  struct Message {
+    std::string_view payload;
+    std::string_view ciphertext;
+  };
+  std::string_view prologue;
+  std::string_view initiator_static;
+  std::string_view initiator_ephemeral;
+  std::string_view responder_static;
+  std::string_view responder_ephemeral;
+  std::string_view psk;  // empty: XX
+  std::string_view psk_last;
+  std::string_view handshake_hash;
+  // Three of the handshake, then records, alternately from the initiator and the responder by their
+  // index.
+  std::array<Message, 6> messages;
+  std::size_t messages_count;
+};
+
+inline constexpr std::array<NoiseVector, 3> kNoiseVectors{{
+    {"4a6f686e2047616c74",
+     "e61ef9919cde45dd5f82166404bd08e38bceb5dfdfded0a34c8df7ed542214d1",
+     "893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a",
+     "4a3acbfdb163dec651dfa3194dece676d437029c62a408b4c5ea9114246e4893",
+     "bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b",
+     "",
+     "",
+     "c8e5f64e846193be2a834104c2a009868d6c9f3bd3c186299888b488b2f1f58e",
+     {{
+         {"4c756477696720766f6e204d69736573",
+          "ca35def5ae56cec33dc2036731ab14896bc4c75dbb07a61f879f8e3afa4c79444c756477696720766f6e"
+          "204d69736573"},
+         {"4d757272617920526f746862617264",
+          "95ebc60d2b1fa672c1f46a8aa265ef51bfe38e7ccb39ec5be34069f14480884381cbad1f276e038c4837"
+          "8ffce2b65285e08d6b68aaa3629a5a8639392490e5b9bd5269c2f1e4f488ed8831161f19b7815528f898"
+          "2ffe09be9b5c412f8a0db50f8814c7194e83f23dbd8d162c9326ad"},
+         {"462e20412e20486179656b",
+          "c7195ffacac1307ff99046f219750fc47693e23c3cb08b89c2af808b444850a80ae475b9df0f169ae80a"
+          "89be0865b57f58c9fea0d4ec82a286427402f113e4b6ae769a1d95941d49b25030"},
+         {"4361726c204d656e676572", "96763ed773f8e47bb3712f0e29b3060ffc956ffc146cee53d5e1df"},
+         {"4a65616e2d426170746973746520536179",
+          "3e40f15f6f3a46ae446b253bf8b1d9ffb6ed9b174d272328ff91a7e2e5c79c07f5"},
+         {"457567656e2042f6686d20766f6e2042617765726b",
+          "eb3f3515110702e047a6c9da4478b6ead94873c11c0f2d710ddb3f09fce024b3a58502ae3f"},
+     }},
+     6},
+    {"5468657265206973206e6f20726967687420616e642077726f6e672e2054686572652773206f6e6c7920"
+     "66756e20616e6420626f72696e672e",
+     "7dec208517a3b81a2861d7a71266d5d6dc944c5a8816634a86fe63198a0148ee",
+     "a32daf21e93c0131495ce1d903181fde81cc46937daaeb990bae7c992709421e",
+     "4d0aed5098e3b4ef20357e9f686ce66204c792b358da2e475017d6c485304881",
+     "4eece0f195d026db035ff987597c429d3ad3bcc2944df37d649528951b2a27c5",
+     "",
+     "",
+     "04ae75f314ec94b4d33bbf42d688fd292608695db673ef59762ae32a2fff8d73",
+     {{
+         {"d03c489139e645d0711a3c9e810d776b46a84912463fafa87b884eebf242dc34",
+          "f9fa868ba97ab8a2686deccfaad5a484ee10a5bb85e3d1dce015a84797f92818d03c489139e645d0711a"
+          "3c9e810d776b46a84912463fafa87b884eebf242dc34"},
+         {"d8190a92f7dc0c93dbea9118ba8055751fb7c6590c416ffbd419964132b99a85",
+          "8c4e6fdb7d09d501a86f7eca5c234522751706ed409182c05cdf5f827d4dae47b81c6c5f43b025692c24"
+          "391eefee725c17d8cb0fbe3e4abb8aedf42c4fd2592d4ea48ac08989d6ae8b4adae08b2c34087c808c7a"
+          "a55a63c02b0fab9e930612336bd43eaea04d3c670a0a146691aa9cc9d357872320dc735dbc48580cffb5"
+          "53db"},
+         {"77891b19dcb92ef7c055b672c4a5aa7fdf1c84146b8b303459022729473ce254",
+          "933ca6b5ed60df3df66121f0ab49a09e49efa45c613a86a3cecbf4c535cef2f83f72b42837b18e3572f2"
+          "fdc2b74c331e2368a545cef54bdca081678ab0e9dd5348122459e0c034c851984d88ce610963d43cde6c"
+          "fe73a67fbd5a63e8bfca96d0"},
+         {"d7efdf988072881941db045a42882433817555128fbf5663e56081712ec7d212",
+          "54ef0ff0629e1aaa7685a2806ab111cba76b52331f2642276736f415868eacb69ab2577f3bda0cbf72f8"
+          "79685f6ed25f"},
+         {"dd7bf01a588bafb52c6cfba952e5d8fe35cc2b3f92b4730ae2474615157345ce",
+          "356be70f110306d5c699bb834bb9d58d909e325924dfbec972e406e6f294dc63e1daebefe8a62a334fac"
+          "c8048ab4ad66"},
+     }},
+     5},
+    {"5468657265206973206e6f20726967687420616e642077726f6e672e2054686572652773206f6e6c7920"
+     "66756e20616e6420626f72696e672e",
+     "e9c2c125ba62723d19c2a666ca87e4aea7997e7086d724715e647cbb7e3dced9",
+     "0b8e02c4bdd7a4f00d5cec49d2418aa4c50fce820d851039a18f5d603c2c38b9",
+     "a56eff6ea4b13103cbff6f68e18d23c15476259b8eaf3a7636f64c08f431969f",
+     "e09e1b02aa28340c45132a19675a7386f24dfe3700905bdb67b1554486661c44",
+     "3829658d61de7c60129328910df4e4cdee261f7b9cb1aa2a326bd50dead817df",
+     "3b9b4c7f360b3dbea6511b2287dfe76180049f5127c27fb3376ae514732ce40f",
+     "",
+     {{
+         {"151cb17403c63f2a7c4be662f989854aaf727c61222c78a6eda9b1cd9a4ef884",
+          "e29aafc005c2d034941ecc120973bdc81778728c10d6bbea5df041e2b2ed79073a1bc0b8a4cbac3893b9"
+          "621f2376ebc78eef4286ec65239ec4329d07639ca6cda0f1072dc24f0c6efe905e8d3a261d94"},
+         {"20513d30ac69774a37b8dd80a145d179eca53ec26ddd26193acfc7857bc42244",
+          "9f6c1d9af2b8d64e8338ad1692972ac72fbd2172e41c2c226986e9e25cfa86201701845f5357d91e3ef9"
+          "cb17dd3d18b95394375f2a099d7013c269bb10b813103bbf5f3a52a4422d4e48be3cf6d9aa07fa206643"
+          "8390f994a71d646133cfb034fcfe9220b80f52ba771850ad23c938fcf10f11a15c5b81ccf6b2941b20c5"
+          "3907"},
+         {"6a71df147bbab68e95003fb62d8065bb57f3c7266310b0644f00f3fd52790815",
+          "337634cb103903adcb05a30c70f37a1dd1a7bd2b31ba35c1607fd915075f13b50d95d834bc82c211f871"
+          "af87426ac1e05865b6bdd1e31363b6bc51e5c9164ec2116c77b5117e7b662f8a52aaed936d3b7146399e"
+          "c385d873f0ce4bc4887ebe6b"},
+         {"639f40d22a8e4f00ba46cef25a28bc7fe6143cd89473f0c920e0af9bea202a39",
+          "249a5f6477c311ca2645ba0c8a5a51232dabf86226cda8d2536407022129718fa4641012f83394f9375a"
+          "070574e2a2e0"},
+         {"8641662e37ba2b7dfb3ba24fb1620b70a9e7118efa41b5fefd74f82d217f6b83",
+          "e6a34abea461f8bbce42f1f4be7d46661bd1d846a0c588dac03cc29f133955d91286b431324584844126"
+          "63ebb127107e"},
+     }},
+     5},
+}};
+
+}  // namespace peernet::test
