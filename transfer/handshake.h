@@ -6,9 +6,7 @@
 // an error and nothing to send, and the caller closes. HandshakeGuard is what all connections of a
 // process share: the memory that makes a recorded first message worthless.
 
-#include <array>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -43,7 +41,7 @@ Bytes handshake_prologue(const std::optional<Key>& network_key);
 // Remembers the ephemeral keys of first messages for as long as their time is within the window.
 class HandshakeGuard {
  public:
-  explicit HandshakeGuard(WallTime process_start) : process_start_(process_start) {}
+  explicit HandshakeGuard(WallTime process_start) : floor_ms_(process_start.unix_ms) {}
 
   // Errors: refused (outside of the window, older than this process, seen before, or the memory is
   // full of others that still count).
@@ -51,7 +49,9 @@ class HandshakeGuard {
   std::size_t size() const { return seen_.size(); }
 
  private:
-  WallTime process_start_;
+  // Sent before this: refused. Rises above the start of the process with what was forgotten, so
+  // that a clock set back does not bring it into the window again.
+  std::int64_t floor_ms_;
   std::set<DhPublic> seen_;
   std::set<std::pair<std::int64_t, DhPublic>> by_time_;  // unix_ms of sending
 };
@@ -87,10 +87,15 @@ class Handshake {
   const HandshakeOutcome& result() const;
 
  private:
+  // Moves bytes of one message to partial_; true when it is complete.
+  Result<bool> collect(BytesView& input);
   Result<void> on_message(BytesView message, WallTime now, HandshakeGuard& guard, Bytes& out);
   Result<void> on_first(BytesView message, WallTime now, HandshakeGuard& guard);
   Result<void> on_identity(BytesView message);
-  void write_message(BytesView clear_payload, bool is_signed, Bytes& out);
+  Result<void> check_identity(BytesView payload, const Hash& transcript);
+  void write_first(WallTime now, Bytes& out);
+  void write_identity(Bytes& out);
+  std::size_t first_size() const;
   NoiseHandshake make_noise(const DhKeyPair& ephemeral) const;
   void finish();
 

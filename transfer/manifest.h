@@ -6,8 +6,10 @@
 // at piece size that the manifest's roots vouch for.
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/bytes.h"

@@ -11,10 +11,12 @@
 // wanted_pieces() what to fetch leaves for, prepares those, and activates each when its leaves are
 // checked (at once if they were on disk).
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "core/effects.h"
@@ -79,8 +81,10 @@ class Picker {
   void on_choked(ConnId peer);
 
   struct Received {
-    bool is_wanted = false;         // write it: it now counts as being written
-    bool was_requested = false;     // of this peer
+    bool is_wanted = false;  // write it: it now counts as being written
+    // Of this peer, and not given up since. A block that was cancelled, or whose request expired,
+    // may still come and is no offence.
+    bool was_requested = false;
     std::vector<ConnId> cancel_at;  // others that were asked for it too
   };
   Received on_block_received(ConnId peer, std::uint32_t piece, std::uint32_t block);
@@ -102,10 +106,11 @@ class Picker {
   PieceState state(std::uint32_t piece) const;
   bool is_complete() const { return have_.all(); }
   bool is_endgame() const;
-  bool has_room() const { return active_blocks_ < kActiveBlocksMax; }
+  // May another piece become preparing or active?
+  bool has_room() const { return active_blocks_ + layout_.blocks_per_piece() <= kActiveBlocksMax; }
   std::uint32_t active_blocks() const { return active_blocks_; }  // preparing ones included
   std::uint32_t active_count() const { return static_cast<std::uint32_t>(active_.size()); }
-  std::uint32_t preparing_count() const { return preparing_count_; }
+  std::uint32_t preparing_count() const { return static_cast<std::uint32_t>(preparing_.size()); }
   // Missing blocks of active pieces that the peer has, counted up to count_max: how far ahead the
   // leaves are for this peer.
   std::uint32_t blocks_ready(const Bitfield& has, std::uint32_t count_max) const;
@@ -126,40 +131,46 @@ class Picker {
   struct Block {
     BlockState state = BlockState::missing;
     std::uint8_t requesters_count = 0;
-    ConnId requesters[kRequestersMax]{};
-    Time requested{};  // the first request still out
+    std::array<ConnId, kRequestersMax> requesters{};
+
+    bool is_requester(ConnId peer) const;
+    bool remove_requester(ConnId peer);
   };
   struct Active {
-    std::uint64_t order = 0;  // of activation
+    std::uint64_t order = 0;          // of activation
+    std::uint32_t first_missing = 0;  // no block before this one is missing
     std::uint32_t missing_count = 0;
     std::uint32_t requested_count = 0;
     std::uint32_t have_count = 0;
     std::vector<Block> blocks;
   };
   struct Outstanding {
-    std::uint32_t piece;
-    std::uint16_t block;
-    Time at;
+    std::uint32_t piece = 0;
+    std::uint16_t block = 0;
+    Time at{};
   };
 
-  // The permutation: pieces in zones, zone 0 for what is not missing, zone 1 + a for missing pieces
-  // of availability a.
-  std::uint32_t zone_of(std::uint32_t piece) const;
+  // A permutation of the pieces in zones: zone 0 for what is not missing, zone 1 + a for missing
+  // pieces of availability a. A piece moves between neighbouring zones by one swap; its place
+  // within a zone is random.
+  std::uint32_t zone_of_missing(std::uint32_t piece) const;
   void move_to_zone(std::uint32_t piece, std::uint32_t from, std::uint32_t to);
   void swap_places(std::uint32_t a, std::uint32_t b);
   void change_availability(std::uint32_t piece, int by);
   void change_state(std::uint32_t piece, PieceState to);
-  std::uint32_t missing_with_holder_count() const;
-  void append_random(const Bitfield& has, std::size_t count_max, std::vector<std::uint32_t>& out);
-  void append_rarest(const Bitfield& has, std::size_t count_max, std::vector<std::uint32_t>& out);
+  std::uint32_t missing_count() const;
+  std::uint32_t missing_without_holder_count() const;
+  void append_from(std::uint32_t place, const Bitfield& has, std::size_t count_max,
+                   std::vector<std::uint32_t>& out) const;
   void append_by_scan(const Bitfield& has, std::size_t count_max, std::vector<std::uint32_t>& out);
 
-  void update_open(std::uint32_t piece, const Active& active);
-  void take_requests(Active& active, std::uint32_t piece, std::uint32_t block, bool to_missing);
-  void forget_requester(ConnId peer, std::uint32_t piece, std::uint32_t block);
-  void forget_outstanding(ConnId peer, std::uint32_t piece, std::uint32_t block);
+  Active* find_active(std::uint32_t piece);
+  Block* find_block(Active* active, std::uint32_t block);
   void drop_active(std::uint32_t piece);
-  void request(Active& active, std::uint32_t piece, std::uint32_t block, ConnId peer, Time now);
+  void block_to_missing(Active& active, std::uint32_t piece, std::uint32_t block);
+  void add_request(Active& active, std::uint32_t piece, std::uint32_t block, ConnId peer, Time now);
+  void forget_request(ConnId peer, std::uint32_t piece, std::uint32_t block);
+  void forget_outstanding(ConnId peer, std::uint32_t piece, std::uint32_t block);
   std::uint32_t pick_open(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
                           std::vector<BlockRun>& out);
   void pick_endgame(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
@@ -177,13 +188,13 @@ class Picker {
   std::vector<std::uint32_t> place_;         // its inverse
   std::vector<std::uint32_t> zone_begin_;    // one more than there are zones
 
+  std::set<std::uint32_t> preparing_;
   std::map<std::uint32_t, Active> active_;
-  std::set<std::pair<std::uint64_t, std::uint32_t>>
-      open_;  // active with a missing block: (order, piece)
+  // Active pieces with a missing block, in the order of their activation.
+  std::set<std::pair<std::uint64_t, std::uint32_t>> open_;
   std::uint64_t next_order_ = 0;
-  std::uint32_t preparing_count_ = 0;
   std::uint32_t active_blocks_ = 0;
-  std::map<ConnId, std::vector<Outstanding>> outstanding_;  // oldest first
+  std::map<ConnId, std::vector<Outstanding>> outstanding_;  // oldest first; none is empty
 };
 
 }  // namespace peernet::transfer

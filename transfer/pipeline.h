@@ -34,7 +34,7 @@ class Pipeline {
   double rate(Time now) const { return meter_.rate(now); }
 
  private:
-  void adapt(Time now, bool was_full);
+  void adapt(Time now);
 
   std::deque<Time> requested_;  // oldest first; at most kWindowMax
   RateMeter meter_;

@@ -1,0 +1,63 @@
+#include "transfer/pipeline.h"
+
+#include <algorithm>
+
+#include "transfer/layout.h"
+
+namespace peernet::transfer {
+namespace {
+
+// Seconds. Long enough to be steady, short enough to follow a peer that slows down.
+constexpr unsigned kRateWindow = 3;
+
+}  // namespace
+
+void Pipeline::restart() {
+  requested_.clear();
+  meter_ = RateMeter{};  // the silence before is not its rate
+  window_ = std::max(kWindowInitial, window_ / 2);
+  is_slow_start_ = true;
+}
+
+void Pipeline::on_request(Time now, std::uint32_t blocks_count) {
+  // What a caller asks beyond the maximum cannot be timed, and is not counted.
+  const std::uint32_t count = std::min(blocks_count, kWindowMax - in_flight());
+  requested_.insert(requested_.end(), count, now);
+}
+
+void Pipeline::on_block(Time now, std::uint32_t bytes) {
+  meter_.add(now, bytes);
+  if (requested_.empty()) return;
+  const bool was_full = in_flight() + kWindowMin > window_;
+  const Duration delay = now - requested_.front();
+  requested_.pop_front();
+  delay_min_ = std::min(delay_min_, delay);
+  if (is_slow_start_) {
+    if (delay > delay_min_ + kWindowMargin) {
+      is_slow_start_ = false;
+    } else if (was_full) {
+      window_ = std::min(window_ + 1, kWindowMax);
+    }
+  }
+  if (!is_slow_start_) adapt(now);
+}
+
+void Pipeline::on_rejected(std::uint32_t blocks_count) {
+  const auto count = std::min<std::size_t>(blocks_count, requested_.size());
+  requested_.erase(requested_.end() - static_cast<std::ptrdiff_t>(count), requested_.end());
+}
+
+void Pipeline::on_round_trip(Duration round_trip) {
+  delay_min_ = std::min(delay_min_, round_trip);
+}
+
+void Pipeline::adapt(Time now) {
+  // Bytes that arrive in the time of a round trip and the margin: with the window so long, the
+  // other end always has a margin's worth of requests to answer, and no more.
+  const double horizon = seconds(delay_min_) + seconds(kWindowMargin);
+  const double blocks = meter_.rate(now, kRateWindow) * horizon / kBlockSize;
+  const double bounded = std::clamp(blocks, double{kWindowMin}, double{kWindowMax});
+  window_ = static_cast<std::uint32_t>(bounded) + (bounded < kWindowMax ? 1 : 0);
+}
+
+}  // namespace peernet::transfer
