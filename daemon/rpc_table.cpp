@@ -63,9 +63,19 @@ constexpr Shape kShare{"share", kShareFields};
 constexpr std::array kDhtFields{
     Field{"is_enabled", boolean, required, "discovery.dht of the config"},
     Field{"id", text, required, "the node id, 40 hex digits"},
-    Field{"nodes_count", integer, required, "nodes in the routing table that answered lately"},
-    Field{"lookups_count", integer, required, "lookups in progress"},
-    Field{"peers_stored", integer, required, "addresses others have announced here"},
+    Field{"is_joined", boolean, required, "at least one other node answers"},
+    Field{"nodes_count", integer, required, "nodes in the routing table"},
+    Field{"nodes_good", integer, required, "of these, nodes that answered lately"},
+    Field{"lookups_count", integer, required, "lookups that run or wait"},
+    Field{"keys_stored", integer, required, "keys under which others announced here"},
+    Field{"peers_stored", integer, required, "addresses they announced"},
+    Field{"queries_in", integer, required, "queries received"},
+    Field{"queries_out", integer, required, "queries sent"},
+    Field{"replies_in", integer, required, "replies to queries of ours"},
+    Field{"errors_in", integer, required, "error messages received"},
+    Field{"dropped_in", integer, required, "malformed, unasked for, or over a source's budget"},
+    Field{"bytes_in", integer, required, "bytes of datagrams received"},
+    Field{"bytes_out", integer, required, "bytes of datagrams sent"},
 };
 constexpr Shape kDht{"dht", kDhtFields};
 

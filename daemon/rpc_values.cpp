@@ -161,6 +161,25 @@ Json left_out_json(const std::vector<LeftOut>& left_out) {
   return list;
 }
 
+Json dht_json(const NodeStatus& status) {
+  const dht::Stats& stats = status.dht;
+  return Json::object({{"is_enabled", status.is_dht_enabled},
+                       {"id", to_hex(stats.id.view())},
+                       {"is_joined", stats.is_joined},
+                       {"nodes_count", stats.nodes},
+                       {"nodes_good", stats.nodes_good},
+                       {"lookups_count", stats.lookups_active},
+                       {"keys_stored", stats.stored_keys},
+                       {"peers_stored", stats.stored_peers},
+                       {"queries_in", stats.queries_in},
+                       {"queries_out", stats.queries_out},
+                       {"replies_in", stats.replies_in},
+                       {"errors_in", stats.errors_in},
+                       {"dropped_in", stats.dropped_in},
+                       {"bytes_in", stats.bytes_in},
+                       {"bytes_out", stats.bytes_out}});
+}
+
 Json paths_json(const Paths& paths) {
   return Json::object({{"config", paths.config},
                        {"state", paths.state},
