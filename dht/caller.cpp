@@ -1,0 +1,36 @@
+#include "dht/caller.h"
+
+namespace peernet::dht {
+
+bool Caller::ask(Time now, const Contact& to, const QueryBody& body, Why why,
+                 const std::optional<Duration>& soft_timeout, Outlet& outlet, Effects& out) {
+  const Duration timeout = soft_timeout ? *soft_timeout : response_times_.soft_timeout();
+  return ask(now, to.endpoint, to.id, body, why, timeout, outlet, out);
+}
+
+bool Caller::ask(Time now, const Endpoint& to, const QueryBody& body, Why why, Outlet& outlet,
+                 Effects& out) {
+  return ask(now, to, std::nullopt, body, why, response_times_.soft_timeout(), outlet, out);
+}
+
+std::optional<Transaction> Caller::on_reply(Time now, BytesView txid, const Endpoint& from) {
+  auto transaction = transactions_.match(txid, from);
+  if (transaction) response_times_.add(now - transaction->sent);
+  return transaction;
+}
+
+bool Caller::ask(Time now, const Endpoint& to, const std::optional<DhtId>& expected,
+                 const QueryBody& body, Why why, Duration soft_timeout, Outlet& outlet,
+                 Effects& out) {
+  const auto txid = transactions_.begin(now, to, expected, why, soft_timeout, rng_);
+  if (!txid) return false;
+  Query query;
+  query.txid = txid->view();
+  query.sender = own_id_;
+  query.body = body;
+  outlet.send(to, encode(query), out);
+  ++queries_count_;
+  return true;
+}
+
+}  // namespace peernet::dht

@@ -1,0 +1,22 @@
+#pragma once
+
+// What the owner of the DHT engine decides, once and before the start.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace peernet::dht {
+
+// Where a node with an empty table begins. The host may be a name or the text of an IP address.
+struct BootstrapName {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+struct Config {
+  std::vector<BootstrapName> bootstrap;
+  bool special_use_is_global = false;  // for tests: no address is exempt from any rule
+};
+
+}  // namespace peernet::dht

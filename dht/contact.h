@@ -1,0 +1,35 @@
+#pragma once
+
+// A contact is a DHT node we have heard of: its id and its endpoint. The functions say which
+// addresses count as one for the limits of SECURITY.md 1.4: a host, its network (/24, or /64 in
+// IPv6) and the region around that (/16, or /32 in IPv6).
+
+#include <compare>
+
+#include "core/bytes.h"
+#include "core/endpoint.h"
+
+namespace peernet::dht {
+
+struct Contact {
+  DhtId id;
+  Endpoint endpoint;
+  auto operator<=>(const Contact&) const = default;
+};
+
+inline Endpoint host_of(const Endpoint& endpoint) {
+  return endpoint.prefix(endpoint.is_v6 ? 64 : 32);
+}
+inline Endpoint network_of(const Endpoint& endpoint) {
+  return endpoint.prefix(endpoint.is_v6 ? 64 : 24);
+}
+inline Endpoint region_of(const Endpoint& endpoint) {
+  return endpoint.prefix(endpoint.is_v6 ? 32 : 16);
+}
+
+// Loopback and private addresses are exempt from every rule per address or prefix.
+inline bool is_limited(const Endpoint& endpoint, bool special_use_is_global) {
+  return special_use_is_global || endpoint.locality() == Locality::global;
+}
+
+}  // namespace peernet::dht

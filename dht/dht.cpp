@@ -1,0 +1,270 @@
+#include "dht/dht.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/check.h"
+#include "core/escape.h"
+#include "dht/krpc.h"
+
+namespace peernet::dht {
+
+Dht::Dht(Config config, Rng rng, Log& log)
+    : config_(std::move(config)), rng_(std::move(rng)), log_(&log), join_(config_.bootstrap) {}
+
+void Dht::start(Time now, const DhtRecord& saved, Effects& out) {
+  PN_CHECK(!running_);
+  const DhtId id = saved.id == DhtId{} ? rng_.tagged<DhtId>() : saved.id;
+  const bool special_use_is_global = config_.special_use_is_global;
+  running_.emplace(Running{
+      id,
+      {RoutingTable(id, special_use_is_global), Caller(id, rng_.fork()), Outlet()},
+      Server(id, special_use_is_global, rng_.fork()),
+      Searches(special_use_is_global),
+      Upkeep(special_use_is_global, rng_.fork()),
+  });
+  std::vector<Contact> remembered;
+  for (const DhtRecord::Node& node : saved.nodes) {
+    if (node.id != id) remembered.push_back({node.id, node.endpoint});
+  }
+  join_.start(now, remembered);
+  log_->debug("dht: starts as {} with {} saved nodes", to_hex(id.view()), remembered.size());
+  settle(now, out);
+}
+
+void Dht::on_datagram(Time now, const Endpoint& from, BytesView bytes, Effects& out) {
+  counts_.bytes_in += bytes.size();
+  const auto message =
+      from.is_usable() && !from.is_v6 ? decode(bytes) : Error{Errc::refused, "no such family", {}};
+  if (!message) {
+    ++counts_.dropped_in;
+    log_->trace("dht: dropped {} bytes from {}: {}", bytes.size(), from.to_string(),
+                message.error().what);
+    settle(now, out);
+    return;
+  }
+  std::visit(Overloaded{
+                 [&](const Query& query) { on_query(now, from, query, bytes.size(), out); },
+                 [&](const Reply& reply) { on_reply(now, from, reply, out); },
+                 [&](const ErrorReply& error) { on_error(now, from, error, out); },
+                 [&](const BadQuery& query) {
+                   ++counts_.queries_in;
+                   Running& r = running();
+                   if (r.server.admit(now, from)) {
+                     r.server.on_bad_query(now, from, query, bytes.size(), r.family.outlet, out);
+                   } else {
+                     ++counts_.dropped_in;
+                   }
+                 },
+             },
+             *message);
+  settle(now, out);
+}
+
+void Dht::on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoints, Effects& out) {
+  log_->debug("dht: a bootstrap name has {} addresses", endpoints.size());
+  join_.on_resolved(now, job, endpoints, running().family, out);
+  settle(now, out);
+}
+
+void Dht::on_time(Time now, Effects& out) {
+  Running& r = running();
+  while (const auto transaction = r.family.caller.next_stage(now)) on_stage(now, *transaction, out);
+  r.searches.on_time(now, r.family, out);
+  r.upkeep.on_time(now, r.family, r.searches, out);
+  if (now >= expiry_at_) {
+    r.server.on_time(now);
+    expiry_at_ = r.server.store().keys_count() > 0 ? now + kExpiryEvery : kNever;
+  }
+  settle(now, out);
+}
+
+void Dht::get_peers(Time now, const DhtId& key, Effects& out) {
+  Running& r = running();
+  r.searches.find_peers(now, key, std::nullopt, r.server.peers(now, key), r.family, out);
+  settle(now, out);
+}
+
+void Dht::announce(Time now, const DhtId& key, std::uint16_t port, bool implied_port,
+                   Effects& out) {
+  Running& r = running();
+  r.searches.find_peers(now, key, Announce{port, implied_port}, r.server.peers(now, key), r.family,
+                        out);
+  settle(now, out);
+}
+
+void Dht::forget(const DhtId& key) {
+  running().searches.forget(key);
+}
+
+void Dht::add_node(Time now, const Endpoint& endpoint, Effects& out) {
+  Family& family = running().family;
+  if (!endpoint.is_usable() || endpoint.is_v6 || endpoint.port < 1024) return;
+  if (!family.table.contains(endpoint) && !family.caller.is_asking(endpoint)) {
+    family.ask(now, endpoint, FindNode{family.table.own_id()}, {Why::Kind::join, 0}, out);
+  }
+  settle(now, out);
+}
+
+std::optional<Event> Dht::next_event() {
+  if (events_.empty()) return std::nullopt;
+  Event event = std::move(events_.front());
+  events_.pop_front();
+  return event;
+}
+
+Time Dht::deadline() const {
+  const Running& r = running();
+  Time earliest = std::min({r.family.caller.deadline(), r.searches.deadline(), r.upkeep.deadline(),
+                            join_.deadline(), expiry_at_});
+  if (is_changed_ && r.upkeep.is_grown()) earliest = std::min(earliest, changes_told_at_);
+  return earliest;
+}
+
+Stats Dht::stats() const {
+  const Running& r = running();
+  Stats stats = counts_;
+  stats.id = r.id;
+  stats.nodes = static_cast<std::uint32_t>(r.family.table.size());
+  stats.nodes_good = static_cast<std::uint32_t>(r.family.table.good_count(now_));
+  stats.stored_keys = static_cast<std::uint32_t>(r.server.store().keys_count());
+  stats.stored_peers = static_cast<std::uint32_t>(r.server.store().peers_count());
+  stats.lookups_active = static_cast<std::uint32_t>(r.searches.count(Search::Goal::peers));
+  stats.queries_out = r.family.caller.queries_count();
+  stats.bytes_out = r.family.outlet.bytes_count();
+  stats.is_joined = is_joined_;
+  return stats;
+}
+
+DhtRecord Dht::snapshot() const {
+  const Running& r = running();
+  DhtRecord record;
+  record.id = r.id;
+  const auto known = r.family.table.best(kRememberedMax);
+  for (const Contact& contact : known.empty() ? join_.remembered() : known) {
+    record.nodes.push_back({contact.id, contact.endpoint});
+  }
+  return record;
+}
+
+void Dht::on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,
+                   Effects& out) {
+  ++counts_.queries_in;
+  Running& r = running();
+  // Our own id: our own datagram, come back to us, or somebody who borrows our name.
+  if (query.sender == r.id || !r.server.admit(now, from)) {
+    ++counts_.dropped_in;
+    return;
+  }
+  // A node that asks is worth knowing, or at least worth proving, and what would have to give way
+  // to it worth testing. What it says of itself counts only once it has answered.
+  const std::uint64_t sent_before = r.family.outlet.bytes_count();
+  const Contact contact{query.sender, from};
+  if (!query.is_read_only && from.port >= 1024) {
+    if (r.family.table.has_room_for(contact) || !r.server.is_proven(now, from)) {
+      r.upkeep.probe(now, contact, r.family, out);
+    }
+  }
+  const auto also_sent = static_cast<std::size_t>(r.family.outlet.bytes_count() - sent_before);
+  r.server.on_query(now, from, query, size, also_sent, r.family.table, r.family.outlet, out);
+  if (r.server.store().keys_count() > 0 && expiry_at_ == kNever) expiry_at_ = now + kExpiryEvery;
+  if (const auto rival = r.family.table.rival_of(contact, now)) {
+    r.upkeep.probe(now, *rival, r.family, out);
+  }
+}
+
+void Dht::on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& out) {
+  Running& r = running();
+  const auto transaction = r.family.caller.on_reply(now, reply.txid, from);
+  if (!transaction) {
+    ++counts_.dropped_in;
+    return;
+  }
+  ++counts_.replies_in;
+  r.server.prove(now, from);
+  const Contact contact{reply.sender, from};
+  const bool is_as_expected = !transaction->expected || *transaction->expected == reply.sender;
+  if (!is_as_expected) {
+    if (r.family.table.forget(now, {*transaction->expected, from})) is_changed_ = true;
+  } else {
+    const auto outcome = r.family.table.on_answer(now, contact, now - transaction->sent);
+    if (outcome == RoutingTable::Outcome::listed) {
+      is_changed_ = true;
+      r.searches.on_listed(now, r.family, out);
+    } else if (const auto rival = r.family.table.rival_of(contact, now)) {
+      r.upkeep.probe(now, *rival, r.family, out);
+    }
+  }
+  switch (transaction->why.kind) {
+    case Why::Kind::lookup:
+    case Why::Kind::announce: r.searches.on_reply(now, *transaction, reply, r.family, out); break;
+    case Why::Kind::probe:
+    case Why::Kind::join: r.upkeep.on_mentioned(now, from, reply.nodes, r.family, out); break;
+  }
+}
+
+void Dht::on_error(Time now, const Endpoint& from, const ErrorReply& error, Effects& out) {
+  Running& r = running();
+  const auto transaction = r.family.caller.on_reply(now, error.txid, from);
+  if (!transaction) {
+    ++counts_.dropped_in;
+    return;
+  }
+  ++counts_.errors_in;
+  log_->debug("dht: {} answers with error {}: {}", from.to_string(), error.code,
+              escape(Untrusted{error.text}));
+  r.searches.on_refused(now, *transaction, r.family, out);
+}
+
+void Dht::on_stage(Time now, const Transaction& transaction, Effects& out) {
+  Running& r = running();
+  if (transaction.stage == Transaction::Stage::failed && transaction.expected) {
+    const Contact contact{*transaction.expected, transaction.to};
+    if (r.family.table.on_failure(now, contact)) is_changed_ = true;
+  }
+  r.searches.on_stage(now, transaction, r.family, out);
+}
+
+void Dht::settle(Time now, Effects& out) {
+  now_ = now;
+  Running& r = running();
+  const std::size_t nodes_count = r.family.table.size();
+  if (is_joined_ != (nodes_count > 0)) {
+    is_joined_ = nodes_count > 0;
+    if (is_joined_) {
+      events_.push_back(Joined{static_cast<std::uint32_t>(nodes_count)});
+      r.upkeep.on_joined(now);
+    } else {
+      r.upkeep.on_lost();
+    }
+    log_->debug("dht: {}", is_joined_ ? "joined" : "all nodes are lost");
+  }
+  join_.on_table(now, nodes_count);
+  join_.on_time(now, r.family, out);
+  r.upkeep.grow(now, r.family, r.searches, out);
+  while (auto event = r.searches.next_event()) events_.push_back(std::move(*event));
+  tell_changes(now);
+}
+
+void Dht::tell_changes(Time now) {
+  const Running& r = running();
+  if (!is_changed_ || !r.upkeep.is_grown() || now < changes_told_at_) return;
+  is_changed_ = false;
+  changes_told_at_ = now + kNodesChangedEvery;
+  join_.remember(r.family.table.best(kRememberedMax));
+  events_.push_back(NodesChanged{});
+}
+
+Dht::Running& Dht::running() {
+  PN_CHECK(running_);
+  return *running_;
+}
+
+const Dht::Running& Dht::running() const {
+  PN_CHECK(running_);
+  return *running_;
+}
+
+}  // namespace peernet::dht

@@ -1,0 +1,113 @@
+#pragma once
+
+// The DHT engine: a Mainline-compatible Kademlia node (BEP 5) on IPv4. It owns the routing table,
+// the peers kept for others, and every query in flight. It is told of datagrams and of the time,
+// and answers with effects; it never asks for either. Which part does what is in README.md.
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "core/effects.h"
+#include "core/log.h"
+#include "core/records.h"
+#include "core/rng.h"
+#include "core/time.h"
+#include "dht/config.h"
+#include "dht/events.h"
+#include "dht/family.h"
+#include "dht/join.h"
+#include "dht/searches.h"
+#include "dht/server.h"
+#include "dht/upkeep.h"
+
+namespace peernet::dht {
+
+inline constexpr Duration kNodesChangedEvery = std::chrono::minutes(1);
+inline constexpr Duration kExpiryEvery = std::chrono::minutes(1);
+
+struct Stats {
+  DhtId id;
+  std::uint32_t nodes = 0;
+  std::uint32_t nodes_good = 0;
+  std::uint32_t stored_keys = 0;
+  std::uint32_t stored_peers = 0;
+  std::uint32_t lookups_active = 0;  // of the owner, with those that wait their turn
+  std::uint64_t queries_in = 0;
+  std::uint64_t queries_out = 0;
+  std::uint64_t replies_in = 0;  // matched to a query of ours
+  std::uint64_t errors_in = 0;
+  std::uint64_t dropped_in = 0;  // malformed, unasked for, or over the source's budget
+  std::uint64_t bytes_in = 0;    // of payload
+  std::uint64_t bytes_out = 0;
+  bool is_joined = false;
+};
+
+class Dht {
+ public:
+  Dht(Config config, Rng rng, Log& log);
+  // Once, before anything else. A saved id of all zeros: a new one is drawn.
+  void start(Time now, const DhtRecord& saved, Effects& out);
+
+  // Inputs.
+  void on_datagram(Time now, const Endpoint& from, BytesView bytes, Effects& out);
+  // The answer to Resolve; no endpoints: it failed.
+  void on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoints, Effects& out);
+  void on_time(Time now, Effects& out);
+
+  // Commands. A lookup of a key that runs already is joined; announcing turns it into an announce.
+  // Without any node a lookup waits for one, 10 s at most. Ends in LookupDone, unless forgotten.
+  void get_peers(Time now, const DhtId& key, Effects& out);
+  // A lookup, then announce_peer to the 8 nearest that gave tokens. `implied_port`: others shall
+  // take the port our datagrams come from, and `port` is only a fallback for those who cannot.
+  void announce(Time now, const DhtId& key, std::uint16_t port, bool implied_port, Effects& out);
+  // Stops looking for this key.
+  void forget(const DhtId& key);
+  // Here may be a node, for example at the UDP port of a connected peer: asks it who it is.
+  void add_node(Time now, const Endpoint& endpoint, Effects& out);
+
+  // Facts for the owner, oldest first.
+  std::optional<Event> next_event();
+
+  // Queries.
+  Time deadline() const;
+  Stats stats() const;
+  // Our id and the best nodes known, at most 200; while there are none, those of better times.
+  DhtRecord snapshot() const;
+
+ private:
+  // What exists from start() on, when the id is known.
+  struct Running {
+    DhtId id;
+    Family family;
+    Server server;
+    Searches searches;
+    Upkeep upkeep;
+  };
+
+  void on_query(Time now, const Endpoint& from, const Query& query, std::size_t size, Effects& out);
+  void on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& out);
+  void on_error(Time now, const Endpoint& from, const ErrorReply& error, Effects& out);
+  void on_stage(Time now, const Transaction& transaction, Effects& out);
+  // Every input and command ends here.
+  void settle(Time now, Effects& out);
+  void tell_changes(Time now);
+  Running& running();
+  const Running& running() const;
+
+  Config config_;
+  Rng rng_;
+  Log* log_;
+  Join join_;
+  std::optional<Running> running_;
+  std::deque<Event> events_;
+  bool is_joined_ = false;
+  bool is_changed_ = false;  // the table, since NodesChanged
+  Time changes_told_at_{};   // when NodesChanged may be told next
+  Time expiry_at_ = kNever;  // of what others announced to us
+  Time now_{};               // of the last input, for stats()
+  Stats counts_;
+};
+
+}  // namespace peernet::dht

@@ -1,0 +1,42 @@
+#pragma once
+
+// What the DHT engine found out, for its owner.
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/endpoint.h"
+#include "core/time.h"
+
+namespace peernet::dht {
+
+// Peers under a key, as they come in; each is told once in a lookup.
+struct PeersFound {
+  DhtId key;
+  std::vector<Endpoint> peers;
+};
+
+// A lookup the owner asked for has ended, whatever it found.
+struct LookupDone {
+  DhtId key;
+  std::uint32_t nodes_asked = 0;
+  std::uint32_t nodes_answered = 0;
+  std::uint32_t peers_found = 0;
+  std::uint32_t stored = 0;  // nodes that acknowledged the announce
+  Duration took{};
+  bool is_announce = false;
+};
+
+// snapshot() is worth saving: when the table has become usable, then at most once a minute.
+struct NodesChanged {};
+
+// At least one node answers: for the first time, or again after all were lost.
+struct Joined {
+  std::uint32_t nodes = 0;
+};
+
+using Event = std::variant<PeersFound, LookupDone, NodesChanged, Joined>;
+
+}  // namespace peernet::dht

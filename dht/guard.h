@@ -1,0 +1,100 @@
+#pragma once
+
+// How much we answer to whom. A source address of a datagram proves nothing, so every answer to an
+// unproven source might hit a victim: at most 4.5 bytes out for one datagram, and in a burst not
+// much more than what came in. A source is proven for ten minutes once it answered our query or
+// used a valid token. All memory is fixed: budgets live in tables indexed by a secret hash of the
+// prefix, each in two cells, and one free cell is enough, so that no flood can evict anybody's.
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "core/rng.h"
+#include "core/time.h"
+#include "core/timers.h"
+#include "dht/contact.h"
+
+namespace peernet::dht {
+
+// Queries answered: per address 10 a second, 20 at once; its /24 four and its /16 sixteen times it.
+inline constexpr std::uint32_t kRepliesPerSecond = 10;
+inline constexpr std::uint32_t kRepliesBurst = 20;
+inline constexpr std::uint32_t kNetworkFactor = 4;
+inline constexpr std::uint32_t kRegionFactor = 16;
+// For an unproven source: one answer is at most 4.5 times its query (as a fraction), and of the
+// bytes that came in it gets three quarters back, above 1,425 at once that fill up in 10 s.
+// A burst of 20 get_peers (95 bytes each) is so answered with 1.5 times its bytes.
+inline constexpr std::size_t kAmplificationNumerator = 9;
+inline constexpr std::size_t kAmplificationDenominator = 2;
+inline constexpr std::uint32_t kUnprovenBytesBurst = 1'425;
+inline constexpr std::uint32_t kUnprovenBytesPerSecond = 142;
+// An answer no longer than the query and this is always allowed: a ping's is 3 bytes longer.
+inline constexpr std::size_t kAnswerSurplus = 8;
+// To a /24 without proof: two answers over 500 bytes in 10 s.
+inline constexpr std::size_t kLargeAnswer = 500;
+inline constexpr std::size_t kProvenMax = 4'096;
+inline constexpr Duration kProvenFor = std::chrono::minutes(10);
+
+// Debts that are paid off at a fixed rate, one for each hash. Two sources whose hashes meet in both
+// rows share one debt; this errs against them, never for them.
+class DebtTable {
+ public:
+  // Units may be owed up to `burst`; `rate` of them are forgiven every second. The cells are
+  // allocated when the first debt is made.
+  DebtTable(std::size_t cells_count, std::uint32_t rate, std::uint32_t burst);
+
+  std::uint32_t room(Time now, std::uint64_t hash);
+  void owe(Time now, std::uint64_t hash, std::uint32_t units);
+  void pay(Time now, std::uint64_t hash, std::uint32_t units);
+
+ private:
+  struct Cell {
+    std::uint32_t debt = 0;  // thousandths of a unit
+    std::uint32_t at = 0;    // ms, modulo 2^32
+  };
+  static constexpr std::size_t kRows = 2;
+  Cell& cell(Time now, std::size_t row, std::uint64_t hash);
+
+  std::size_t cells_count_;
+  std::uint32_t rate_;
+  std::uint32_t burst_;
+  std::array<std::vector<Cell>, kRows> rows_;
+};
+
+class Guard {
+ public:
+  Guard(bool special_use_is_global, Rng& rng);
+
+  // May a query of this source be answered at all? Counts it, if so.
+  bool admit(Time now, const Endpoint& from);
+  // The longest answer allowed to a query of `query_size` bytes, to which `also_sent` bytes go out
+  // as well. Requires: admit() said yes.
+  std::size_t answer_size_max(Time now, const Endpoint& from, std::size_t query_size,
+                              std::size_t also_sent);
+  void on_answered(Time now, const Endpoint& to, std::size_t answer_size);
+
+  void prove(Time now, const Endpoint& from);
+  // Exempt sources count as proven.
+  bool is_proven(Time now, const Endpoint& from);
+
+ private:
+  struct Budget {
+    explicit Budget(std::size_t cells_count);
+    DebtTable hosts;
+    DebtTable networks;
+    DebtTable regions;
+  };
+  std::uint64_t hash(const Endpoint& prefix) const;
+
+  bool special_use_is_global_;
+  std::array<std::uint64_t, 2> secret_{};
+  // One for unproven and one for proven sources, so that no flood of forged addresses starves a
+  // proven node.
+  std::array<Budget, 2> budgets_;
+  DebtTable unproven_bytes_;
+  DebtTable large_answers_;
+  Timers<Endpoint> proven_;  // hosts, until when; at most kProvenMax
+};
+
+}  // namespace peernet::dht

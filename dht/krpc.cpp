@@ -1,0 +1,221 @@
+#include "dht/krpc.h"
+
+#include "core/bencode.h"
+#include "core/codec.h"
+#include "core/effects.h"
+
+namespace peernet::dht {
+
+namespace {
+
+using bencode::Value;
+
+constexpr std::size_t kEncodedTypical = 512;
+
+Error malformed(const char* what) {
+  return Error{Errc::malformed, what, {}};
+}
+
+std::optional<DhtId> id_at(const Value& dict, std::string_view key) {
+  const auto text = dict.find(key).string();
+  return text ? DhtId::from(*text) : std::nullopt;
+}
+
+std::optional<QueryBody> announce_body(const Value& arguments) {
+  const auto key = id_at(arguments, "info_hash");
+  const auto token = arguments.find("token").string();
+  if (!key || !token) return std::nullopt;
+  AnnouncePeer body;
+  body.key = *key;
+  body.token = *token;
+  body.is_port_implied = arguments.find("implied_port").integer().value_or(0) != 0;
+  if (body.is_port_implied) return body;
+  const auto port = arguments.find("port").integer();
+  if (!port || *port < 1 || *port > 65'535) return std::nullopt;
+  body.port = static_cast<std::uint16_t>(*port);
+  return body;
+}
+
+// The query of this method, or why it cannot be served.
+std::variant<QueryBody, BadQuery> decode_body(BytesView txid, std::string_view method,
+                                              const Value& arguments) {
+  const BadQuery bad{{txid, ErrorReply::kProtocol, "bad arguments"}};
+  if (method == "ping") return QueryBody{Ping{}};
+  if (method == "find_node") {
+    const auto target = id_at(arguments, "target");
+    if (!target) return bad;
+    return QueryBody{FindNode{*target}};
+  }
+  if (method == "get_peers") {
+    const auto key = id_at(arguments, "info_hash");
+    if (!key) return bad;
+    return QueryBody{GetPeers{*key}};
+  }
+  if (method == "announce_peer") {
+    auto body = announce_body(arguments);
+    if (!body) return bad;
+    return *body;
+  }
+  return BadQuery{{txid, ErrorReply::kMethodUnknown, "method unknown"}};
+}
+
+Message decode_query(BytesView txid, const Value& root) {
+  const auto method = root.find("q").string();
+  const Value arguments = root.find("a");
+  const auto sender = id_at(arguments, "id");
+  if (!method || !sender) return BadQuery{{txid, ErrorReply::kProtocol, "bad query"}};
+  auto body = decode_body(txid, as_text(*method), arguments);
+  if (auto* bad = std::get_if<BadQuery>(&body)) return *bad;
+  Query query;
+  query.txid = txid;
+  query.sender = *sender;
+  query.is_read_only = root.find("ro").integer().value_or(0) == 1;
+  query.body = *std::get_if<QueryBody>(&body);
+  return query;
+}
+
+void decode_contacts(BytesView compact, std::vector<Contact>& out) {
+  Reader reader(compact);
+  while (reader.remaining() >= kContactSize && out.size() < kReplyContactsMax) {
+    const auto id = reader.tagged<DhtId>();
+    const auto endpoint = Endpoint::unpack(reader.bytes(kContactSize - DhtId::kSize));
+    if (endpoint) out.push_back({id, *endpoint});
+  }
+}
+
+Result<Message> decode_reply(BytesView txid, const Value& root) {
+  const Value fields = root.find("r");
+  const auto sender = id_at(fields, "id");
+  if (!sender) return malformed("a reply without an id");
+  Reply reply;
+  reply.txid = txid;
+  reply.sender = *sender;
+  if (const auto nodes = fields.find("nodes").string()) decode_contacts(*nodes, reply.nodes);
+  if (const auto token = fields.find("token").string()) {
+    if (token->size() <= kTokenSizeMax) reply.token = *token;
+  }
+  const Value values = fields.find("values");
+  if (values.is_list()) {
+    for (Value value = values.first_child(); value.exists() && reply.values.size() < kReplyPeersMax;
+         value = value.next_sibling()) {
+      const auto compact = value.string();
+      if (!compact) continue;
+      if (const auto peer = Endpoint::unpack(*compact)) reply.values.push_back(*peer);
+    }
+  }
+  if (const auto compact = root.find("ip").string()) reply.seen_as = Endpoint::unpack(*compact);
+  return Message{std::move(reply)};
+}
+
+Result<Message> decode_error(BytesView txid, const Value& root) {
+  const Value code = root.find("e").first_child();
+  ErrorReply error;
+  error.txid = txid;
+  error.code = code.integer().value_or(ErrorReply::kGeneric);
+  if (const auto text = code.next_sibling().string()) error.text = as_text(*text);
+  return Message{error};
+}
+
+// The `a` dictionary; its keys stand in sorted order.
+void encode_arguments(bencode::Encoder& encoder, const Query& query) {
+  encoder.begin_dict().string("id").string(query.sender.view());
+  std::visit(Overloaded{
+                 [](const Ping&) {},
+                 [&](const FindNode& body) { encoder.string("target").string(body.target.view()); },
+                 [&](const GetPeers& body) { encoder.string("info_hash").string(body.key.view()); },
+                 [&](const AnnouncePeer& body) {
+                   if (body.is_port_implied) encoder.string("implied_port").integer(1);
+                   encoder.string("info_hash").string(body.key.view());
+                   encoder.string("port").integer(body.port);
+                   encoder.string("token").string(body.token);
+                 },
+             },
+             query.body);
+  encoder.end();
+}
+
+std::string_view method_of(const QueryBody& body) {
+  return std::visit(Overloaded{
+                        [](const Ping&) { return std::string_view("ping"); },
+                        [](const FindNode&) { return std::string_view("find_node"); },
+                        [](const GetPeers&) { return std::string_view("get_peers"); },
+                        [](const AnnouncePeer&) { return std::string_view("announce_peer"); },
+                    },
+                    body);
+}
+
+Bytes packed(const Endpoint& endpoint) {
+  Bytes compact;
+  endpoint.pack(compact);
+  return compact;
+}
+
+}  // namespace
+
+Result<Message> decode(BytesView datagram) {
+  if (datagram.size() > kDatagramInMax) return Error{Errc::too_large, "a datagram too long", {}};
+  bencode::Limits limits;
+  limits.depth_max = kBencodeDepthMax;
+  limits.tokens_max = kBencodeTokensMax;
+  limits.canonical = false;
+  const auto document = bencode::decode(datagram, limits);
+  if (!document) return document.error();
+  const Value root = document->root();
+  const auto txid = root.find("t").string();
+  const auto kind = root.find("y").string();
+  if (!root.is_dict() || !txid || !kind) return malformed("not a KRPC message");
+  if (txid->size() > kTxidSizeMax) return malformed("a transaction id too long");
+  const auto letter = as_text(*kind);
+  if (letter == "q") return decode_query(*txid, root);
+  if (letter == "r") return decode_reply(*txid, root);
+  if (letter == "e") return decode_error(*txid, root);
+  return malformed("an unknown kind of message");
+}
+
+Bytes encode(const Query& query) {
+  Bytes out;
+  out.reserve(kEncodedTypical);
+  bencode::Encoder encoder(out);
+  encoder.begin_dict().string("a");
+  encode_arguments(encoder, query);
+  encoder.string("q").string(method_of(query.body));
+  if (query.is_read_only) encoder.string("ro").integer(1);
+  encoder.string("t").string(query.txid).string("y").string("q").end();
+  return out;
+}
+
+Bytes encode(const Reply& reply) {
+  Bytes out;
+  out.reserve(kEncodedTypical);
+  bencode::Encoder encoder(out);
+  encoder.begin_dict();
+  if (reply.seen_as) encoder.string("ip").string(packed(*reply.seen_as));
+  encoder.string("r").begin_dict().string("id").string(reply.sender.view());
+  if (!reply.nodes.empty()) {
+    Bytes nodes;
+    nodes.reserve(reply.nodes.size() * kContactSize);
+    for (const Contact& contact : reply.nodes) {
+      append(nodes, contact.id.view());
+      contact.endpoint.pack(nodes);
+    }
+    encoder.string("nodes").string(nodes);
+  }
+  if (!reply.token.empty()) encoder.string("token").string(reply.token);
+  if (!reply.values.empty()) {
+    encoder.string("values").begin_list();
+    for (const Endpoint& peer : reply.values) encoder.string(packed(peer));
+    encoder.end();
+  }
+  encoder.end().string("t").string(reply.txid).string("y").string("r").end();
+  return out;
+}
+
+Bytes encode(const ErrorReply& error) {
+  Bytes out;
+  bencode::Encoder encoder(out);
+  encoder.begin_dict().string("e").begin_list().integer(error.code).string(error.text).end();
+  encoder.string("t").string(error.txid).string("y").string("e").end();
+  return out;
+}
+
+}  // namespace peernet::dht

@@ -1,0 +1,88 @@
+#pragma once
+
+// KRPC, the messages of BEP 5: one struct for each query, one for replies and one for errors, and
+// the two functions that turn them into bytes and back. What decode() gives borrows the datagram.
+// Real nodes send unsorted dictionaries and keys we do not know; both are tolerated.
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/endpoint.h"
+#include "core/result.h"
+#include "dht/contact.h"
+
+namespace peernet::dht {
+
+inline constexpr std::size_t kDatagramInMax = 1'500;   // longer ones are dropped unread
+inline constexpr std::size_t kDatagramOutMax = 1'200;  // so that no path has to fragment
+inline constexpr std::size_t kBencodeDepthMax = 6;
+inline constexpr std::size_t kBencodeTokensMax = 512;
+inline constexpr std::size_t kTxidSizeMax = 32;   // of theirs, echoed exactly
+inline constexpr std::size_t kTokenSizeMax = 64;  // of theirs; a longer one counts as none
+inline constexpr std::size_t kContactSize = 26;   // id, IPv4 address, port
+// How many contacts and peers of one reply are looked at; the rest is ignored.
+inline constexpr std::size_t kReplyContactsMax = 16;
+inline constexpr std::size_t kReplyPeersMax = 200;
+
+struct Ping {};
+struct FindNode {
+  DhtId target;
+};
+struct GetPeers {
+  DhtId key;
+};
+struct AnnouncePeer {
+  DhtId key;
+  std::uint16_t port = 0;        // 0 only with is_port_implied
+  bool is_port_implied = false;  // the port the datagram came from
+  BytesView token;
+};
+using QueryBody = std::variant<Ping, FindNode, GetPeers, AnnouncePeer>;
+
+struct Query {
+  BytesView txid;
+  DhtId sender;
+  bool is_read_only = false;  // BEP 43: the sender answers no queries
+  QueryBody body;
+};
+
+// Which fields a reply has depends on the query; those that do not apply are empty.
+struct Reply {
+  BytesView txid;
+  DhtId sender;
+  std::vector<Contact> nodes;
+  BytesView token;
+  std::vector<Endpoint> values;
+  std::optional<Endpoint> seen_as;  // BEP 42: the receiver's endpoint as the sender sees it
+};
+
+struct ErrorReply {
+  static constexpr std::int64_t kGeneric = 201;
+  static constexpr std::int64_t kServer = 202;
+  static constexpr std::int64_t kProtocol = 203;
+  static constexpr std::int64_t kMethodUnknown = 204;
+
+  BytesView txid;
+  std::int64_t code = kGeneric;
+  std::string_view text;  // untrusted when it was received
+};
+
+// A query that cannot be served; `error` is the answer to give.
+struct BadQuery {
+  ErrorReply error;
+};
+
+using Message = std::variant<Query, Reply, ErrorReply, BadQuery>;
+
+// Errors: malformed, too_large. What fails here deserves no answer.
+Result<Message> decode(BytesView datagram);
+
+Bytes encode(const Query& query);
+Bytes encode(const Reply& reply);
+Bytes encode(const ErrorReply& error);
+
+}  // namespace peernet::dht

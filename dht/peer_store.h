@@ -1,0 +1,76 @@
+#pragma once
+
+// Who announced what to us. Everything a stranger can grow here is bounded: keys, peers of a key,
+// ports of an address, keys of an address, addresses of a network. When the store is full, keys
+// far from our own id give way to nearer ones; nothing is ever displaced by mere arrival, and a
+// full key favours the regions (/16) it knows least of. Loopback and private addresses are exempt
+// from the rules per address, never from those on the total.
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "core/rng.h"
+#include "core/time.h"
+#include "dht/contact.h"
+
+namespace peernet::dht {
+
+inline constexpr std::size_t kStoreKeysMax = 4'096;
+inline constexpr std::size_t kStorePeersMax = 256;             // under one key
+inline constexpr std::size_t kStorePeersTotalMax = 1U << 18U;  // 8 MiB, 16 with slack
+inline constexpr std::size_t kStorePortsMax = 4;               // of one address under one key
+inline constexpr std::size_t kStoreKeysOfHostMax = 64;
+inline constexpr std::size_t kStoreHostsOfNetworkMax = 8;  // under one key
+inline constexpr Duration kStoredFor = std::chrono::minutes(30);
+
+class PeerStore {
+ public:
+  PeerStore(const DhtId& own_id, bool special_use_is_global);
+
+  // Would an announce of this endpoint be kept? If not, no token is given.
+  bool would_keep(Time now, const DhtId& key, const Endpoint& peer) const;
+  // Keeps it, or refreshes it. False if it is refused.
+  bool put(Time now, const DhtId& key, const Endpoint& peer);
+  void drop_expired(Time now);
+
+  // At most `count_max` live peers of the key, drawn at random, as many regions as possible first.
+  // With a receiver: only such as may be told to it.
+  std::vector<Endpoint> sample(Time now, const DhtId& key, std::size_t count_max, Rng& rng,
+                               const Endpoint* receiver = nullptr) const;
+
+  std::size_t keys_count() const { return keys_.size(); }
+  std::size_t peers_count() const { return peers_count_; }
+
+ private:
+  struct Peer {
+    Endpoint endpoint;
+    Time expires;
+  };
+  using Peers = std::vector<Peer>;
+  using Keys = std::map<DhtId, Peers>;  // by distance from our own id
+  // What a new peer needs before there is room for it.
+  struct Room {
+    bool is_refused = false;
+    bool is_key_evicted = false;             // the farthest key goes
+    const Endpoint* peer_evicted = nullptr;  // this peer of the same key goes
+  };
+
+  Room room_for(Time now, const DhtId& place, const Peers* peers, const Endpoint& peer) const;
+  bool breaks_rule(Time now, const Peers* peers, const Endpoint& peer) const;
+  const Endpoint* displaced_by(const Peers& peers, const Endpoint& peer) const;
+  void erase_peer(Peers& peers, const Endpoint& peer);
+  void erase_key(Keys::iterator key);
+  void forget_host(const Peers& peers, const Endpoint& endpoint);
+
+  DhtId own_id_;
+  bool special_use_is_global_;
+  Keys keys_;
+  // Under how many keys each limited host stands. Invariant: no zero counts, so that its size is
+  // bounded by that of the store.
+  std::map<Endpoint, std::size_t> keys_of_host_;
+  std::size_t peers_count_ = 0;
+};
+
+}  // namespace peernet::dht

@@ -1,0 +1,114 @@
+#include "dht/server.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace peernet::dht {
+
+namespace {
+
+constexpr std::size_t kPeerSize = 8;  // "6:" and the compact form
+
+// What one step of shortening takes away, in the order of what the receiver misses least.
+void shorten(Reply& reply, std::size_t excess) {
+  const auto drop = [&](auto& items, std::size_t item_size) {
+    const std::size_t count = std::min(items.size(), (excess + item_size - 1) / item_size);
+    items.resize(items.size() - count);
+  };
+  if (!reply.values.empty()) {
+    drop(reply.values, kPeerSize);
+  } else if (!reply.nodes.empty()) {
+    drop(reply.nodes, kContactSize);
+  } else {
+    reply.token = {};
+    reply.seen_as.reset();
+  }
+}
+
+}  // namespace
+
+Server::Server(const DhtId& own_id, bool special_use_is_global, Rng rng)
+    : own_id_(own_id),
+      rng_(std::move(rng)),
+      tokens_(rng_),
+      store_(own_id, special_use_is_global),
+      guard_(special_use_is_global, rng_) {}
+
+void Server::on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,
+                      std::size_t also_sent, const RoutingTable& table, Outlet& outlet,
+                      Effects& out) {
+  Reply reply;
+  reply.txid = query.txid;
+  Mac token;
+  if (const auto* find_node = std::get_if<FindNode>(&query.body)) {
+    reply.nodes = table.closest(find_node->target, kAnswerContactsMax, from);
+  } else if (const auto* get_peers = std::get_if<GetPeers>(&query.body)) {
+    const DhtId& key = get_peers->key;
+    reply.nodes = table.closest(key, kAnswerContactsMax, from);
+    const std::size_t peers_max =
+        guard_.is_proven(now, from) ? kAnswerPeersMax : kAnswerPeersUnprovenMax;
+    reply.values = store_.sample(now, key, peers_max, rng_, &from);
+    // The port it will announce is not known yet, but rarely what an announce fails for.
+    if (store_.would_keep(now, key, from)) {
+      token = tokens_.make(now, from, key);
+      reply.token = token.view();
+    }
+  } else if (const auto* announce = std::get_if<AnnouncePeer>(&query.body)) {
+    auto error = store_peer(now, from, *announce);
+    if (error) {
+      error->txid = query.txid;
+      refuse(now, from, *error, size, also_sent, outlet, out);
+      return;
+    }
+  }
+  answer(now, from, std::move(reply), size, also_sent, outlet, out);
+}
+
+void Server::on_bad_query(Time now, const Endpoint& from, const BadQuery& query, std::size_t size,
+                          Outlet& outlet, Effects& out) {
+  refuse(now, from, query.error, size, 0, outlet, out);
+}
+
+std::vector<Endpoint> Server::peers(Time now, const DhtId& key) {
+  return store_.sample(now, key, kStorePeersMax, rng_);
+}
+
+void Server::answer(Time now, const Endpoint& to, Reply reply, std::size_t query_size,
+                    std::size_t also_sent, Outlet& outlet, Effects& out) {
+  reply.sender = own_id_;
+  reply.seen_as = to;
+  const std::size_t size_max = guard_.answer_size_max(now, to, query_size, also_sent);
+  Bytes bytes = encode(reply);
+  while (bytes.size() > size_max && (reply.seen_as || !reply.token.empty())) {
+    shorten(reply, bytes.size() - size_max);
+    bytes = encode(reply);
+  }
+  if (bytes.size() > size_max) return;
+  guard_.on_answered(now, to, bytes.size() + also_sent);
+  outlet.send(to, std::move(bytes), out);
+}
+
+void Server::refuse(Time now, const Endpoint& to, const ErrorReply& error, std::size_t query_size,
+                    std::size_t also_sent, Outlet& outlet, Effects& out) {
+  Bytes bytes = encode(error);
+  if (bytes.size() > guard_.answer_size_max(now, to, query_size, also_sent)) return;
+  guard_.on_answered(now, to, bytes.size() + also_sent);
+  outlet.send(to, std::move(bytes), out);
+}
+
+std::optional<ErrorReply> Server::store_peer(Time now, const Endpoint& from,
+                                             const AnnouncePeer& query) {
+  if (!tokens_.is_valid(now, from, query.key, query.token)) {
+    return ErrorReply{{}, ErrorReply::kProtocol, "bad token"};
+  }
+  guard_.prove(now, from);
+  Endpoint peer = from;
+  if (!query.is_port_implied) peer.port = query.port;
+  if (peer.port < 1024) return ErrorReply{{}, ErrorReply::kProtocol, "bad port"};
+  if (!store_.put(now, query.key, peer)) {
+    return ErrorReply{{}, ErrorReply::kServer, "storage full"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace peernet::dht

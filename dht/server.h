@@ -1,0 +1,60 @@
+#pragma once
+
+// The server answers the queries of others from the routing table and the peers it keeps for them,
+// within what the guard allows. It never learns nodes: that is for those who ask them.
+
+#include <cstdint>
+
+#include "core/effects.h"
+#include "core/rng.h"
+#include "core/time.h"
+#include "dht/guard.h"
+#include "dht/krpc.h"
+#include "dht/outlet.h"
+#include "dht/peer_store.h"
+#include "dht/routing_table.h"
+#include "dht/tokens.h"
+
+namespace peernet::dht {
+
+inline constexpr std::size_t kAnswerContactsMax = 8;
+inline constexpr std::size_t kAnswerPeersUnprovenMax = 16;
+inline constexpr std::size_t kAnswerPeersMax = 100;
+
+class Server {
+ public:
+  Server(const DhtId& own_id, bool special_use_is_global, Rng rng);
+
+  // A datagram of `size` bytes was a query. `also_sent`: bytes that leave for its sender besides.
+  void on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,
+                std::size_t also_sent, const RoutingTable& table, Outlet& outlet, Effects& out);
+  void on_bad_query(Time now, const Endpoint& from, const BadQuery& query, std::size_t size,
+                    Outlet& outlet, Effects& out);
+  void on_time(Time now) { store_.drop_expired(now); }
+
+  // The sender answered a query of ours.
+  void prove(Time now, const Endpoint& from) { guard_.prove(now, from); }
+  bool is_proven(Time now, const Endpoint& from) { return guard_.is_proven(now, from); }
+  // False: the source has had its share, and nothing may be sent to it.
+  bool admit(Time now, const Endpoint& from) { return guard_.admit(now, from); }
+
+  // For our own lookups.
+  std::vector<Endpoint> peers(Time now, const DhtId& key);
+  const PeerStore& store() const { return store_; }
+
+ private:
+  void answer(Time now, const Endpoint& to, Reply reply, std::size_t query_size,
+              std::size_t also_sent, Outlet& outlet, Effects& out);
+  void refuse(Time now, const Endpoint& to, const ErrorReply& error, std::size_t query_size,
+              std::size_t also_sent, Outlet& outlet, Effects& out);
+  // Nothing on success.
+  std::optional<ErrorReply> store_peer(Time now, const Endpoint& from, const AnnouncePeer& query);
+
+  DhtId own_id_;
+  Rng rng_;
+  Tokens tokens_;
+  PeerStore store_;
+  Guard guard_;
+};
+
+}  // namespace peernet::dht
