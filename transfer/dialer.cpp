@@ -11,8 +11,8 @@ constexpr Duration kBurstCredit = kDialInterval * (Dialer::kDialBurst - 1);
 
 }  // namespace
 
-Dialer::Dialer(bool special_use_is_global, Rng rng)
-    : special_use_is_global_(special_use_is_global), rng_(std::move(rng)) {}
+Dialer::Dialer(bool special_use_is_global, const Rng& rng)
+    : special_use_is_global_(special_use_is_global), rng_(rng) {}
 
 void Dialer::add(Time now, const Endpoint& endpoint, const ShareId& share, Source source) {
   const bool is_named = source == Source::link;

@@ -58,7 +58,7 @@ class Dialer {
 
   // Special-use addresses (loopback, private) are counted by address and port, since many nodes of
   // a test or a site share them, unless `special_use_is_global`; all others by address alone.
-  Dialer(bool special_use_is_global, Rng rng);
+  Dialer(bool special_use_is_global, const Rng& rng);
 
   // Ignored: an unusable address, a port under 1024 unless it is Source::link, ourselves, and what
   // is over a limit. When full, an unproven address that has failed makes room, most failures

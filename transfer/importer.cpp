@@ -139,7 +139,7 @@ JobId Importer::begin(Job job, JobIds& jobs) {
 }
 
 Result<void> Importer::on_listed(TreeListed listed, JobIds& jobs, Effects& out) {
-  const auto named = check_names(listed);
+  auto named = check_names(listed);
   if (!named) return named;
   const auto total_size = total_size_of(listed.entries);
   if (!total_size) {

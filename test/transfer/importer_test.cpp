@@ -134,7 +134,8 @@ class ImporterTest {
     const Effect effect = out[index];
     out.erase(out.begin() + static_cast<std::ptrdiff_t>(index));
     auto result = disk.carry_out(effect);
-    REQUIRE(importer->on_file(kStart, job_of(effect), std::move(result), jobs, out));
+    const bool is_own = importer->on_file(kStart, job_of(effect), std::move(result), jobs, out);
+    REQUIRE(is_own);
   }
   void run() {
     begin();
