@@ -257,18 +257,20 @@ std::string fold_name(std::string_view name) {
 }
 
 Result<void> check_tree(std::span<const std::string_view> paths, const PathRules& rules) {
-  // '/' folds to itself, so that whole paths fold like their components. Names that are one when
-  // folded stand next to each other in folded order, together with all that is below them.
+  // Names that are one when folded stand next to each other in folded order, together with all that
+  // is below them. No name has a byte 1 in it: in the place of '/' it makes the order of strings
+  // that of the tree.
   std::vector<std::string> folded;
   folded.reserve(paths.size());
   for (const std::string_view path : paths) {
     folded.push_back(rules.allow_unportable ? std::string(path) : fold_name(path));
+    std::replace(folded.back().begin(), folded.back().end(), '/', '\x01');
   }
   std::vector<std::size_t> order(paths.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    if (folded[a] != folded[b]) return is_before_in_tree(folded[a], folded[b]);
-    return paths[a] < paths[b];
+    const int compared = folded[a].compare(folded[b]);
+    return compared != 0 ? compared < 0 : paths[a] < paths[b];
   });
   for (std::size_t i = 1; i < order.size(); ++i) {
     auto checked = check_neighbours(paths[order[i - 1]], paths[order[i]], rules);
