@@ -1,0 +1,72 @@
+#include "test/sim/content.h"
+
+#include <algorithm>
+
+#include "core/rng.h"
+
+namespace peernet::sim {
+namespace {
+
+Bytes make_bytes(Rng& rng, std::uint64_t size) {
+  Bytes bytes(size);
+  rng.fill(bytes);
+  return bytes;
+}
+
+}  // namespace
+
+std::uint64_t Content::size() const {
+  std::uint64_t total = 0;
+  for (const ContentFile& file : files) total += file.bytes.size();
+  return total;
+}
+
+const ContentFile* Content::find(const std::string& path) const {
+  const auto found = std::find_if(files.begin(), files.end(),
+                                  [&](const ContentFile& file) { return file.path == path; });
+  return found == files.end() ? nullptr : &*found;
+}
+
+Content make_file(std::uint64_t seed, const std::string& name, std::uint64_t size,
+                  std::uint32_t piece_length) {
+  Rng rng(seed);
+  Content content;
+  content.name = name;
+  content.piece_length = piece_length;
+  content.files.push_back({"", make_bytes(rng, size), false});
+  return content;
+}
+
+Content make_tree(std::uint64_t seed, const std::string& name, std::uint32_t files_count,
+                  std::uint64_t size, std::uint32_t piece_length) {
+  Rng rng(seed);
+  Content content;
+  content.name = name;
+  content.piece_length = piece_length;
+  for (std::uint32_t i = 0; i < files_count; ++i) {
+    std::string path = "f" + std::to_string(i);
+    if (i % 3 == 1) path = "d" + std::to_string(i % 5) + "/" + path;
+    if (i % 7 == 2) path = "deep/er/" + path;
+    const std::uint64_t average = std::max<std::uint64_t>(size / files_count, 1);
+    const std::uint64_t drawn = i % 6 == 5 ? 0 : 1 + rng.below(2 * average);
+    content.files.push_back({path, make_bytes(rng, drawn), i % 4 == 3});
+  }
+  return content;
+}
+
+std::vector<PiecePlace> place_pieces(const std::vector<FileSpec>& files,
+                                     std::uint32_t piece_length) {
+  std::vector<PiecePlace> places;
+  for (std::uint32_t i = 0; i < files.size(); ++i) {
+    for (std::uint64_t at = 0; at < files[i].size; at += piece_length) {
+      places.push_back({i, at, std::min<std::uint64_t>(piece_length, files[i].size - at)});
+    }
+  }
+  return places;
+}
+
+bool has_bit(BytesView bitfield, std::size_t index) {
+  return index / 8 < bitfield.size() && (bitfield[index / 8] >> (7 - index % 8) & 1U) != 0;
+}
+
+}  // namespace peernet::sim

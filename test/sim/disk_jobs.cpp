@@ -1,0 +1,324 @@
+// What each job of Disk does when its turn comes.
+
+#include <algorithm>
+#include <span>
+#include <utility>
+
+#include "core/check.h"
+#include "core/hash.h"
+#include "core/merkle.h"
+#include "test/sim/disk.h"
+
+namespace peernet::sim {
+namespace {
+
+constexpr std::uint64_t kHashSize = Hash::kSize;
+
+Error failed(Errc code, const std::string& what) {
+  return {code, what, {}};
+}
+
+bool is_below(std::string_view path, std::string_view top) {
+  return path.size() > top.size() && path.starts_with(top) && path[top.size()] == '/';
+}
+
+std::vector<Hash> hash_blocks(BytesView bytes) {
+  std::vector<Hash> leaves;
+  for (std::size_t at = 0; at < bytes.size(); at += merkle::kBlockSize) {
+    leaves.push_back(
+        sha256(bytes.subspan(at, std::min<std::size_t>(merkle::kBlockSize, bytes.size() - at))));
+  }
+  return leaves;
+}
+
+Bytes pack(std::span<const Hash> hashes) {
+  Bytes bytes;
+  bytes.reserve(hashes.size() * kHashSize);
+  for (const Hash& hash : hashes) append(bytes, hash.view());
+  return bytes;
+}
+
+}  // namespace
+
+FileResult Disk::run_open(const OpenStorage& job) {
+  Storage* storage = find(job.storage);
+  if (storage == nullptr) return failed(Errc::not_found, "closed meanwhile");
+  StorageOpened opened;
+  const std::string top = join(job.parent, job.top, "");
+  bool is_there = files_.contains(top);
+  for (auto at = files_.lower_bound(top + "/"); !is_there && at != files_.end();) {
+    is_there = is_below(at->first, top);
+    break;
+  }
+  if (!job.is_writable && !is_there) {
+    storages_.erase(job.storage);
+    return failed(Errc::not_found, top + " does not exist");
+  }
+  for (std::uint32_t i = 0; i < job.files.size(); ++i) {
+    const auto found = files_.find(path(*storage, i));
+    if (found != files_.end()) {
+      opened.allocated_bytes += found->second.data.size();
+      storage->reference[i] = found->second.version;
+    }
+    if (job.is_writable) continue;
+    if (found == files_.end() || found->second.data.size() != job.files[i].size) {
+      const std::string name = path(*storage, i);
+      storages_.erase(job.storage);
+      return failed(Errc::corrupt, name + " is missing or has another size");
+    }
+  }
+  opened.free_bytes = options.quota > used_ ? options.quota - used_ : 0;
+  return FileOutcome{opened};
+}
+
+// False when there is no space.
+bool Disk::store(const std::string& path, std::uint64_t offset, BytesView bytes) {
+  File& file = files_[path];
+  const std::uint64_t end = offset + bytes.size();
+  if (end > file.data.size()) {
+    const std::uint64_t more = end - file.data.size();
+    if (used_ + more > options.quota) return false;
+    used_ += more;
+  }
+  Undo undo;
+  undo.offset = offset;
+  undo.size = bytes.size();
+  if (offset < file.data.size()) {
+    const auto from = file.data.begin() + static_cast<std::ptrdiff_t>(offset);
+    const auto size = std::min<std::uint64_t>(bytes.size(), file.data.size() - offset);
+    undo.old.assign(from, from + static_cast<std::ptrdiff_t>(size));
+  }
+  if (end > file.data.size()) {
+    const std::size_t before = file.data.size();
+    file.data.resize(end);
+    std::fill(file.data.begin() + static_cast<std::ptrdiff_t>(before), file.data.end(),
+              std::uint8_t{0});
+  }
+  std::copy(bytes.begin(), bytes.end(), file.data.begin() + static_cast<std::ptrdiff_t>(offset));
+  file.undo.push_back(std::move(undo));
+  file.version = ++versions_;
+  return true;
+}
+
+FileResult Disk::run_write(const WriteBlocks& job) {
+  Storage* storage = find(job.storage);
+  if (storage == nullptr) return failed(Errc::not_found, "the storage is not open");
+  PN_CHECK(!storage->is_read_only);
+  const std::string name = path(*storage, job.file_index);
+  BlocksWritten written;
+  for (std::uint32_t i = 0; i < job.blocks.size(); ++i) {
+    const BlockToWrite& block = job.blocks[i];
+    PN_CHECK(block.data_begin + std::uint64_t{block.size} <= block.record.size());
+    PN_CHECK(i == 0 || block.offset == job.blocks[i - 1].offset + job.blocks[i - 1].size);
+    const BytesView data = BytesView(block.record).subspan(block.data_begin, block.size);
+    if (sha256(data) != block.leaf) {
+      written.mismatched.push_back(i);
+      continue;
+    }
+    PN_CHECK(block.offset + block.size <= storage->spec.files[job.file_index].size);
+    if (!store(name, block.offset, data)) return failed(Errc::no_space, "no space left on device");
+    storage->reference[job.file_index] = files_.at(name).version;
+  }
+  return FileOutcome{std::move(written)};
+}
+
+FileResult Disk::run_read(const ReadBlocks& job) {
+  Storage* storage = find(job.storage);
+  if (storage == nullptr) return failed(Errc::not_found, "the storage is not open");
+  PN_CHECK(job.offset % merkle::kBlockSize == 0);
+  const std::string name = path(*storage, job.file_index);
+  const auto found = files_.find(name);
+  if (found == files_.end()) return failed(Errc::not_found, name + " does not exist");
+  const File& file = found->second;
+  if (job.is_verified && storage->reference[job.file_index] != file.version) {
+    return FileOutcome{BlocksRead{.data = {}, .is_changed = true}};
+  }
+  if (job.offset + job.size > file.data.size()) return failed(Errc::io, name + " is too short");
+  const BytesView data = BytesView(file.data).subspan(job.offset, job.size);
+  if (!job.is_verified) {
+    const auto leaves = files_.find(leaf_path(job.storage));
+    const Bytes made = pack(hash_blocks(data));
+    const std::uint64_t at = job.first_leaf * kHashSize;
+    if (leaves == files_.end()) return failed(Errc::not_found, "no leaf hashes");
+    if (at + made.size() > leaves->second.data.size() ||
+        !std::equal(made.begin(), made.end(),
+                    leaves->second.data.begin() + static_cast<std::ptrdiff_t>(at))) {
+      return failed(Errc::corrupt, name + " does not match its hashes");
+    }
+    storage->reference[job.file_index] = file.version;
+  }
+  BlocksRead read{.data = to_bytes(data), .is_changed = false};
+  if (options.is_lying && !read.data.empty()) read.data[rng_.below(read.data.size())] ^= 1U;
+  return FileOutcome{std::move(read)};
+}
+
+FileResult Disk::run_read_leaves(const ReadLeaves& job) {
+  if (find(job.storage) == nullptr) return failed(Errc::not_found, "the storage is not open");
+  const auto found = files_.find(leaf_path(job.storage));
+  if (found == files_.end()) return failed(Errc::not_found, "no leaf hashes");
+  const BytesView data = found->second.data;
+  LeavesRead read;
+  for (std::uint64_t i = job.first; i < job.first + job.count; ++i) {
+    if ((i + 1) * kHashSize > data.size()) return failed(Errc::io, "the leaf file is too short");
+    read.leaves.push_back(*Hash::from(data.subspan(i * kHashSize, kHashSize)));
+  }
+  return FileOutcome{std::move(read)};
+}
+
+FileResult Disk::run_write_leaves(const WriteLeaves& job) {
+  const Storage* storage = find(job.storage);
+  if (storage == nullptr) return failed(Errc::not_found, "the storage is not open");
+  PN_CHECK(job.first + job.leaves.size() <= storage->spec.leaves_count);
+  if (!store(leaf_path(job.storage), job.first * kHashSize, pack(job.leaves))) {
+    return failed(Errc::no_space, "no space left on device");
+  }
+  return FileOutcome{FileDone{}};
+}
+
+FileResult Disk::run_list(const ListTree& job) {
+  TreeListed listed;
+  const std::string top = join(job.parent, job.top, "");
+  if (const auto found = files_.find(top); found != files_.end()) {
+    listed.is_single_file = true;
+    listed.entries.push_back({{}, found->second.data.size(), found->second.is_executable});
+    return FileOutcome{std::move(listed)};
+  }
+  for (auto at = files_.lower_bound(top + "/"); at != files_.end() && is_below(at->first, top);
+       ++at) {
+    listed.entries.push_back(
+        {at->first.substr(top.size() + 1), at->second.data.size(), at->second.is_executable});
+    if (listed.entries.size() > job.entries_max) {
+      return failed(Errc::too_large, "too many files");
+    }
+  }
+  if (listed.entries.empty()) return failed(Errc::not_found, top + " does not exist");
+  return FileOutcome{std::move(listed)};
+}
+
+FileResult Disk::run_hash(const HashRange& job) {
+  Storage* storage = find(job.storage);
+  if (storage == nullptr) return failed(Errc::not_found, "the storage is not open");
+  const std::string name = path(*storage, job.file_index);
+  const auto found = files_.find(name);
+  if (found == files_.end()) return failed(Errc::not_found, name + " does not exist");
+  const File& file = found->second;
+  const auto first = storage->first_read.emplace(job.file_index, file.version).first;
+  if (first->second != file.version || job.offset + job.size > file.data.size()) {
+    return failed(Errc::corrupt, name + " was changed while it was read");
+  }
+  const std::uint64_t piece_size = std::uint64_t{job.blocks_per_piece} * merkle::kBlockSize;
+  PN_CHECK(piece_size > 0 && job.offset % piece_size == 0);
+  const std::vector<Hash> leaves = hash_blocks(BytesView(file.data).subspan(job.offset, job.size));
+  storage->reference[job.file_index] = file.version;
+  RangeHashed hashed;
+  for (std::size_t at = 0; at < leaves.size(); at += job.blocks_per_piece) {
+    const auto piece = std::span(leaves).subspan(
+        at, std::min<std::size_t>(job.blocks_per_piece, leaves.size() - at));
+    hashed.piece_nodes.push_back(
+        merkle::piece_node(piece, job.blocks_per_piece, job.is_only_piece));
+  }
+  if (!leaves.empty() && !store(leaf_path(job.storage), job.first_leaf * kHashSize, pack(leaves))) {
+    return failed(Errc::no_space, "no space left on device");
+  }
+  return FileOutcome{std::move(hashed)};
+}
+
+// What is durable now needs no way back. An older write under a durable one is covered by it.
+void Disk::make_durable(File& file, std::uint64_t reported_max) {
+  for (std::size_t i = file.undo.size(); i-- > 0;) {
+    const Undo& undo = file.undo[i];
+    if (undo.is_lost || undo.reported == 0 || undo.reported > reported_max) continue;
+    file.durable_size = std::max(file.durable_size, undo.offset + undo.size);
+    const std::uint64_t begin = undo.offset;
+    const std::uint64_t end = undo.offset + undo.size;
+    std::size_t kept = 0;
+    for (std::size_t j = 0; j < i; ++j) {
+      const bool is_covered =
+          file.undo[j].offset >= begin && file.undo[j].offset + file.undo[j].size <= end;
+      if (is_covered) continue;
+      if (kept != j) file.undo[kept] = std::move(file.undo[j]);
+      ++kept;
+    }
+    file.undo.erase(file.undo.begin() + static_cast<std::ptrdiff_t>(kept),
+                    file.undo.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    i = kept;
+  }
+}
+
+FileResult Disk::run_sync(const Sync& job, std::uint64_t reported_max) {
+  const Storage* storage = find(job.storage);
+  if (storage == nullptr) return failed(Errc::not_found, "the storage is not open");
+  std::vector<std::string> names = {leaf_path(job.storage)};
+  for (std::uint32_t i = 0; i < storage->spec.files.size(); ++i) {
+    names.push_back(path(*storage, i));
+  }
+  const bool is_broken = chance(options.sync_errors);
+  for (const std::string& name : names) {
+    const auto found = files_.find(name);
+    if (found == files_.end()) continue;
+    if (is_broken) {
+      for (Undo& undo : found->second.undo) undo.is_lost = true;
+      continue;
+    }
+    make_durable(found->second, reported_max);
+    found->second.is_entry_durable = true;
+  }
+  if (is_broken) return failed(Errc::io, "input/output error");
+  return FileOutcome{FileDone{}};
+}
+
+FileResult Disk::run_finish(const FinishStorage& job) {
+  Storage* storage = find(job.storage);
+  if (storage == nullptr) return failed(Errc::not_found, "the storage is not open");
+  OpenStorage& spec = storage->spec;
+  const std::string target = join(spec.parent, job.name, "");
+  const auto after = files_.lower_bound(target + "/");
+  if (files_.contains(target) || (after != files_.end() && is_below(after->first, target))) {
+    return failed(Errc::exists, target + " stands there already");
+  }
+  std::vector<std::string> old_names;
+  for (std::uint32_t i = 0; i < spec.files.size(); ++i) old_names.push_back(path(*storage, i));
+  spec.top = job.name;
+  spec.is_writable = false;
+  storage->is_read_only = true;
+  for (std::uint32_t i = 0; i < spec.files.size(); ++i) {
+    File file;
+    if (const auto found = files_.find(old_names[i]); found != files_.end()) {
+      file = std::move(found->second);
+      files_.erase(found);
+    }
+    const std::uint64_t size = spec.files[i].size;
+    used_ = used_ - file.data.size() + size;
+    const std::size_t before = file.data.size();
+    file.data.resize(size);
+    if (before < size) {
+      std::fill(file.data.begin() + static_cast<std::ptrdiff_t>(before), file.data.end(),
+                std::uint8_t{0});
+    }
+    file.is_executable = spec.files[i].is_executable;
+    file.undo.clear();
+    file.durable_size = size;
+    file.is_entry_durable = true;
+    file.version = ++versions_;
+    storage->reference[i] = file.version;
+    files_[path(*storage, i)] = std::move(file);
+  }
+  if (const auto leaves = files_.find(leaf_path(job.storage)); leaves != files_.end()) {
+    make_durable(leaves->second, reports_);
+    leaves->second.is_entry_durable = true;
+  }
+  return FileOutcome{FileDone{}};
+}
+
+FileResult Disk::run_delete(const DeleteStorage& job) {
+  erase(leaf_path(job.storage));
+  Storage* storage = find(job.storage);
+  if (storage == nullptr) return FileOutcome{FileDone{}};
+  if (job.is_data_deleted) {
+    for (std::uint32_t i = 0; i < storage->spec.files.size(); ++i) erase(path(*storage, i));
+  }
+  storage->is_closing = true;
+  return FileOutcome{FileDone{}};
+}
+
+}  // namespace peernet::sim

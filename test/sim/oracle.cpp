@@ -1,0 +1,399 @@
+#include "test/sim/oracle.h"
+
+#include <algorithm>
+#include <variant>
+
+#include "core/merkle.h"
+
+namespace peernet::sim {
+namespace {
+
+// SECURITY.md 1.4: counted here by hand, so that a limit which is raised by mistake shows.
+constexpr std::size_t kDatagramSizeMax = 1200;
+constexpr std::size_t kUnprovenMax = 1024;
+constexpr std::size_t kHalfOpenMax = 64;
+constexpr std::size_t kOutboundMax = 256;
+constexpr std::uint32_t kRequestsOutMax = 256;
+constexpr std::size_t kSendQueueMax = 128 * 1024;
+constexpr std::size_t kSendQueueSlack = 64 * 1024;  // control records, which are never held back
+constexpr std::uint32_t kWakesPerSecondMax = 1000;  // a clock of milliseconds, at full speed
+
+}  // namespace
+
+void Oracle::fail(const std::string& what) {
+  if (!failure_) failure_ = what;
+}
+
+void Oracle::fail(const Host& host, const std::string& what) {
+  char stamp[64];
+  std::snprintf(stamp, sizeof(stamp),
+                "at %.6f s, host %u: ", seconds(timeline_.now() - kWorldStart), host.index);
+  fail(stamp + what);
+}
+
+// ---- Effects
+// -------------------------------------------------------------------------------------
+
+void Oracle::on_effect(Host& host, const Effect& effect) {
+  std::visit(Overloaded{
+                 [&](const SendDatagram& send) {
+                   if (send.bytes.size() > kDatagramSizeMax)
+                     fail(host, "a datagram over 1,200 bytes");
+                   if (!send.to.is_usable()) fail(host, "a datagram to " + send.to.to_string());
+                 },
+                 [&](const Connect& connect) {
+                   if (!connect.to.is_usable()) fail(host, "dials " + connect.to.to_string());
+                 },
+                 [&](const Write& write) {
+                   if (write.bytes.empty()) fail(host, "writes nothing");
+                   if (network_.unsent(host.index, write.conn) + write.bytes.size() >
+                       kSendQueueMax + kSendQueueSlack) {
+                     fail(host, "queues " +
+                                    std::to_string(network_.unsent(host.index, write.conn) +
+                                                   write.bytes.size()) +
+                                    " bytes for one peer");
+                   }
+                 },
+                 [&](const Resolve& job) { check_job(host, job.job); },
+                 [&](const OpenStorage& job) {
+                   check_job(host, job.job);
+                   Holding& holding = host.holdings[job.storage];
+                   holding.spec = job;
+                   holding.is_opened = true;
+                   recount(host, holding);
+                 },
+                 [&](const CloseStorage& job) { check_storage(host, job.storage); },
+                 [&](const WriteBlocks& job) {
+                   check_job(host, job.job);
+                   check_storage(host, job.storage);
+                   check_write(host, job);
+                 },
+                 [&](const FinishStorage& job) {
+                   check_job(host, job.job);
+                   check_storage(host, job.storage);
+                   host.holdings[job.storage].target = job.name;
+                   host.finishes[job.job] = job;
+                 },
+                 [&](const DeleteStorage& job) {
+                   check_job(host, job.job);
+                   host.holdings.erase(job.storage);
+                 },
+                 [&](const ListTree& job) { check_job(host, job.job); },
+                 [&](const Save& job) {
+                   check_job(host, job.job);
+                   if (const auto* share = std::get_if<ShareRecord>(&job.record)) {
+                     check_share(host, *share);
+                   }
+                   if (const auto* progress = std::get_if<ProgressRecord>(&job.record)) {
+                     check_progress(host, *progress);
+                   }
+                 },
+                 [&](const auto& other) {
+                   if constexpr (requires { other.job; }) check_job(host, other.job);
+                   if constexpr (requires { other.storage; }) check_storage(host, other.storage);
+                 },
+             },
+             effect);
+}
+
+void Oracle::check_job(Host& host, JobId job) {
+  JobId& last = host.last_job[static_cast<std::size_t>(JobIds::owner(job))];
+  if (job <= last) fail(host, "a job number is used twice");
+  last = job;
+}
+
+void Oracle::check_storage(Host& host, StorageId storage) {
+  if (!host.disk.is_known(storage)) fail(host, "a job names a storage that is not open");
+}
+
+void Oracle::check_write(Host& host, const WriteBlocks& job) {
+  const auto found = host.holdings.find(job.storage);
+  if (found == host.holdings.end()) return;
+  const Holding& holding = found->second;
+  WriteBlocks outline = job;
+  std::uint64_t size = 0;
+  for (BlockToWrite& block : outline.blocks) {
+    block.record.clear();
+    size += block.size;
+  }
+  host.fetched_bytes += size;
+  if (job.blocks.empty()) fail(host, "writes no blocks");
+  if (holding.share && !host.is_tampered) {
+    const auto saved = host.store.progress().find(*holding.share);
+    const Content* const truth = content(holding);
+    if (saved != host.store.progress().end() && truth != nullptr) {
+      const auto places = place_pieces(holding.spec.files, truth->piece_length);
+      for (std::size_t i = 0; i < places.size(); ++i) {
+        const bool touches = places[i].file_index == job.file_index &&
+                             places[i].offset < job.blocks.front().offset + size &&
+                             job.blocks.front().offset < places[i].offset + places[i].size;
+        if (touches && has_bit(saved->second.durable, i)) {
+          fail(host, "piece " + std::to_string(i) + " is durable and is fetched again");
+        }
+      }
+    }
+  }
+  host.write_jobs[job.job] = job.storage;
+  host.writes[job.job] = std::move(outline);
+}
+
+void Oracle::check_share(Host& host, const ShareRecord& record) {
+  Holding& holding = host.holdings[record.storage];
+  holding.share = record.id;
+  const auto known = contents_.find(record.id);
+  if (known == contents_.end() || record.stage == ShareStage::fetching || host.is_tampered) return;
+  const std::string top = record.stage == ShareStage::complete ? record.name
+                          : holding.is_opened                  ? holding.spec.top
+                                                               : record.name;
+  if (record.parent == kSharedDirectory) return;  // what we shared ourselves
+  if (!is_whole(host.disk, *known->second, Disk::join(record.parent, top, ""), true) &&
+      !is_whole(host.disk, *known->second, Disk::join(record.parent, record.name, ""), true)) {
+    fail(host, "a share is recorded as whole and is not on the disk");
+  }
+}
+
+void Oracle::check_progress(Host& host, const ProgressRecord& record) {
+  check_durable(host, record.id, record.durable, false);
+}
+
+// ---- Claims
+// --------------------------------------------------------------------------------------
+
+const Content* Oracle::content(const Holding& holding) const {
+  if (!holding.share || !holding.is_opened) return nullptr;
+  const auto found = contents_.find(*holding.share);
+  return found == contents_.end() ? nullptr : found->second;
+}
+
+Holding* Oracle::find(Host& host, const ShareId& id) {
+  for (auto& [storage, holding] : host.holdings) {
+    if (holding.share == id && holding.is_opened) return &holding;
+  }
+  return nullptr;
+}
+
+const std::string& Oracle::file_path(const Holding& holding, std::uint32_t file_index) {
+  return holding.spec.files[file_index].path;
+}
+
+std::string Oracle::whole_path(const Holding& holding, std::uint32_t file_index) {
+  return Disk::join(holding.spec.parent, holding.spec.top,
+                    holding.spec.is_single_file ? "" : file_path(holding, file_index));
+}
+
+bool Oracle::is_right(const Disk& disk, const Holding& holding, const Content& content,
+                      const PiecePlace& place) {
+  const ContentFile* const truth = content.find(file_path(holding, place.file_index));
+  const auto there = disk.bytes(whole_path(holding, place.file_index));
+  if (truth == nullptr || !there || place.offset + place.size > there->size() ||
+      place.offset + place.size > truth->bytes.size()) {
+    return false;
+  }
+  const auto begin = static_cast<std::ptrdiff_t>(place.offset);
+  return std::equal(truth->bytes.begin() + begin,
+                    truth->bytes.begin() + begin + static_cast<std::ptrdiff_t>(place.size),
+                    there->begin() + begin);
+}
+
+void Oracle::check_durable(Host& host, const ShareId& id, const BytesView& bits, bool after_crash) {
+  Holding* const holding = find(host, id);
+  if (holding == nullptr || host.is_tampered || holding->spec.parent == kSharedDirectory) return;
+  const Content* const truth = content(*holding);
+  if (truth == nullptr) return;
+  const auto places = place_pieces(holding->spec.files, truth->piece_length);
+  if (bits.size() != (places.size() + 7) / 8) {
+    fail(host, "a bitfield of the wrong size is saved");
+    return;
+  }
+  holding->claimed.resize(places.size());
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (!has_bit(bits, i) || (holding->claimed[i] && !after_crash)) continue;
+    const PiecePlace& place = places[i];
+    const bool is_durable =
+        after_crash ||
+        host.disk.is_durable(whole_path(*holding, place.file_index), place.offset, place.size);
+    if (!is_right(host.disk, *holding, *truth, place) || !is_durable) {
+      fail(host, "piece " + std::to_string(i) + " is said to be durable and is " +
+                     (is_durable ? "wrong" : "not synced"));
+    }
+    holding->claimed[i] = true;
+  }
+}
+
+void Oracle::recount(Host& host, Holding& holding) const {
+  holding.right_blocks.clear();
+  holding.right_bytes = 0;
+  const Content* const truth = content(holding);
+  if (truth == nullptr) return;
+  for (const PiecePlace& block : place_pieces(holding.spec.files, merkle::kBlockSize)) {
+    if (!is_right(host.disk, holding, *truth, block)) continue;
+    holding.right_blocks.emplace(block.file_index, block.offset);
+    holding.right_bytes += block.size;
+  }
+}
+
+void Oracle::on_report(Host& host, JobId job, const FileResult& result) {
+  if (const auto finish = host.finishes.find(job); finish != host.finishes.end()) {
+    const auto found = host.holdings.find(finish->second.storage);
+    if (result && found != host.holdings.end()) {
+      found->second.spec.top = finish->second.name;
+      found->second.target.reset();
+    }
+    host.finishes.erase(finish);
+  }
+  const auto write = host.writes.find(job);
+  if (write == host.writes.end()) return;
+  const auto found = host.holdings.find(write->second.storage);
+  if (found != host.holdings.end()) {
+    Holding& holding = found->second;
+    if (const Content* truth = content(holding)) {
+      for (const BlockToWrite& block : write->second.blocks) {
+        const PiecePlace place{write->second.file_index, block.offset, block.size};
+        if (!is_right(host.disk, holding, *truth, place)) continue;
+        if (holding.right_blocks.emplace(place.file_index, place.offset).second) {
+          holding.right_bytes += block.size;
+        }
+      }
+    }
+  }
+  host.writes.erase(write);
+}
+
+void Oracle::check_done(Host& host, const Holding& holding) {
+  if (content(holding) == nullptr || host.is_tampered || host.node == nullptr) return;
+  if (holding.spec.parent == kSharedDirectory) return;
+  const auto status = host.node->share(timeline_.now(), *holding.share);
+  if (status && status->done > holding.right_bytes) {
+    fail(host, "claims " + std::to_string(status->done) + " bytes, and only " +
+                   std::to_string(holding.right_bytes) + " on its disk are right");
+  }
+  if (status && status->durable > status->done) fail(host, "more bytes durable than done");
+}
+
+// ---- Inputs, events
+// ------------------------------------------------------------------------------
+
+void Oracle::on_input(Host& host) {
+  if (host.write_jobs.empty()) return;
+  // A write has reported since: what the host now claims must be there.
+  for (auto at = host.write_jobs.begin(); at != host.write_jobs.end();) {
+    if (host.writes.contains(at->first)) {
+      ++at;
+      continue;
+    }
+    const auto holding = host.holdings.find(at->second);
+    if (holding != host.holdings.end()) check_done(host, holding->second);
+    at = host.write_jobs.erase(at);
+  }
+}
+
+void Oracle::on_time_given(Host& host) {
+  on_input(host);
+  const std::int64_t second =
+      std::chrono::duration_cast<std::chrono::seconds>(timeline_.now() - Time{}).count();
+  if (second != host.wakes_second) {
+    host.wakes_second = second;
+    host.wakes_count = 0;
+  }
+  if (++host.wakes_count > kWakesPerSecondMax) fail(host, "spins: over 1,000 wake-ups in a second");
+  if (host.node->deadline() > timeline_.now()) {
+    host.stuck_count = 0;
+  } else if (++host.stuck_count > 1) {
+    fail(host, "spins: the deadline has passed, and on_time does not move it");
+  }
+}
+
+void Oracle::on_event(Host& host, const transfer::Event& event) {
+  if (const auto* done = std::get_if<transfer::Completed>(&event)) {
+    const auto known = contents_.find(done->id);
+    Holding* const holding = find(host, done->id);
+    if (known == contents_.end() || host.is_tampered) return;
+    const std::string top =
+        Disk::join(holding != nullptr ? holding->spec.parent : kDownloads, known->second->name, "");
+    if (!is_whole(host.disk, *known->second, top, true)) {
+      fail(host, "says that a share is complete, and it is not on the disk");
+    }
+  }
+  if (const auto* durable = std::get_if<transfer::Durable>(&event)) {
+    Holding* const holding = find(host, durable->id);
+    if (holding != nullptr && content(*holding) != nullptr && !host.is_tampered &&
+        holding->spec.parent != kSharedDirectory && durable->bytes > holding->right_bytes) {
+      fail(host, "says that more bytes are durable than are right");
+    }
+  }
+  if (const auto* banned = std::get_if<transfer::PeerBanned>(&event)) {
+    host.banned.insert(banned->peer);
+    if (is_everybody_honest) {
+      fail(host, "bans " + to_short_text(banned->peer) + " (" + banned->reason +
+                     "), and everybody is honest");
+    }
+  }
+}
+
+void Oracle::on_crash(Host& host) {
+  host.write_jobs.clear();
+  host.writes.clear();
+  host.finishes.clear();
+  host.last_job = {};
+  host.stuck_count = 0;
+  for (auto& [storage, holding] : host.holdings) {
+    if (!holding.share || !holding.is_opened) continue;
+    if (holding.target) {
+      // The rename was under way: it has happened or not.
+      Holding renamed = holding;
+      renamed.spec.top = *holding.target;
+      for (std::uint32_t i = 0; i < holding.spec.files.size(); ++i) {
+        if (host.disk.exists(whole_path(renamed, i)) && !host.disk.exists(whole_path(holding, i))) {
+          holding.spec.top = *holding.target;
+          break;
+        }
+      }
+      holding.target.reset();
+    }
+    const auto saved = host.store.progress().find(*holding.share);
+    if (saved != host.store.progress().end()) {
+      check_durable(host, *holding.share, saved->second.durable, true);
+    }
+    recount(host, holding);
+  }
+}
+
+void Oracle::look_over(const Host& host) {
+  if (host.node == nullptr) return;
+  const auto peers = host.node->peers(timeline_.now());
+  const std::size_t connections_max = host.options.transfer.connections_max;
+  if (peers.size() > connections_max + kOutboundMax) fail(host, "too many peers");
+  for (const transfer::PeerStatus& peer : peers) {
+    if (peer.requests_out > kRequestsOutMax) fail(host, "too many requests out at a peer");
+  }
+  if (network_.conns_count(host.index) >
+      connections_max + kOutboundMax + kUnprovenMax + kHalfOpenMax) {
+    fail(host, "too many connections");
+  }
+  const transfer::Config& config = host.options.transfer;
+  if (host.disk.jobs_count() > 4096) fail(host, "over 4,096 disk jobs at a time");
+  std::uint64_t held = 0;
+  for (const auto& [job, write] : host.writes) {
+    for (const BlockToWrite& block : write.blocks) held += block.size;
+  }
+  if (held > config.memory_max) fail(host, "holds more block data than memory_max");
+}
+
+void Oracle::at_rest(const Host& host) {
+  if (host.disk.jobs_count() != 0) fail(host, "disk jobs are left over");
+  if (host.store.jobs_count() != 0) fail(host, "commits are left over");
+}
+
+bool Oracle::is_whole(const Disk& disk, const Content& content, const std::string& top,
+                      bool must_be_durable) {
+  return std::all_of(content.files.begin(), content.files.end(), [&](const ContentFile& file) {
+    const std::string path = file.path.empty() ? top : top + "/" + file.path;
+    const auto there = disk.bytes(path);
+    return there &&
+           std::equal(there->begin(), there->end(), file.bytes.begin(), file.bytes.end()) &&
+           disk.is_executable(path) == file.is_executable &&
+           (!must_be_durable || disk.is_durable(path, 0, file.bytes.size()));
+  });
+}
+
+}  // namespace peernet::sim
