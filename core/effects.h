@@ -23,7 +23,7 @@ enum class JobId : std::uint64_t {};
 
 // Each engine numbers its own jobs; the top byte says whose a job is, so that the owner of several
 // engines hands the answer to the right one.
-enum class JobOwner : std::uint8_t { dht = 1, transfer = 2 };
+enum class JobOwner : std::uint8_t { dht = 1, transfer = 2, node = 3 };
 
 class JobIds {
  public:

@@ -95,12 +95,14 @@ class Node {
  private:
   // Drains the engines' events until there are none: the one place where they meet.
   void settle(Time now, Effects& out);
+  void on_dht_event(Time now, const dht::Event& event, Effects& out);
 
   NodeConfig config_;
   Identity identity_;
   Log& log_;
   dht::Dht dht_;
   transfer::Transfer transfer_;
+  JobIds jobs_{JobOwner::node};
   std::deque<transfer::Event> events_;  // for the owner
   Time started_{};
 };

@@ -15,8 +15,8 @@
 #include "core/effects.h"
 #include "core/result.h"
 #include "core/time.h"
+#include "transfer/events.h"
 #include "transfer/manifest.h"
-#include "transfer/transfer.h"
 
 namespace peernet::transfer {
 
@@ -40,10 +40,11 @@ class Importer {
   Importer(ImportId id, AddRequest request, StorageId storage);
 
   void start(Time now, JobIds& jobs, Effects& out);
-  // true: the job was its own. Errors it ends with: what ListTree, OpenStorage and HashRange say;
-  // refused (a name that is not safe or portable, nothing to share, a piece length that is none);
-  // too_large (over a limit of the manifest); corrupt (a file changed while it was read).
-  bool on_file(Time now, JobId job, FileResult result, JobIds& jobs, Effects& out);
+  // true: the job was its own; only then is the result taken. Errors it ends with: what ListTree,
+  // OpenStorage and HashRange say; refused (a name that is not safe or portable, nothing to share,
+  // a piece length that is none); too_large (over a limit of the manifest); corrupt (a file changed
+  // while it was read).
+  bool on_file(Time now, JobId job, FileResult&& result, JobIds& jobs, Effects& out);
   // Starts no further work; cancelled at once, idle when the running jobs have reported and the
   // storage is deleted. Does nothing once the import has ended.
   void cancel(JobIds& jobs, Effects& out);

@@ -7,134 +7,33 @@
 #include <cstdint>
 #include <deque>
 #include <map>
-#include <memory>
 #include <optional>
+#include <set>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "core/effects.h"
 #include "core/identity.h"
 #include "core/log.h"
+#include "core/rate.h"
 #include "core/rng.h"
 #include "core/time.h"
-#include "transfer/link.h"
+#include "core/timers.h"
+#include "transfer/bans.h"
+#include "transfer/dialer.h"
+#include "transfer/events.h"
+#include "transfer/gate.h"
+#include "transfer/handshake.h"
+#include "transfer/importer.h"
+#include "transfer/peer.h"
 #include "transfer/status.h"
+#include "transfer/swarm.h"
 
 namespace peernet::transfer {
-
-struct Config {
-  std::string name;               // shown to the user only
-  std::uint16_t listen_port = 0;  // TCP, as others can dial it
-  std::optional<Key> network_key;
-  bool special_use_is_global = false;
-  std::uint32_t connections_max = 512;
-  std::optional<std::uint32_t> upload_slots;  // nullopt: adapts to the uplink
-  std::optional<std::uint64_t> rate_up;       // bytes a second
-  std::optional<std::uint64_t> rate_down;
-  std::uint64_t memory_max = 256ULL << 20U;  // bytes of block data held at a time
-};
-
-enum class ImportId : std::uint64_t {};
-
-struct AddRequest {
-  std::string parent;                         // absolute path of the directory that holds it
-  std::string name;                           // the file or directory
-  std::optional<std::uint32_t> piece_length;  // power of two, 16 KiB to 16 MiB
-  bool allow_unportable = false;
-};
-
-struct FetchRequest {
-  Link link;
-  std::string directory;  // absolute; the share is placed in it under the manifest's name
-  bool allow_unportable = false;
-};
-
-struct ShareFiles {
-  std::string name;
-  bool is_single_file = false;
-  std::uint32_t piece_length = 0;
-  std::vector<FileSpec> files;
-  std::vector<std::uint64_t> done;  // bytes verified, per file
-};
-
-// ---- Events
-// --------------------------------------------------------------------------------------
-
-// For Node: another lookup, or another announce (every 25 min while the share is active), or no
-// more.
-struct PeersWanted {
-  DhtId key;
-};
-struct AnnounceWanted {
-  DhtId key;
-};
-struct AnnounceOver {
-  DhtId key;
-};
-
-// For the owner of Node.
-struct ImportProgress {
-  ImportId import{};
-  std::uint64_t bytes_done = 0;
-  std::uint64_t bytes_total = 0;
-};
-struct Imported {
-  ImportId import{};
-  ShareId id;
-  bool was_known = false;  // the same share was there already
-  std::vector<LeftOut> left_out;
-};
-struct ImportFailed {
-  ImportId import{};
-  Error error;
-};
-struct ManifestKnown {
-  ShareId id;
-};
-// Every piece is verified, durable, and the share stands at its place.
-struct Completed {
-  ShareId id;
-};
-// After the pieces became durable: what a crash cannot take back any more.
-struct Durable {
-  ShareId id;
-  std::uint64_t bytes = 0;
-};
-struct StateChanged {
-  ShareId id;
-  ShareState state{};
-  std::string reason;
-};
-struct Removed {
-  ShareId id;
-  Result<void> result;
-};
-struct PeerJoined {
-  PeerId peer;
-  Endpoint endpoint;
-};
-struct PeerLeft {
-  PeerId peer;
-  Endpoint endpoint;
-  std::string reason;
-};
-struct PeerBanned {
-  PeerId peer;
-  Endpoint endpoint;
-  std::string reason;
-};
-
-using Event = std::variant<PeersWanted, AnnounceWanted, AnnounceOver, ImportProgress, Imported,
-                           ImportFailed, ManifestKnown, Completed, Durable, StateChanged, Removed,
-                           PeerJoined, PeerLeft, PeerBanned>;
 
 class Transfer {
  public:
   Transfer(Config config, const Identity& identity, Rng rng, Log& log);
-  ~Transfer();
-  Transfer(Transfer&&) noexcept;
-  Transfer& operator=(Transfer&&) = delete;
 
   // Once, before any input: opens what was saved.
   void start(Time now, WallTime wall, const Saved& saved, Effects& out);
@@ -165,6 +64,10 @@ class Transfer {
   // Addresses where peers of the share with this DHT key may be. Hints, never believed.
   void add_peers(Time now, const DhtId& key, const std::vector<Endpoint>& peers, Effects& out);
   void on_lookup_done(Time now, const DhtId& key, const LookupFacts& facts);
+  // So many DHT nodes hold our announce now; with few, it is said again soon.
+  void on_announced(Time now, const DhtId& key, std::uint32_t nodes_count);
+  // The DHT has come (back) to life: everything is announced anew.
+  void announce_all(Time now);
   void stop(Time now, Effects& out);
 
   // Facts for the owner, oldest first.
@@ -181,6 +84,99 @@ class Transfer {
   std::optional<ShareFiles> files(const ShareId& id) const;
   double rate_down(Time now) const;
   double rate_up(Time now) const;
+
+ private:
+  Turn turn(Time now, Effects& out);
+  ConnId next_conn();
+
+  // Connections: transfer_peers.cpp.
+  void on_session(Turn& turn, Peer& peer);
+  bool resolve_duplicate(Turn& turn, Peer& peer);
+  Result<void> on_record(Turn& turn, Peer& peer, Bytes record);
+  Result<void> on_share_open(Turn& turn, Peer& peer, const wire::ShareOpen& message);
+  void on_share_close(Turn& turn, Peer& peer, const wire::ShareClose& message);
+  void on_request(Turn& turn, Peer& peer, const wire::Request& message);
+  void on_interest(Turn& turn, Peer& peer, wire::ShareChannel channel, bool is_interested);
+  void open_share(Turn& turn, Peer& peer, Swarm& swarm);
+  void close_peer(Turn& turn, ConnId conn, wire::CloseReason reason, const std::string& why);
+  void remove_peer(Turn& turn, ConnId conn, const std::string& why);
+  void ban(Turn& turn, const Swarm::Liar& liar, const std::string& why);
+  void remember(Turn& turn, const Peer& peer);
+  template <class M>
+  Result<void> on_share_message(Turn& turn, Peer& peer, const M& message);
+
+  // Who is asked, served, dialled, and when: transfer_schedule.cpp.
+  void fill(Turn& turn, Peer& peer);
+  void pump(Turn& turn, Peer& peer);
+  void settle(Turn& turn, Peer& peer);  // after anything that concerned this peer
+  void rechoke(Turn& turn);
+  void want_rechoke(Time now);
+  std::uint32_t slots() const;
+  void adapt_slots();
+  void set_choked(Turn& turn, Peer& peer, bool is_choked);
+  void dial(Turn& turn);
+  void tick(Turn& turn);
+  void tick_peers(Turn& turn);
+  void schedule_share(Time now, const Swarm& swarm);
+  void on_due_shares(Turn& turn);
+  std::uint64_t block_bytes_held() const;
+  void wait_for_limit(Time at);
+  bool is_busy() const;
+
+  // Commands and imports: transfer.cpp.
+  Swarm& add_swarm(ShareRecord record, const PathRules& rules);
+  Swarm* find_swarm(const ShareId& id);
+  const Swarm* find_swarm(const ShareId& id) const;
+  Swarm* find_swarm(const DhtId& key);
+  void add_hints(Turn& turn, Swarm& swarm, const Link& link);
+  void on_import(Turn& turn, Importer& importer);
+  void sweep(Turn& turn);  // shares that are gone, imports that have ended
+
+  Config config_;
+  const Identity& identity_;
+  Rng rng_;
+  Log& log_;
+  HandshakeConfig handshake_;
+  HandshakeGuard guard_{WallTime{}};
+  Gate gate_;
+  Bans bans_;
+  Dialer dialer_;
+  JobIds jobs_{JobOwner::transfer};
+  std::uint64_t last_conn_ = 0;
+  std::int64_t wall_offset_ms_ = 0;  // wall clock at Time zero
+
+  Peers peers_;
+  std::map<PeerId, ConnId> by_peer_;      // open connections
+  std::map<Endpoint, ConnId> by_listen_;  // open connections, by where the peer listens
+  std::map<PeerId, PeerRecord> remembered_;
+
+  std::map<ShareId, Swarm> swarms_;
+  std::vector<ShareId> order_;  // as they were added
+  std::map<DhtId, ShareId> by_key_;
+  std::set<ShareId> removing_;
+  std::map<JobId, ShareId> job_owners_;
+  std::map<ImportId, Importer> importers_;
+  std::map<ShareId, Imported> imported_;  // to be told once the share is saved
+  std::map<JobId, ShareId> resolving_;    // names of link hints
+  std::set<JobId> unowned_;               // jobs and saves whose result changes nothing
+  std::uint64_t last_import_ = 0;
+
+  Load load_;
+  bool is_memory_short_ = false;  // somebody was not asked for want of memory
+  TokenBucket up_limit_;
+  TokenBucket down_limit_;
+  Timers<ShareId> announces_;
+  Timers<ShareId> lookups_;
+  std::map<ShareId, unsigned> lookup_tries_;
+  Time last_announce_at_{};
+  Time limit_wait_ = kNever;  // when a rate limit lets somebody go on
+  Time next_tick_ = kNever;
+  Time next_rechoke_ = kNever;
+  Time last_rechoke_{};
+  Time optimistic_at_{};
+  std::uint32_t adaptive_slots_;
+  bool is_stopping_ = false;
+  std::deque<Event> events_;
 };
 
 }  // namespace peernet::transfer

@@ -65,7 +65,8 @@ std::optional<UploadRun> UploadQueue::next(std::uint16_t blocks_max) {
   while (!runs.empty() && runs.front().piece == result.piece &&
          runs.front().first_block == result.first_block + result.blocks_count &&
          result.blocks_count + runs.front().blocks_count <= blocks_max) {
-    result.blocks_count = static_cast<std::uint16_t>(result.blocks_count + runs.front().blocks_count);
+    result.blocks_count =
+        static_cast<std::uint16_t>(result.blocks_count + runs.front().blocks_count);
     runs.pop_front();
   }
   if (runs.empty()) queued_.erase(turn);

@@ -1,8 +1,9 @@
 #pragma once
 
-// UploadQueue holds what one peer asked us for, from the request to the sealed record: queued, being
-// read from disk, ready to send. Shares take turns. Invariant: every block accepted by add() leaves
-// by exactly one of pop_ready(), on_unreadable(), cancel() or clear(), so that it is answered once.
+// UploadQueue holds what one peer asked us for, from the request to the sealed record: queued,
+// being read from disk, ready to send. Shares take turns. Invariant: every block accepted by add()
+// leaves by exactly one of pop_ready(), drop(), on_unreadable(), cancel() or clear(), so that it is
+// answered once.
 
 #include <cstdint>
 #include <deque>
@@ -34,9 +35,11 @@ class UploadQueue {
   // ready is sent all the same.
   std::vector<UploadRun> cancel(const UploadRun& run);
 
-  // The next run to read, of at most blocks_max blocks. Follow with on_reading.
+  // The next run to read, of at most blocks_max blocks. Follow with on_reading or drop.
   std::optional<UploadRun> next(std::uint16_t blocks_max);
   void on_reading(JobId job, const UploadRun& run);
+  // Instead of on_reading: it cannot be read after all.
+  void drop(const UploadRun& run) { blocks_count_ -= run.blocks_count; }
   // False when the run was cleared meanwhile: the data is dropped.
   bool on_read(JobId job, Bytes data);
   // The run to reject, unless it was cleared meanwhile.

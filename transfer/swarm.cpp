@@ -1,0 +1,460 @@
+// The life of a share: opening, saving, syncing, finishing, removing. The exchange with peers is in
+// swarm_exchange.cpp, what it says about itself in swarm_status.cpp.
+
+#include "transfer/swarm.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/check.h"
+#include "core/identity.h"
+#include "transfer/share_key.h"
+
+namespace peernet::transfer {
+
+namespace {
+
+constexpr Duration kProgressSaveInterval = std::chrono::minutes(1);
+constexpr std::uint64_t kSpareBytes = 16ULL << 20U;  // left free on the disk for everyone else
+
+}  // namespace
+
+Swarm::Swarm(ShareRecord record, const PathRules& rules, Rng rng)
+    : record_(std::move(record)),
+      key_(dht_key(record_.id)),
+      rng_(std::move(rng)),
+      metadata_(record_.id, rules) {}
+
+// ---- Life
+
+void Swarm::start_new(Turn& turn) {
+  started_ = turn.now;
+  save_record(turn, SaveKind::record);
+  tell_state(turn);
+}
+
+void Swarm::start_saved(Turn& turn, const ProgressRecord* progress) {
+  started_ = turn.now;
+  if (progress != nullptr) {
+    downloaded_ = progress->downloaded;
+    uploaded_ = progress->uploaded;
+    saved_uploaded_ = uploaded_;
+  }
+  if (record_.manifest.empty()) {
+    tell_state(turn);
+    return;
+  }
+  if (const auto restored = metadata_.restore(record_.manifest, record_.piece_layers); !restored) {
+    fail(turn, restored.error());
+    return;
+  }
+  const std::uint32_t pieces_count = metadata_.manifest().layout().pieces_count();
+  durable_ = Bitfield(pieces_count);
+  if (record_.stage == ShareStage::complete) {
+    durable_.set_all();
+  } else if (progress != nullptr) {
+    // Damaged: start from nothing rather than believe it.
+    durable_ = Bitfield::unpack(progress->durable, pieces_count).value_or(Bitfield(pieces_count));
+  }
+  durable_bytes_ = bytes_of(durable_);
+  open_storage(turn);
+  tell_state(turn);
+}
+
+void Swarm::start_imported(Turn& turn) {
+  started_ = turn.now;
+  const auto restored = metadata_.restore(record_.manifest, record_.piece_layers);
+  PN_CHECK(restored.has_value());
+  Bitfield all(metadata_.manifest().layout().pieces_count());
+  all.set_all();
+  durable_ = all;
+  is_open_ = true;
+  begin_exchange(turn, std::move(all));
+  verified_.set_all();
+  save_record(turn, SaveKind::record);
+  save(turn, SaveKind::progress, progress_record(durable_), durable_);
+  tell_state(turn);
+}
+
+std::string Swarm::top() const {
+  return record_.stage == ShareStage::complete ? record_.name : "." + to_text(record_.id) + ".part";
+}
+
+void Swarm::open_storage(Turn& turn) {
+  if (is_opening_ || is_open_) return;
+  const Manifest& manifest = metadata_.manifest();
+  OpenStorage open;
+  open.storage = record_.storage;
+  open.parent = record_.parent;
+  open.top = top();
+  if (record_.stage == ShareStage::fetching && !is_removing_) open.must_be_free = record_.name;
+  open.is_single_file = manifest.is_single_file();
+  open.is_writable = record_.stage != ShareStage::complete;
+  open.files = manifest.file_specs();
+  open.leaves_count = manifest.layout().leaves_count();
+  open.job = add_job(turn, OpenJob{});
+  is_opening_ = true;
+  turn.out.push_back(std::move(open));
+}
+
+void Swarm::on_opened(Turn& turn, FileResult& result) {
+  is_opening_ = false;
+  if (is_removing_) {
+    is_open_ = result.has_value();
+    return;
+  }
+  if (!result) {
+    fail(turn, result.error());
+    return;
+  }
+  is_open_ = true;
+  if (record_.stage == ShareStage::complete) {
+    begin_exchange(turn, durable_);
+    tell_state(turn);
+    return;
+  }
+  const auto* opened = std::get_if<StorageOpened>(&*result);
+  PN_CHECK(opened != nullptr);
+  const Layout& layout = metadata_.manifest().layout();
+  // What lies beyond the end of a file is not there, whatever the store says.
+  Bitfield have = durable_;
+  bool is_anything_there = false;
+  for (std::uint32_t i = 0; i < layout.files_count(); ++i) {
+    const std::uint64_t size = i < opened->file_sizes.size() ? opened->file_sizes[i] : 0;
+    const Layout::File& file = layout.file(i);
+    is_anything_there = is_anything_there || size > 0;
+    for (std::uint32_t p = 0; p < file.pieces_count; ++p) {
+      const Piece piece = layout.piece(file.first_piece + p);
+      if (piece.offset + piece.size > size) have.reset(file.first_piece + p);
+    }
+  }
+  if (record_.stage == ShareStage::finishing) {
+    if (!is_anything_there) {
+      // The last thing before the end of the last run was the rename.
+      record_.stage = ShareStage::complete;
+      turn.out.push_back(CloseStorage{record_.storage});
+      is_open_ = false;
+      open_storage(turn);
+      return;
+    }
+    if (!have.all()) record_.stage = ShareStage::fetching;
+  }
+  const std::uint64_t needed =
+      layout.total_size() - std::min(layout.total_size(), opened->allocated_bytes);
+  if (!have.all() && opened->free_bytes < needed + kSpareBytes) {
+    fail(turn, Error{Errc::no_space,
+                     "not enough space in " + record_.parent + ": " + std::to_string(needed) +
+                         " bytes are needed, " + std::to_string(opened->free_bytes) + " are free",
+                     "make room, then: peernet resume " + to_short_text(record_.id)});
+    return;
+  }
+  if (have != durable_) {
+    durable_ = have;
+    save(turn, SaveKind::progress, progress_record(durable_), durable_);
+  }
+  begin_exchange(turn, std::move(have));
+  tell_state(turn);
+}
+
+void Swarm::begin_exchange(Turn& turn, Bitfield have) {
+  const Layout& layout = metadata_.manifest().layout();
+  served_ = have;
+  done_bytes_ = bytes_of(have);
+  durable_bytes_ = bytes_of(durable_);
+  verified_ = Bitfield(static_cast<std::uint32_t>(layout.leaves_count()));
+  picker_.emplace(layout, have, rng_.fork());
+  for (const ConnId conn : members_) {
+    Peer& peer = turn.peers.at(conn);
+    PeerShare& share = *peer.find_share(record_.id);
+    if (!share.is_manifest_said) {
+      peer.send(wire::ManifestHave{*share.channel});
+      share.is_manifest_said = true;
+    }
+    say_have_state(peer, share);
+  }
+  if (picker_->is_complete()) on_all_durable(turn);
+}
+
+void Swarm::pause(Turn& turn) {
+  if (record_.is_paused) return;
+  record_.is_paused = true;
+  close_peers(turn, wire::ShareCloseReason::stopped);
+  turn.events.emplace_back(AnnounceOver{key_});
+  save_record(turn, SaveKind::record);
+  maybe_sync(turn);
+  tell_state(turn);
+}
+
+void Swarm::resume(Turn& turn) {
+  const bool was_failed = error_.has_value();
+  if (!record_.is_paused && !was_failed) return;
+  record_.is_paused = false;
+  error_.reset();
+  started_ = turn.now;
+  if (was_failed && metadata_.is_complete()) open_storage(turn);
+  save_record(turn, SaveKind::record);
+  tell_state(turn);
+}
+
+void Swarm::fail(Turn& turn, Error error) {
+  if (is_removing_) return;
+  close_peers(turn, wire::ShareCloseReason::stopped);
+  if (!error_) turn.events.emplace_back(AnnounceOver{key_});
+  error_ = std::move(error);
+  if (is_open_) turn.out.push_back(CloseStorage{record_.storage});
+  is_open_ = false;
+  is_opening_ = false;
+  is_syncing_ = false;
+  ++generation_;
+  picker_.reset();
+  leaves_.clear();
+  leaf_requests_.clear();
+  leaves_unwritten_.clear();
+  waiting_for_leaves_.clear();
+  pending_leaves_.clear();
+  pending_blocks_.clear();
+  dirty_bytes_ = 0;
+  tell_state(turn);
+}
+
+void Swarm::remove(Turn& turn, bool is_data_deleted) {
+  if (is_removing_) return;
+  close_peers(turn, wire::ShareCloseReason::stopped);
+  turn.events.emplace_back(AnnounceOver{key_});
+  is_removing_ = true;
+  is_data_deleted_ = is_data_deleted;
+  continue_removal(turn);
+}
+
+void Swarm::continue_removal(Turn& turn) {
+  if (!is_removing_ || is_removed_ || !jobs_.empty() || !saves_.empty()) return;
+  if (!is_open_ && !is_reopened_ && metadata_.is_complete()) {
+    // A share that failed, or was never opened: what it left on disk is found by opening it.
+    is_reopened_ = true;
+    open_storage(turn);
+    return;
+  }
+  if (is_open_) {
+    is_open_ = false;
+    is_reopened_ = true;
+    // An unfinished download is ours alone and worth nothing without its state.
+    const bool is_unfinished = record_.stage != ShareStage::complete;
+    DeleteStorage drop{add_job(turn, DeleteJob{}), record_.storage,
+                       is_data_deleted_ || is_unfinished};
+    turn.out.push_back(drop);
+    return;
+  }
+  save(turn, SaveKind::removed, ShareRemoved{record_.id});
+}
+
+void Swarm::close_peers(Turn& turn, wire::ShareCloseReason reason) {
+  const std::set<ConnId> members = members_;
+  for (const ConnId conn : members) {
+    Peer& peer = turn.peers.at(conn);
+    peer.send(wire::ShareClose{key_, reason});
+    on_gone(turn, peer, *peer.find_share(record_.id));
+    peer.remove_share(record_.id);
+    peer.flush(turn.out);
+  }
+}
+
+bool Swarm::is_active() const {
+  return !record_.is_paused && !error_ && !is_removing_;
+}
+
+void Swarm::tell_state(Turn& turn) {
+  const ShareState now = state();
+  if (told_state_ == now && now != ShareState::failed) return;
+  told_state_ = now;
+  turn.events.emplace_back(StateChanged{record_.id, now, error_ ? error_->what : std::string{}});
+}
+
+void Swarm::on_tick(Turn& turn) {
+  if (is_removing_) {
+    continue_removal(turn);
+    return;
+  }
+  maybe_sync(turn);
+  if (uploaded_ != saved_uploaded_ && turn.now - last_progress_save_ >= kProgressSaveInterval) {
+    save_progress(turn);
+  }
+  if (!is_active()) return;
+  if (metadata_.is_stalled(turn.now)) {
+    PeerShare* share = turn.peers.at(*metadata_.source()).find_share(record_.id);
+    share->asked_again_at = turn.now + kRequestPatience;
+    metadata_.drop_source();
+  }
+  pump_metadata(turn);
+  if (!picker_) return;
+  for (const Picker::Expired& expired : picker_->expire(turn.now - kRequestPatience)) {
+    const auto peer = turn.peers.find(expired.peer);
+    if (peer != turn.peers.end()) peer->second.pipeline.on_rejected(expired.run.count);
+  }
+  std::vector<std::uint32_t> late;
+  for (const auto& [piece, request] : leaf_requests_) {
+    if (turn.now - request.at > kMetadataPatience) late.push_back(piece);
+  }
+  for (const std::uint32_t piece : late) {
+    const auto peer = turn.peers.find(leaf_requests_.at(piece).conn);
+    if (peer != turn.peers.end()) {
+      PeerShare* share = peer->second.find_share(record_.id);
+      if (share != nullptr && share->leaf_requests > 0) --share->leaf_requests;
+    }
+    leaf_requests_.erase(piece);
+    picker_->abandon(piece);
+  }
+}
+
+// ---- Store
+
+JobId Swarm::add_job(Turn& turn, Job job) {
+  const JobId id = turn.next_job(record_.id);
+  jobs_.emplace(id, NumberedJob{generation_, std::move(job)});
+  return id;
+}
+
+void Swarm::save(Turn& turn, SaveKind kind, Record record, Bitfield have) {
+  const JobId job = turn.next_job(record_.id);
+  saves_.emplace(job, SaveJob{kind, std::move(have)});
+  turn.out.push_back(Save{job, std::move(record)});
+}
+
+void Swarm::save_record(Turn& turn, SaveKind kind) {
+  save(turn, kind, record_);
+}
+
+void Swarm::save_progress(Turn& turn) {
+  if (!metadata_.is_complete()) return;
+  last_progress_save_ = turn.now;
+  saved_uploaded_ = uploaded_;
+  save(turn, SaveKind::progress, progress_record(durable_), durable_);
+}
+
+ProgressRecord Swarm::progress_record(const Bitfield& durable) const {
+  return {record_.id, durable.pack(), downloaded_, uploaded_};
+}
+
+void Swarm::on_saved(Turn& turn, JobId job, const Result<void>& result) {
+  const auto found = saves_.find(job);
+  PN_CHECK(found != saves_.end());
+  SaveJob saved = std::move(found->second);
+  saves_.erase(found);
+  if (!result) {
+    if (saved.kind == SaveKind::removed) {
+      removal_ = result.error();
+      is_removed_ = true;
+      return;
+    }
+    fail(turn, result.error());
+    continue_removal(turn);
+    return;
+  }
+  switch (saved.kind) {
+    case SaveKind::record: break;
+    case SaveKind::progress: {
+      const bool is_more = saved.have.count_set() > durable_.count_set();
+      if (error_ || !is_more) break;
+      durable_ = std::move(saved.have);
+      durable_bytes_ = bytes_of(durable_);
+      turn.events.emplace_back(Durable{record_.id, durable_bytes_});
+      on_all_durable(turn);
+      break;
+    }
+    case SaveKind::finishing:
+      if (!is_open_ || is_removing_) break;
+      turn.out.push_back(FinishStorage{add_job(turn, FinishJob{}), record_.storage, record_.name});
+      break;
+    case SaveKind::complete:
+      completed_ = turn.now;
+      turn.events.emplace_back(Completed{record_.id});
+      tell_state(turn);
+      break;
+    case SaveKind::removed: is_removed_ = true; break;
+  }
+  continue_removal(turn);
+}
+
+// ---- Durability
+
+void Swarm::maybe_sync(Turn& turn) {
+  if (!is_open_ || is_syncing_ || dirty_bytes_ == 0 || !picker_) return;
+  const bool is_due = turn.now - last_sync_ >= kSyncInterval || dirty_bytes_ >= kSyncBytesMax ||
+                      served_.all() || record_.is_paused;
+  if (!is_due) return;
+  is_syncing_ = true;
+  last_sync_ = turn.now;
+  dirty_bytes_ = 0;
+  turn.out.push_back(Sync{add_job(turn, SyncJob{served_}), record_.storage});
+}
+
+void Swarm::on_synced(Turn& turn, SyncJob job, const FileResult& result) {
+  is_syncing_ = false;
+  if (!result) {
+    // The kernel may report a failed write once and then forget it: nothing since the last good
+    // sync is believed. The durable pieces are what resume starts from.
+    fail(turn, result.error());
+    return;
+  }
+  save(turn, SaveKind::progress, progress_record(job.have), std::move(job.have));
+  maybe_sync(turn);
+}
+
+void Swarm::on_all_durable(Turn& turn) {
+  if (record_.stage == ShareStage::complete || !durable_.all() || is_removing_) return;
+  record_.stage = ShareStage::finishing;
+  save_record(turn, SaveKind::finishing);
+  tell_state(turn);
+}
+
+void Swarm::on_finished(Turn& turn, const FileResult& result) {
+  if (!result) {
+    Error error = result.error();
+    if (error.code == Errc::exists) {
+      error.hint = "move it away, then: peernet resume " + to_short_text(record_.id);
+    }
+    fail(turn, std::move(error));
+    return;
+  }
+  record_.stage = ShareStage::complete;
+  record_.completed = turn.wall;
+  save_record(turn, SaveKind::complete);
+}
+
+// ---- Results of disk jobs
+
+Swarm::Outcome Swarm::on_file(Turn& turn, JobId job, FileResult result) {
+  Outcome outcome;
+  const auto found = jobs_.find(job);
+  PN_CHECK(found != jobs_.end());
+  NumberedJob numbered = std::move(found->second);
+  jobs_.erase(found);
+
+  if (auto* write = std::get_if<WriteJob>(&numbered.job)) {
+    for (const WrittenBlock& block : write->blocks) turn.load.writing -= block.size;
+  }
+  if (numbered.generation != generation_) {
+    if (auto* read = std::get_if<ReadJob>(&numbered.job)) {
+      outcome.read = ReadDone{read->conn, read->ticket, std::nullopt};
+    }
+    continue_removal(turn);
+    return outcome;
+  }
+  std::visit(Overloaded{
+                 [&](OpenJob&) { on_opened(turn, result); },
+                 [&](WriteJob& done) { on_blocks_written(turn, done, result, outcome); },
+                 [&](WriteLeavesJob& done) { on_leaves_written(turn, done, result); },
+                 [&](ReadLeavesJob& done) { on_leaves_read(turn, done, result); },
+                 [&](ReadJob& done) { on_read(turn, std::move(done), result, outcome); },
+                 [&](SyncJob& done) { on_synced(turn, std::move(done), result); },
+                 [&](FinishJob&) { on_finished(turn, result); },
+                 [&](DeleteJob&) {
+                   if (!result) removal_ = result.error();
+                   save(turn, SaveKind::removed, ShareRemoved{record_.id});
+                 },
+             },
+             numbered.job);
+  continue_removal(turn);
+  return outcome;
+}
+
+}  // namespace peernet::transfer

@@ -1,0 +1,324 @@
+#pragma once
+
+// Swarm is one share: its manifest and state, which pieces are here, what is asked of whom, its
+// disk jobs, and how far all of it is durable. It says nothing about connections and choking
+// (Transfer), and does not choose blocks itself (Picker).
+//
+// A piece here goes: missing -> asked for, block by block -> each block verified and written, its
+// leaf hashes too -> had (served, `have` told) -> synced -> said in the store: durable.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/effects.h"
+#include "core/log.h"
+#include "core/rate.h"
+#include "core/rng.h"
+#include "core/time.h"
+#include "transfer/bitfield.h"
+#include "transfer/dialer.h"
+#include "transfer/events.h"
+#include "transfer/metadata.h"
+#include "transfer/peer.h"
+#include "transfer/picker.h"
+#include "transfer/status.h"
+#include "transfer/wire.h"
+
+namespace peernet::transfer {
+
+inline constexpr Duration kRequestPatience = std::chrono::seconds(60);  // SECURITY.md 1.4
+inline constexpr Duration kSyncInterval = std::chrono::seconds(1);
+inline constexpr std::uint64_t kSyncBytesMax = 256ULL << 20U;
+inline constexpr Duration kAnnounceInterval = std::chrono::minutes(25);
+inline constexpr std::size_t kLeafRequestsMax = 16;  // hash requests out at one peer
+
+using Peers = std::map<ConnId, Peer>;
+
+// Block data that the disk holds at the moment, over all shares: part of what Config::memory_max
+// bounds.
+struct Load {
+  std::uint64_t writing = 0;  // bytes
+};
+
+// What one input has at hand while it is worked on: given down, never kept.
+struct Turn {
+  Time now;
+  WallTime wall;
+  Peers& peers;
+  JobIds& jobs;
+  std::map<JobId, ShareId>& job_owners;
+  Load& load;
+  std::deque<Event>& events;
+  Effects& out;
+
+  JobId next_job(const ShareId& owner) {
+    const JobId job = jobs.next();
+    job_owners.emplace(job, owner);
+    return job;
+  }
+};
+
+class Swarm {
+ public:
+  Swarm(ShareRecord record, const PathRules& rules, Rng rng);
+
+  // ---- Life. One of the three first.
+  // A link: nothing is known but the id.
+  void start_new(Turn& turn);
+  // As the store had it; `progress` may be missing.
+  void start_saved(Turn& turn, const ProgressRecord* progress);
+  // Just imported: everything is there, verified in this run; the storage is open.
+  void start_imported(Turn& turn);
+  void pause(Turn& turn);
+  void resume(Turn& turn);
+  // Ends the share; is_removed() once nothing of it is left, with removal() as the outcome.
+  void remove(Turn& turn, bool is_data_deleted);
+  void on_tick(Turn& turn);
+  // Says what the counters are worth saving; before the process ends.
+  void save_progress(Turn& turn);
+
+  // ---- Peers
+  // Both sides have proved that they know the share.
+  void on_open(Turn& turn, Peer& peer, PeerShare& share);
+  // The connection or this share on it is over.
+  void on_gone(Turn& turn, Peer& peer, PeerShare& share);
+  // It choked us: what we asked will not come.
+  void on_choked(Peer& peer);
+
+  // Errors are reasons to close the connection: malformed (against the protocol), corrupt (it lied:
+  // ban it).
+  Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share,
+                          const wire::ManifestHave& message);
+  Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share,
+                          const wire::ManifestRequest& message);
+  Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share,
+                          const wire::ManifestData& message);
+  Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share,
+                          const wire::HashRequest& message);
+  Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share, const wire::Hashes& message);
+  Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share,
+                          const wire::HashReject& message);
+  Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share,
+                          const wire::BitfieldPart& message);
+  Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share, const wire::HaveAll& message);
+  Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share, const wire::HaveNone& message);
+  Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share, const wire::Have& message);
+  Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share, const wire::Reject& message);
+  // A block: verified and written by the disk, in one job with its neighbours (flush_writes).
+  Result<void> on_block(Turn& turn, Peer& peer, PeerShare& share, const wire::PieceBlock& block,
+                        Bytes record);
+  void flush_writes(Turn& turn);
+
+  // Asks the peer for up to blocks_max blocks, and for the leaf hashes of what comes next. How many
+  // blocks were asked.
+  std::uint32_t request(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_max);
+  // Has the have-state of this share something to say: manifest known, storage open?
+  bool is_exchanging() const { return picker_.has_value(); }
+  // Would the peer's request be in order and answerable now?
+  bool can_serve(const wire::BlockRun& run) const;
+  // Reads a run that can_serve(). The result comes back through on_file as ReadDone.
+  JobId read(Turn& turn, ConnId conn, const UploadRun& run);
+
+  // ---- Disk and store
+  struct ReadDone {
+    ConnId conn{};
+    JobId job{};
+    std::optional<Bytes> data;  // nullopt: reject it
+  };
+  struct Liar {
+    ConnId conn{};
+    PeerId peer;
+    Endpoint endpoint;
+  };
+  struct Outcome {
+    std::optional<ReadDone> read;
+    std::vector<Liar> liars;  // sent blocks that did not match
+  };
+  // Requires: the job is this share's.
+  Outcome on_file(Turn& turn, JobId job, FileResult result);
+  void on_saved(Turn& turn, JobId job, const Result<void>& result);
+
+  // ---- Queries
+  const ShareId& id() const { return record_.id; }
+  const DhtId& key() const { return key_; }
+  const ShareRecord& record() const { return record_; }
+  const Metadata& metadata() const { return metadata_; }
+  // Open to peers: not paused, failed or being removed.
+  bool is_active() const;
+  bool is_paused() const { return record_.is_paused; }
+  bool is_complete() const { return metadata_.is_complete() && picker_ && picker_->is_complete(); }
+  bool wants_data() const { return is_active() && !is_complete(); }
+  bool is_removing() const { return is_removing_; }
+  bool is_removed() const { return is_removed_; }
+  const Result<void>& removal() const { return removal_; }
+  std::uint32_t peers_count() const { return static_cast<std::uint32_t>(members_.size()); }
+  Time started() const { return started_; }
+  Time completed() const { return completed_; }
+  ShareState state() const;
+  ShareStatus status(Time now, const Peers& peers, const Dialer& dialer) const;
+  ShareFiles files() const;  // Requires: metadata().has_manifest()
+  double rate_down(Time now) const { return down_.rate(now); }
+  double rate_up(Time now) const { return up_.rate(now); }
+  std::optional<Duration> eta(Time now) const;
+  double peer_done(const PeerShare& share) const;
+
+  void on_sent_block(Time now, std::uint64_t bytes);
+  void on_lookup(const LookupFacts& facts) { lookup_ = facts; }
+
+ private:
+  struct WrittenBlock {
+    std::uint32_t piece = 0;
+    std::uint16_t block = 0;
+    std::uint32_t size = 0;
+    ConnId conn{};
+    PeerId peer;
+    Endpoint endpoint;
+  };
+  struct OpenJob {};
+  struct WriteJob {
+    std::vector<WrittenBlock> blocks;
+  };
+  struct WriteLeavesJob {
+    std::vector<std::uint32_t> pieces;
+  };
+  struct ReadLeavesJob {
+    ConnId conn{};
+    wire::HashSpan span;
+  };
+  struct ReadJob {
+    ConnId conn{};
+    JobId ticket{};  // the job number the upload queue knows it by
+    UploadRun run;
+    std::uint64_t first_leaf = 0;
+    std::uint32_t file_index = 0;
+    std::uint64_t offset = 0;
+    std::uint32_t size = 0;
+    bool is_verified = false;
+  };
+  struct SyncJob {
+    Bitfield have;
+  };
+  struct FinishJob {};
+  struct DeleteJob {};
+  using Job = std::variant<OpenJob, WriteJob, WriteLeavesJob, ReadLeavesJob, ReadJob, SyncJob,
+                           FinishJob, DeleteJob>;
+  enum class SaveKind : std::uint8_t { record, progress, finishing, complete, removed };
+  struct SaveJob {
+    SaveKind kind{};
+    Bitfield have;  // of progress
+  };
+  struct PendingBlock {
+    WrittenBlock block;
+    std::uint32_t file_index = 0;
+    BlockToWrite write;
+  };
+  struct LeafRequest {
+    ConnId conn{};
+    Time at{};
+  };
+
+  // Life.
+  void open_storage(Turn& turn);
+  void on_opened(Turn& turn, FileResult& result);
+  void begin_exchange(Turn& turn, Bitfield have);
+  void on_metadata(Turn& turn);
+  void fail(Turn& turn, Error error);
+  void tell_state(Turn& turn);
+  JobId add_job(Turn& turn, Job job);
+  void close_peers(Turn& turn, wire::ShareCloseReason reason);
+  void continue_removal(Turn& turn);
+  void save(Turn& turn, SaveKind kind, Record record, Bitfield have = Bitfield{});
+  void save_record(Turn& turn, SaveKind kind);
+  ProgressRecord progress_record(const Bitfield& durable) const;
+  std::string top() const;
+
+  // Exchange.
+  void pump_metadata(Turn& turn);
+  void choose_source(Turn& turn);
+  void say_have_state(Peer& peer, PeerShare& share);
+  void on_have_state(Turn& turn, Peer& peer, PeerShare& share, Bitfield has);
+  void update_interest(Peer& peer, PeerShare& share);
+  void request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_wanted);
+  void on_leaves(Turn& turn, std::uint32_t piece, std::vector<Hash> leaves);
+  void on_piece_written(Turn& turn, std::uint32_t piece);
+  void on_piece_had(Turn& turn, std::uint32_t piece);
+  void on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Outcome& outcome);
+  void on_leaves_written(Turn& turn, const WriteLeavesJob& job, const FileResult& result);
+  void on_leaves_read(Turn& turn, const ReadLeavesJob& job, FileResult& result);
+  void on_read(Turn& turn, ReadJob job, FileResult& result, Outcome& outcome);
+  void issue_read(Turn& turn, JobId job, ReadJob read);
+  void forget_leaf_requests(ConnId conn);
+  void lose_piece(Turn& turn, std::uint32_t piece);
+
+  // Durability.
+  void maybe_sync(Turn& turn);
+  void on_synced(Turn& turn, SyncJob job, const FileResult& result);
+  void on_all_durable(Turn& turn);
+  void on_finished(Turn& turn, const FileResult& result);
+
+  std::string reason(Time now, const Peers& peers, const Dialer& dialer) const;
+  std::uint64_t bytes_of(const Bitfield& pieces) const;
+
+  ShareRecord record_;
+  DhtId key_;
+  Rng rng_;
+  Metadata metadata_;
+  std::optional<Picker> picker_;  // once the storage is open and the piece layers are known
+  std::optional<Error> error_;
+  bool is_opening_ = false;
+  bool is_open_ = false;
+  bool is_removing_ = false;
+  bool is_data_deleted_ = false;
+  bool is_reopened_ = false;  // for removal
+  bool is_removed_ = false;
+  Result<void> removal_;
+  Time started_{};
+  Time completed_{};
+  std::set<ConnId> members_;  // peers with whom the share is open
+
+  // A share that failed is opened anew on resume; what jobs of an earlier opening report is only
+  // counted, not believed.
+  struct NumberedJob {
+    std::uint32_t generation = 0;
+    Job job;
+  };
+  std::uint32_t generation_ = 0;
+  std::map<JobId, NumberedJob> jobs_;
+  std::map<JobId, SaveJob> saves_;
+  std::optional<ShareState> told_state_;  // by the last StateChanged
+
+  std::map<std::uint32_t, std::vector<Hash>> leaves_;  // of active pieces, and until written
+  std::map<std::uint32_t, LeafRequest> leaf_requests_;
+  std::set<std::uint32_t> leaves_unwritten_;    // received, not yet reported as written
+  std::set<std::uint32_t> waiting_for_leaves_;  // all blocks written, leaves not yet
+  std::vector<std::uint32_t> pending_leaves_;
+  std::vector<PendingBlock> pending_blocks_;
+
+  Bitfield served_;    // pieces that may be served and that `have` told: what picker_ has, less
+                       // those waiting for leaves
+  Bitfield verified_;  // blocks (leaves) whose hash was checked in this run
+  Bitfield durable_;   // pieces the store has
+  std::uint64_t durable_bytes_ = 0;
+  std::uint64_t done_bytes_ = 0;  // of served_
+  std::uint64_t dirty_bytes_ = 0;
+  bool is_syncing_ = false;
+  Time last_sync_{};
+  Time last_progress_save_{};
+  std::uint64_t saved_uploaded_ = 0;
+
+  RateMeter down_;
+  RateMeter up_;
+  std::uint64_t downloaded_ = 0;  // with earlier sessions
+  std::uint64_t uploaded_ = 0;
+  std::uint64_t wasted_ = 0;
+  std::uint64_t reread_ = 0;
+  std::optional<LookupFacts> lookup_;
+};
+
+}  // namespace peernet::transfer

@@ -1,0 +1,655 @@
+// What a share says to its peers and what it makes of their answers: manifest and hashes, who has
+// what, blocks in, blocks out.
+
+#include <algorithm>
+#include <utility>
+
+#include "core/check.h"
+#include "transfer/swarm.h"
+
+namespace peernet::transfer {
+
+namespace {
+
+constexpr std::size_t kWriteBlocksMax = 64;    // blocks in one disk job
+constexpr std::size_t kWriteLeavesMax = 4096;  // leaves in one disk job
+constexpr Duration kHashRejectWait = std::chrono::seconds(10);
+
+Error protocol_error(const char* what) {
+  return Error{Errc::malformed, what, {}};
+}
+
+}  // namespace
+
+// ---- Peers come and go
+
+void Swarm::on_open(Turn& turn, Peer& peer, PeerShare& share) {
+  share.is_counted = true;
+  members_.insert(peer.conn());
+  if (picker_ && !share.is_manifest_said) {
+    peer.send(wire::ManifestHave{*share.channel});
+    share.is_manifest_said = true;
+  }
+  say_have_state(peer, share);
+  if (is_active()) pump_metadata(turn);
+}
+
+void Swarm::on_gone(Turn& turn, Peer& peer, PeerShare& share) {
+  members_.erase(peer.conn());
+  if (picker_) {
+    peer.pipeline.on_rejected(picker_->outstanding(peer.conn()));
+    if (share.has) {
+      picker_->remove_peer(peer.conn(), *share.has);
+    } else {
+      picker_->on_choked(peer.conn());
+    }
+  }
+  forget_leaf_requests(peer.conn());
+  share.leaf_requests = 0;
+  share.has.reset();
+  share.is_interested = false;
+  share.is_interesting = false;
+  share.is_counted = false;
+  if (metadata_.source() == peer.conn()) {
+    metadata_.drop_source();
+    if (is_active()) pump_metadata(turn);
+  }
+}
+
+void Swarm::on_choked(Peer& peer) {
+  if (picker_) picker_->on_choked(peer.conn());
+}
+
+void Swarm::forget_leaf_requests(ConnId conn) {
+  std::erase_if(leaf_requests_, [&](const auto& entry) {
+    if (entry.second.conn != conn) return false;
+    if (picker_) picker_->abandon(entry.first);
+    return true;
+  });
+}
+
+// ---- Manifest and piece layers
+
+void Swarm::choose_source(Turn& turn) {
+  // Everyone who says that he has it is asked in turn; who did not deliver comes last.
+  for (const ConnId conn : members_) {
+    const PeerShare* share = turn.peers.at(conn).find_share(record_.id);
+    if (share->has_manifest && share->asked_again_at <= turn.now) {
+      metadata_.begin(turn.now, conn);
+      return;
+    }
+  }
+}
+
+void Swarm::pump_metadata(Turn& turn) {
+  if (metadata_.is_complete()) return;
+  if (!metadata_.source()) choose_source(turn);
+  if (!metadata_.source()) return;
+  Peer& peer = turn.peers.at(*metadata_.source());
+  const PeerShare& share = *peer.find_share(record_.id);
+  for (wire::ManifestRequest& request : metadata_.manifest_requests()) {
+    request.channel = *share.channel;
+    peer.send(request);
+  }
+  for (wire::HashRequest& request : metadata_.layer_requests()) {
+    request.channel = *share.channel;
+    peer.send(request);
+  }
+  peer.flush(turn.out);
+}
+
+void Swarm::on_metadata(Turn& turn) {
+  metadata_.drop_source();
+  const Manifest& manifest = metadata_.manifest();
+  if (manifest.layout().leaves_count() > UINT32_MAX) {
+    fail(turn, Error{Errc::too_large, "the share is too large for this version", {}});
+    return;
+  }
+  record_.manifest = manifest.encoded();
+  record_.piece_layers = metadata_.layers().encoded();
+  record_.name = manifest.name();
+  durable_ = Bitfield(manifest.layout().pieces_count());
+  durable_bytes_ = 0;
+  save_record(turn, SaveKind::record);
+  turn.events.emplace_back(ManifestKnown{record_.id});
+  open_storage(turn);
+  tell_state(turn);
+}
+
+Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
+                               const wire::ManifestHave& /*message*/) {
+  share.has_manifest = true;
+  say_have_state(peer, share);
+  pump_metadata(turn);
+  return {};
+}
+
+Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& share,
+                               const wire::ManifestRequest& message) {
+  wire::ManifestData answer{*share.channel, 0, 0, {}};
+  if (metadata_.has_manifest()) {
+    const Bytes& encoded = metadata_.manifest().encoded();
+    if (message.offset >= encoded.size()) return protocol_error("a manifest request past the end");
+    const std::size_t size = std::min<std::size_t>(message.size, encoded.size() - message.offset);
+    answer.total = static_cast<std::uint32_t>(encoded.size());
+    answer.offset = message.offset;
+    answer.bytes = BytesView(encoded).subspan(message.offset, size);
+  }
+  peer.send(answer);
+  return {};
+}
+
+Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
+                               const wire::ManifestData& message) {
+  if (metadata_.source() != peer.conn()) return {};
+  if (const auto taken = metadata_.on_manifest_data(turn.now, message); !taken) {
+    if (metadata_.is_unacceptable()) {
+      metadata_.drop_source();
+      fail(turn, taken.error());
+      return {};
+    }
+    metadata_.drop_source();
+    if (taken.error().code != Errc::not_found) return taken;
+    share.has_manifest = false;
+  }
+  if (metadata_.is_complete()) {
+    on_metadata(turn);
+  } else {
+    pump_metadata(turn);
+  }
+  return {};
+}
+
+// ---- Hashes
+
+Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
+                               const wire::HashRequest& message) {
+  const wire::HashSpan& span = message.span;
+  const auto reject = [&] { peer.send(wire::HashReject{*share.channel, span}); };
+  if (!metadata_.is_complete()) {
+    reject();
+    return {};
+  }
+  const Layout& layout = metadata_.manifest().layout();
+  if (span.kind == wire::HashKind::piece_layers) {
+    if (std::uint64_t{span.first} + span.count > layout.layer_nodes_count()) {
+      return protocol_error("a hash request past the end of the piece layers");
+    }
+    wire::Hashes answer{*share.channel, span, {}};
+    const BytesView nodes =
+        BytesView(metadata_.layers().encoded())
+            .subspan(std::size_t{span.first} * Hash::kSize, std::size_t{span.count} * Hash::kSize);
+    for (std::size_t i = 0; i < span.count; ++i) {
+      answer.hashes.push_back(*Hash::from(nodes.subspan(i * Hash::kSize, Hash::kSize)));
+    }
+    peer.send(answer);
+    return {};
+  }
+  if (span.first >= layout.pieces_count() || span.count != layout.blocks_count(span.first)) {
+    return protocol_error("a hash request for leaves that do not exist");
+  }
+  if (!picker_ || !served_.test(span.first) || peer.hash_requests >= kHashRequestsMax) {
+    reject();
+    return {};
+  }
+  if (span.count == 1) {  // the one leaf is the piece's own hash
+    peer.send(wire::Hashes{
+        *share.channel, span, {metadata_.layers().piece_hash(metadata_.manifest(), span.first)}});
+    return {};
+  }
+  ++peer.hash_requests;
+  turn.out.push_back(ReadLeaves{add_job(turn, ReadLeavesJob{peer.conn(), span}), record_.storage,
+                                layout.piece(span.first).first_leaf, span.count});
+  return {};
+}
+
+void Swarm::on_leaves_read(Turn& turn, const ReadLeavesJob& job, FileResult& result) {
+  const auto found = turn.peers.find(job.conn);
+  if (found == turn.peers.end()) return;
+  Peer& peer = found->second;
+  if (peer.hash_requests > 0) --peer.hash_requests;
+  const PeerShare* share = peer.find_share(record_.id);
+  if (share == nullptr || !share->is_open()) return;
+  auto* read = result ? std::get_if<LeavesRead>(&*result) : nullptr;
+  // What the disk gives is checked as what a peer gives: a damaged leaf file harms nobody.
+  if (read != nullptr &&
+      metadata_.layers().check_leaves(metadata_.manifest(), job.span.first, read->leaves)) {
+    peer.send(wire::Hashes{*share->channel, job.span, std::move(read->leaves)});
+  } else {
+    peer.send(wire::HashReject{*share->channel, job.span});
+  }
+  peer.flush(turn.out);
+}
+
+Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
+                               const wire::Hashes& message) {
+  if (message.span.kind == wire::HashKind::piece_layers) {
+    if (metadata_.source() != peer.conn()) return {};
+    if (auto taken = metadata_.on_hashes(turn.now, message); !taken) {
+      metadata_.drop_source();
+      return taken;
+    }
+    if (metadata_.is_complete()) {
+      if (!picker_ && !is_opening_ && !is_open_) on_metadata(turn);
+    } else {
+      pump_metadata(turn);
+    }
+    return {};
+  }
+  const auto found = leaf_requests_.find(message.span.first);
+  if (found == leaf_requests_.end() || found->second.conn != peer.conn()) return {};  // late
+  const std::uint32_t piece = message.span.first;
+  if (!metadata_.layers().check_leaves(metadata_.manifest(), piece, message.hashes)) {
+    return Error{Errc::corrupt, "it sent leaf hashes that do not belong to the piece", {}};
+  }
+  leaf_requests_.erase(found);
+  if (share.leaf_requests > 0) --share.leaf_requests;
+  on_leaves(turn, piece, message.hashes);
+  return {};
+}
+
+Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
+                               const wire::HashReject& message) {
+  share.asked_again_at = turn.now + kHashRejectWait;
+  if (message.span.kind == wire::HashKind::piece_layers) {
+    if (metadata_.source() == peer.conn()) {
+      metadata_.drop_source();
+      pump_metadata(turn);
+    }
+    return {};
+  }
+  const auto found = leaf_requests_.find(message.span.first);
+  if (found == leaf_requests_.end() || found->second.conn != peer.conn()) return {};
+  leaf_requests_.erase(found);
+  if (share.leaf_requests > 0) --share.leaf_requests;
+  if (picker_) picker_->abandon(message.span.first);
+  return {};
+}
+
+void Swarm::on_leaves(Turn& /*turn*/, std::uint32_t piece, std::vector<Hash> leaves) {
+  if (!picker_->activate(piece)) return;
+  leaves_[piece] = std::move(leaves);
+  leaves_unwritten_.insert(piece);
+  pending_leaves_.push_back(piece);
+}
+
+void Swarm::request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_wanted) {
+  if (share.asked_again_at > turn.now || share.leaf_requests >= kLeafRequestsMax) return;
+  const Layout& layout = metadata_.manifest().layout();
+  std::uint32_t ahead = picker_->blocks_ready(*share.has, blocks_wanted) +
+                        share.leaf_requests * layout.blocks_per_piece();
+  if (ahead >= blocks_wanted) return;
+  if (!picker_->has_room()) {
+    for (const std::uint32_t piece : picker_->release_idle()) {
+      if (!leaves_unwritten_.contains(piece)) leaves_.erase(piece);
+    }
+  }
+  while (ahead < blocks_wanted && share.leaf_requests < kLeafRequestsMax) {
+    const auto pieces = picker_->wanted_pieces(*share.has, kLeafRequestsMax);
+    if (pieces.empty()) return;
+    for (const std::uint32_t piece : pieces) {
+      if (ahead >= blocks_wanted || share.leaf_requests >= kLeafRequestsMax) return;
+      if (!picker_->prepare(piece)) return;
+      const std::uint32_t blocks_count = layout.blocks_count(piece);
+      ahead += blocks_count;
+      if (blocks_count == 1) {
+        on_leaves(turn, piece, {metadata_.layers().piece_hash(metadata_.manifest(), piece)});
+        continue;
+      }
+      peer.send(wire::HashRequest{
+          *share.channel,
+          {wire::HashKind::leaves, piece, static_cast<std::uint16_t>(blocks_count)}});
+      leaf_requests_[piece] = {peer.conn(), turn.now};
+      ++share.leaf_requests;
+    }
+  }
+}
+
+// ---- Who has what
+
+void Swarm::say_have_state(Peer& peer, PeerShare& share) {
+  if (!picker_ || !share.has_manifest || share.is_state_sent) return;
+  share.is_state_sent = true;
+  std::vector<Bytes> messages;
+  wire::encode_have_state(*share.channel, served_, messages);
+  for (const Bytes& message : messages) peer.send_encoded(message);
+}
+
+void Swarm::on_have_state(Turn& turn, Peer& peer, PeerShare& share, Bitfield has) {
+  share.collector.reset();
+  share.has = std::move(has);
+  picker_->add_peer(peer.conn(), *share.has);
+  update_interest(peer, share);
+  static_cast<void>(turn);
+}
+
+void Swarm::update_interest(Peer& peer, PeerShare& share) {
+  const bool is_interesting =
+      wants_data() && picker_ && share.has && picker_->have().has_wanted(*share.has);
+  if (is_interesting == share.is_interesting) return;
+  share.is_interesting = is_interesting;
+  if (is_interesting) {
+    peer.send(wire::Interested{*share.channel});
+  } else {
+    peer.send(wire::NotInterested{*share.channel});
+  }
+}
+
+Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
+                               const wire::BitfieldPart& message) {
+  if (!picker_) return {};  // the storage has just failed
+  if (share.has) return protocol_error("a second have-state");
+  if (!share.collector) share.collector.emplace(served_.size());
+  const auto added = share.collector->add(message);
+  if (!added) return added.error();
+  if (*added) on_have_state(turn, peer, share, share.collector->take());
+  return {};
+}
+
+Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
+                               const wire::HaveAll& /*message*/) {
+  if (!picker_) return {};
+  if (share.has || share.collector) return protocol_error("a second have-state");
+  Bitfield all(served_.size());
+  all.set_all();
+  on_have_state(turn, peer, share, std::move(all));
+  return {};
+}
+
+Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
+                               const wire::HaveNone& /*message*/) {
+  if (!picker_) return {};
+  if (share.has || share.collector) return protocol_error("a second have-state");
+  on_have_state(turn, peer, share, Bitfield(served_.size()));
+  return {};
+}
+
+Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& share,
+                               const wire::Have& message) {
+  if (!picker_) return {};
+  if (!share.has) return protocol_error("have before the have-state");
+  if (message.piece >= share.has->size()) return protocol_error("have for a piece that is none");
+  if (!share.has->set(message.piece)) return {};
+  picker_->on_peer_has(peer.conn(), message.piece);
+  if (!share.is_interesting) update_interest(peer, share);
+  return {};
+}
+
+// ---- Blocks in
+
+std::uint32_t Swarm::request(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_max) {
+  if (!picker_ || !wants_data() || !share.has || blocks_max == 0) return 0;
+  request_leaves(turn, peer, share, 2 * peer.pipeline.window());
+  std::uint32_t requested = 0;
+  for (const wire::BlockRun& run : picker_->pick(peer.conn(), *share.has, blocks_max, turn.now)) {
+    peer.send(wire::Request{*share.channel, run});
+    requested += run.count;
+  }
+  if (requested > 0) {
+    if (peer.pipeline.in_flight() == 0) peer.last_block = turn.now;
+    peer.pipeline.on_request(turn.now, requested);
+  }
+  return requested;
+}
+
+Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& /*share*/,
+                               const wire::Reject& message) {
+  if (!picker_) return {};
+  const Layout& layout = metadata_.manifest().layout();
+  const wire::BlockRun& run = message.run;
+  if (run.piece >= layout.pieces_count() ||
+      std::uint32_t{run.first_block} + run.count > layout.blocks_count(run.piece)) {
+    return protocol_error("a reject of blocks that do not exist");
+  }
+  picker_->on_rejected(peer.conn(), run);
+  peer.pipeline.on_rejected(run.count);
+  return {};
+}
+
+Result<void> Swarm::on_block(Turn& turn, Peer& peer, PeerShare& share,
+                             const wire::PieceBlock& block, Bytes record) {
+  static_cast<void>(share);
+  if (!picker_) {
+    wasted_ += block.data_size;
+    return {};
+  }
+  const Layout& layout = metadata_.manifest().layout();
+  if (layout.block_size(block.piece, block.block) != block.data_size) {
+    return protocol_error("a block of the wrong size, or of no piece");
+  }
+  const Picker::Received received =
+      picker_->on_block_received(peer.conn(), block.piece, block.block);
+  if (received.was_requested) {
+    peer.pipeline.on_block(turn.now, block.data_size);
+    peer.last_block = turn.now;
+    peer.is_snubbed = false;
+  }
+  if (!received.is_wanted) {
+    wasted_ += block.data_size;
+    return {};
+  }
+  for (const ConnId other : received.cancel_at) {
+    Peer& slower = turn.peers.at(other);
+    slower.send(
+        wire::Cancel{*slower.find_share(record_.id)->channel, {block.piece, block.block, 1}});
+    slower.flush(turn.out);
+  }
+  const auto leaves = leaves_.find(block.piece);
+  PN_CHECK(leaves != leaves_.end());
+  const Piece piece = layout.piece(block.piece);
+  turn.load.writing += block.data_size;
+  PendingBlock pending;
+  pending.block = {block.piece, block.block,         block.data_size,
+                   peer.conn(), peer.session().peer, peer.endpoint()};
+  pending.file_index = piece.file_index;
+  pending.write = {piece.offset + std::uint64_t{block.block} * kBlockSize, std::move(record),
+                   block.data_begin, block.data_size, leaves->second[block.block]};
+  pending_blocks_.push_back(std::move(pending));
+  return {};
+}
+
+void Swarm::flush_writes(Turn& turn) {
+  if (!pending_leaves_.empty()) {
+    const Layout& layout = metadata_.manifest().layout();
+    std::ranges::sort(pending_leaves_);
+    std::size_t i = 0;
+    while (i < pending_leaves_.size()) {
+      WriteLeavesJob job;
+      WriteLeaves write{JobId{}, record_.storage, layout.piece(pending_leaves_[i]).first_leaf, {}};
+      for (; i < pending_leaves_.size() && write.leaves.size() < kWriteLeavesMax; ++i) {
+        const std::uint32_t piece = pending_leaves_[i];
+        if (layout.piece(piece).first_leaf != write.first + write.leaves.size()) break;
+        const auto& leaves = leaves_.at(piece);
+        write.leaves.insert(write.leaves.end(), leaves.begin(), leaves.end());
+        job.pieces.push_back(piece);
+      }
+      write.job = add_job(turn, std::move(job));
+      turn.out.push_back(std::move(write));
+    }
+    pending_leaves_.clear();
+  }
+  if (pending_blocks_.empty()) return;
+  std::ranges::sort(pending_blocks_, [](const PendingBlock& a, const PendingBlock& b) {
+    return std::pair(a.file_index, a.write.offset) < std::pair(b.file_index, b.write.offset);
+  });
+  std::size_t i = 0;
+  while (i < pending_blocks_.size()) {
+    WriteJob job;
+    WriteBlocks write{JobId{}, record_.storage, pending_blocks_[i].file_index, {}};
+    std::uint64_t end = pending_blocks_[i].write.offset;
+    for (; i < pending_blocks_.size() && write.blocks.size() < kWriteBlocksMax; ++i) {
+      PendingBlock& pending = pending_blocks_[i];
+      if (pending.file_index != write.file_index || pending.write.offset != end) break;
+      end += pending.write.size;
+      job.blocks.push_back(pending.block);
+      write.blocks.push_back(std::move(pending.write));
+    }
+    write.job = add_job(turn, std::move(job));
+    turn.out.push_back(std::move(write));
+  }
+  pending_blocks_.clear();
+}
+
+void Swarm::on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Outcome& outcome) {
+  if (!result) {
+    for (const WrittenBlock& block : job.blocks) picker_->on_block_failed(block.piece, block.block);
+    fail(turn, result.error());
+    return;
+  }
+  const auto* written = std::get_if<BlocksWritten>(&*result);
+  PN_CHECK(written != nullptr);
+  const Layout& layout = metadata_.manifest().layout();
+  std::vector<bool> is_wrong(job.blocks.size(), false);
+  for (const std::uint32_t index : written->mismatched) is_wrong.at(index) = true;
+  for (std::size_t i = 0; i < job.blocks.size(); ++i) {
+    const WrittenBlock& block = job.blocks[i];
+    if (is_wrong[i]) {
+      wasted_ += block.size;
+      picker_->on_block_failed(block.piece, block.block);
+      outcome.liars.push_back({block.conn, block.peer, block.endpoint});
+      continue;
+    }
+    downloaded_ += block.size;
+    down_.add(turn.now, block.size);
+    if (const auto peer = turn.peers.find(block.conn); peer != turn.peers.end()) {
+      peer->second.received.add(turn.now, block.size);
+    }
+    verified_.set(static_cast<std::uint32_t>(layout.piece(block.piece).first_leaf + block.block));
+    if (picker_->on_block_written(block.piece, block.block)) on_piece_written(turn, block.piece);
+  }
+}
+
+void Swarm::on_piece_written(Turn& turn, std::uint32_t piece) {
+  if (leaves_unwritten_.contains(piece)) {
+    waiting_for_leaves_.insert(piece);
+  } else {
+    on_piece_had(turn, piece);
+  }
+}
+
+void Swarm::on_leaves_written(Turn& turn, const WriteLeavesJob& job, const FileResult& result) {
+  if (!result) {
+    fail(turn, result.error());
+    return;
+  }
+  for (const std::uint32_t piece : job.pieces) {
+    leaves_unwritten_.erase(piece);
+    if (waiting_for_leaves_.erase(piece) > 0) {
+      on_piece_had(turn, piece);
+    } else if (picker_->state(piece) == Picker::PieceState::missing) {
+      leaves_.erase(piece);  // released while it waited
+    }
+  }
+}
+
+void Swarm::on_piece_had(Turn& turn, std::uint32_t piece) {
+  leaves_.erase(piece);
+  served_.set(piece);
+  const std::uint32_t size = metadata_.manifest().layout().piece_size(piece);
+  done_bytes_ += size;
+  dirty_bytes_ += size;
+  for (const ConnId conn : members_) {
+    Peer& peer = turn.peers.at(conn);
+    PeerShare& share = *peer.find_share(record_.id);
+    if (share.is_state_sent) peer.send(wire::Have{*share.channel, piece});
+    if (share.is_interesting) update_interest(peer, share);
+    peer.flush(turn.out);
+  }
+  maybe_sync(turn);
+  if (served_.all()) tell_state(turn);
+}
+
+void Swarm::lose_piece(Turn& turn, std::uint32_t piece) {
+  if (!served_.reset(piece)) return;
+  done_bytes_ -= metadata_.manifest().layout().piece_size(piece);
+  picker_->set_missing(piece);
+  durable_.reset(piece);
+  durable_bytes_ = bytes_of(durable_);
+  save(turn, SaveKind::progress, progress_record(durable_), durable_);
+  for (const ConnId conn : members_) {
+    Peer& peer = turn.peers.at(conn);
+    update_interest(peer, *peer.find_share(record_.id));
+    peer.flush(turn.out);
+  }
+}
+
+// ---- Blocks out
+
+bool Swarm::can_serve(const wire::BlockRun& run) const {
+  if (!is_active() || !picker_ || run.piece >= served_.size() || !served_.test(run.piece)) {
+    return false;
+  }
+  return std::uint32_t{run.first_block} + run.count <=
+         metadata_.manifest().layout().blocks_count(run.piece);
+}
+
+JobId Swarm::read(Turn& turn, ConnId conn, const UploadRun& run) {
+  const Layout& layout = metadata_.manifest().layout();
+  const Piece piece = layout.piece(run.piece);
+  ReadJob read;
+  read.conn = conn;
+  read.run = run;
+  read.file_index = piece.file_index;
+  read.offset = piece.offset + std::uint64_t{run.first_block} * kBlockSize;
+  read.first_leaf = piece.first_leaf + run.first_block;
+  const std::uint64_t end = std::min<std::uint64_t>(
+      piece.size, (std::uint64_t{run.first_block} + run.blocks_count) * kBlockSize);
+  read.size = static_cast<std::uint32_t>(end - std::uint64_t{run.first_block} * kBlockSize);
+  read.is_verified = true;
+  for (std::uint32_t i = 0; i < run.blocks_count; ++i) {
+    read.is_verified =
+        read.is_verified && verified_.test(static_cast<std::uint32_t>(read.first_leaf + i));
+  }
+  const JobId job = turn.next_job(record_.id);
+  read.ticket = job;
+  issue_read(turn, job, std::move(read));
+  return job;
+}
+
+void Swarm::issue_read(Turn& turn, JobId job, ReadJob read) {
+  turn.out.push_back(ReadBlocks{job, record_.storage, read.file_index, read.offset, read.size,
+                                read.first_leaf, read.is_verified});
+  jobs_.emplace(job, NumberedJob{generation_, std::move(read)});
+}
+
+void Swarm::on_read(Turn& turn, ReadJob job, FileResult& result, Outcome& outcome) {
+  const std::uint32_t first_leaf = static_cast<std::uint32_t>(job.first_leaf);
+  if (!result) {
+    outcome.read = ReadDone{job.conn, job.ticket, std::nullopt};
+    const Error& error = result.error();
+    if (error.code != Errc::corrupt) {
+      fail(turn, error);
+    } else if (record_.stage == ShareStage::complete) {
+      fail(turn, Error{Errc::corrupt, "a file was changed after it was shared: " + error.what,
+                       "peernet rm it, and peernet add it again"});
+    } else {
+      lose_piece(turn, job.run.piece);
+    }
+    return;
+  }
+  auto* read = std::get_if<BlocksRead>(&*result);
+  PN_CHECK(read != nullptr);
+  if (read->is_changed) {
+    // The file is not the one that was verified: every block of it is hashed again before it goes.
+    const Layout::File& file = metadata_.manifest().layout().file(job.file_index);
+    for (std::uint64_t i = 0; i < file.leaves_count; ++i) {
+      verified_.reset(static_cast<std::uint32_t>(file.first_leaf + i));
+    }
+    job.is_verified = false;
+    issue_read(turn, turn.next_job(record_.id), std::move(job));
+    return;
+  }
+  PN_CHECK(read->data.size() == job.size);
+  if (!job.is_verified) {
+    reread_ += job.size;
+    for (std::uint32_t i = 0; i < job.run.blocks_count; ++i) verified_.set(first_leaf + i);
+  }
+  outcome.read = ReadDone{job.conn, job.ticket, std::move(read->data)};
+}
+
+void Swarm::on_sent_block(Time now, std::uint64_t bytes) {
+  uploaded_ += bytes;
+  up_.add(now, bytes);
+}
+
+}  // namespace peernet::transfer

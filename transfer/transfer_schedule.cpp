@@ -1,0 +1,408 @@
+// Who is asked for what, who is served, who is dialled, and when: everything that happens because
+// time passed or a resource became free.
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "transfer/choker.h"
+#include "transfer/transfer.h"
+
+namespace peernet::transfer {
+
+namespace {
+
+constexpr Duration kTickInterval = std::chrono::seconds(1);
+constexpr Duration kHandshakeTime = std::chrono::seconds(10);
+constexpr Duration kDialTime = std::chrono::seconds(15);
+constexpr Duration kPingInterval = std::chrono::seconds(30);
+constexpr Duration kSilenceMax = std::chrono::minutes(2);
+constexpr Duration kNoShareTime = std::chrono::seconds(20);  // without a share in common
+constexpr Duration kSnubTime = std::chrono::seconds(60);
+constexpr Duration kNewcomerTime = std::chrono::minutes(1);
+constexpr Duration kRechokeGap = std::chrono::milliseconds(100);  // at once, but not all the time
+constexpr Duration kFirstMinute = std::chrono::minutes(1);
+
+// Sealed and not yet sent: 100 ms of what the peer takes, within these bounds.
+constexpr std::size_t kUnsentGoalMin = std::size_t{64} << 10U;
+constexpr std::size_t kUnsentGoalMax = std::size_t{512} << 10U;
+constexpr std::uint64_t kReadAheadMax = 1ULL << 20U;  // bytes a peer, being read or ready
+constexpr std::uint16_t kReadBlocksMax = 16;          // in one disk job
+
+constexpr std::uint32_t kSlotsMin = 4;
+constexpr std::uint32_t kSlotsMax = 32;
+
+constexpr Duration kAnnounceStagger = std::chrono::milliseconds(200);
+constexpr std::uint32_t kAnnounceNodesWanted = 8;
+constexpr Duration kAnnounceAgainNone = std::chrono::seconds(15);  // nobody holds it
+constexpr Duration kAnnounceAgainFew = std::chrono::minutes(2);
+constexpr Duration kLookupFirst = std::chrono::seconds(5);
+constexpr Duration kLookupMax = std::chrono::minutes(5);
+constexpr std::uint32_t kPeersEnough = 4;  // connected; with fewer more are looked for
+
+}  // namespace
+
+// ---- Blocks in and out
+
+std::uint64_t Transfer::block_bytes_held() const {
+  std::uint64_t bytes = load_.writing;
+  for (const auto& [conn, peer] : peers_) {
+    bytes += std::uint64_t{peer.pipeline.in_flight()} * kBlockSize + peer.upload.bytes_ahead();
+  }
+  return bytes;
+}
+
+void Transfer::settle(Turn& t, Peer& peer) {
+  if (peer.phase() != Peer::Phase::open) return;
+  fill(t, peer);
+  pump(t, peer);
+  peer.flush(t.out);
+}
+
+// Keeps the peer's request window full, its shares taking turns.
+void Transfer::fill(Turn& t, Peer& peer) {
+  if (peer.phase() != Peer::Phase::open || peer.is_choking || is_stopping_) return;
+  std::uint32_t room = peer.pipeline.room();
+  // A few blocks more or less are not worth a message each.
+  if (room == 0 || (room < 4 && room < peer.pipeline.window() / 4)) return;
+  if (!peer.is_interesting()) return;
+  if (!down_limit_.may_take(t.now)) {
+    wait_for_limit(down_limit_.ready_at(t.now));
+    return;
+  }
+  const std::uint64_t held = block_bytes_held();
+  if (held >= config_.memory_max) {
+    is_memory_short_ = true;
+    return;
+  }
+  room = std::min<std::uint32_t>(
+      room, static_cast<std::uint32_t>((config_.memory_max - held) / kBlockSize));
+
+  std::vector<ShareId> turns;
+  for (const auto& [id, share] : peer.shares()) {
+    if (share.is_interesting) turns.push_back(id);
+  }
+  const auto first = std::ranges::upper_bound(turns, peer.fill_turn);
+  std::rotate(turns.begin(), first, turns.end());
+  for (const ShareId& id : turns) {
+    if (room == 0) break;
+    Swarm* swarm = find_swarm(id);
+    PeerShare* share = peer.find_share(id);
+    if (swarm == nullptr || share == nullptr) continue;
+    const std::uint32_t asked = swarm->request(t, peer, *share, room);
+    swarm->flush_writes(t);  // leaf hashes that needed no asking
+    if (asked == 0) continue;
+    room -= std::min(room, asked);
+    down_limit_.take(t.now, std::uint64_t{asked} * kBlockSize);
+    peer.fill_turn = id;
+  }
+  peer.flush(t.out);
+}
+
+void Transfer::wait_for_limit(Time at) {
+  limit_wait_ = std::min(limit_wait_, at);
+}
+
+// Seals what is ready as far as the connection and the limit take it, and reads ahead.
+void Transfer::pump(Turn& t, Peer& peer) {
+  const std::size_t goal = std::clamp(static_cast<std::size_t>(peer.sent.rate(t.now, 1) / 10),
+                                      kUnsentGoalMin, kUnsentGoalMax);
+  while (peer.unsent() < goal && peer.upload.has_ready() && up_limit_.may_take(t.now)) {
+    const UploadQueue::Block block = *peer.upload.ready();
+    const PeerShare* share = peer.find_channel(block.channel);
+    if (share != nullptr && share->channel) {
+      peer.send_block(block, *share->channel);
+      peer.sent.add(t.now, block.data.size());
+      up_limit_.take(t.now, block.data.size());
+      if (Swarm* swarm = find_swarm(share->id)) swarm->on_sent_block(t.now, block.data.size());
+    }
+    peer.upload.pop_ready();
+  }
+  if (peer.upload.has_ready() && !up_limit_.may_take(t.now)) {
+    wait_for_limit(up_limit_.ready_at(t.now));
+  }
+  while (peer.upload.bytes_ahead() < kReadAheadMax) {
+    const auto run = peer.upload.next(kReadBlocksMax);
+    if (!run) break;
+    const PeerShare* share = peer.find_channel(run->channel);
+    Swarm* swarm = share == nullptr ? nullptr : find_swarm(share->id);
+    const wire::BlockRun blocks{run->piece, run->first_block, run->blocks_count};
+    if (swarm != nullptr && swarm->can_serve(blocks)) {
+      peer.upload.on_reading(swarm->read(t, peer.conn(), *run), *run);
+      continue;
+    }
+    // It could be served when it was asked for, and cannot any more.
+    peer.upload.drop(*run);
+    if (share != nullptr && share->channel) peer.send(wire::Reject{*share->channel, blocks});
+  }
+}
+
+// ---- Choking
+
+std::uint32_t Transfer::slots() const {
+  return config_.upload_slots.value_or(adaptive_slots_);
+}
+
+// More slots while nobody who has one is held up by the network, fewer while most are.
+void Transfer::adapt_slots() {
+  std::uint32_t unchoked = 0;
+  std::uint32_t held_up = 0;
+  for (const auto& [conn, peer] : peers_) {
+    if (peer.phase() != Peer::Phase::open || peer.is_choked || !peer.is_interested()) continue;
+    ++unchoked;
+    if (peer.upload.has_ready() || peer.unsent() >= kUnsentGoalMin) ++held_up;
+  }
+  if (unchoked < adaptive_slots_) return;
+  if (held_up == 0) {
+    adaptive_slots_ = std::min(adaptive_slots_ + 1, kSlotsMax);
+  } else if (held_up * 2 > unchoked) {
+    adaptive_slots_ = std::max(adaptive_slots_ - 1, kSlotsMin);
+  }
+}
+
+void Transfer::want_rechoke(Time now) {
+  next_rechoke_ = std::min(next_rechoke_, std::max(now, last_rechoke_ + kRechokeGap));
+}
+
+void Transfer::rechoke(Turn& t) {
+  ChokeRound round;
+  round.special_use_is_global = config_.special_use_is_global;
+  round.is_seeding = true;
+  bool is_short = false;
+  for (const auto& [id, swarm] : swarms_) {
+    if (swarm.wants_data()) {
+      round.is_seeding = false;
+      is_short = is_short || t.now - swarm.started() < kFirstMinute;
+      is_short = is_short || swarm.eta(t.now).value_or(Duration::max()) < kFirstMinute;
+    }
+  }
+  const bool is_regular = t.now - last_rechoke_ >= kChokeIntervalShort;
+  if (is_regular) adapt_slots();
+  round.slots = slots();
+  round.is_optimistic_due = t.now - optimistic_at_ >= kOptimisticInterval;
+
+  std::vector<ChokeCandidate> candidates;
+  for (const auto& [conn, peer] : peers_) {
+    if (peer.phase() != Peer::Phase::open) continue;
+    ChokeCandidate candidate;
+    candidate.conn = conn;
+    candidate.endpoint = peer.endpoint();
+    candidate.is_interested = peer.is_interested();
+    candidate.is_unchoked = !peer.is_choked;
+    candidate.is_optimistic = peer.is_optimistic;
+    candidate.is_snubbed = peer.is_snubbed;
+    candidate.is_newcomer = t.now - peer.since() < kNewcomerTime;
+    candidate.received = peer.received.bytes_in(t.now, RateMeter::kSlots);
+    candidate.received_total = peer.received.total();
+    candidate.sent_total = peer.sent.total();
+    candidate.credit = peer.credit;
+    candidate.unchoked_since = peer.unchoked_since;
+    candidate.waiting_since = peer.waiting_since;
+    candidate.last_served = peer.last_served;
+    candidates.push_back(candidate);
+  }
+  const ChokeDecision decision = choose(candidates, round, t.now, rng_);
+  if (round.is_optimistic_due) optimistic_at_ = t.now;
+  for (auto& [conn, peer] : peers_) {
+    if (peer.phase() != Peer::Phase::open) continue;
+    peer.is_optimistic = decision.optimistic == conn;
+    const bool is_unchoked = std::ranges::binary_search(decision.unchoked, conn);
+    if (is_unchoked == peer.is_choked) set_choked(t, peer, !is_unchoked);
+  }
+  last_rechoke_ = t.now;
+  const bool is_anyone_interested =
+      std::ranges::any_of(peers_, [](const auto& entry) { return entry.second.is_interested(); });
+  next_rechoke_ =
+      is_anyone_interested ? t.now + (is_short ? kChokeIntervalShort : kChokeInterval) : kNever;
+}
+
+void Transfer::set_choked(Turn& t, Peer& peer, bool is_choked) {
+  peer.is_choked = is_choked;
+  if (is_choked) {
+    peer.last_served = t.now;
+    peer.waiting_since = t.now;
+    peer.send(wire::Choke{});
+    // A choke answers every request that is still out.
+    for (const UploadRun& run : peer.upload.clear()) {
+      const PeerShare* share = peer.find_channel(run.channel);
+      if (share == nullptr || !share->channel) continue;
+      peer.send(wire::Reject{*share->channel, {run.piece, run.first_block, run.blocks_count}});
+    }
+  } else {
+    peer.unchoked_since = t.now;
+    peer.send(wire::Unchoke{});
+  }
+  peer.flush(t.out);
+}
+
+// ---- Finding peers
+
+void Transfer::schedule_share(Time now, const Swarm& swarm) {
+  const ShareId& id = swarm.id();
+  if (!swarm.is_active()) {
+    announces_.cancel(id);
+    lookups_.cancel(id);
+    lookup_tries_.erase(id);
+    dialer_.remove_share(id);
+    return;
+  }
+  if (!announces_.contains(id)) {
+    // Many shares at once, as after a start, go out one after the other.
+    Time at = now;
+    if (last_announce_at_ >= now) at = last_announce_at_ + kAnnounceStagger;
+    last_announce_at_ = at;
+    announces_.set(id, at);
+  }
+  if (!swarm.wants_data()) {
+    lookups_.cancel(id);
+    lookup_tries_.erase(id);
+  } else if (!lookups_.contains(id)) {
+    lookup_tries_[id] = 0;
+    lookups_.set(id, now + kLookupFirst);
+  }
+}
+
+void Transfer::on_announced(Time now, const DhtId& key, std::uint32_t nodes_count) {
+  const Swarm* swarm = find_swarm(key);
+  if (swarm == nullptr || !swarm->is_active() || nodes_count >= kAnnounceNodesWanted) return;
+  announces_.set(swarm->id(), now + (nodes_count == 0 ? kAnnounceAgainNone : kAnnounceAgainFew));
+}
+
+void Transfer::announce_all(Time now) {
+  for (const ShareId& id : order_) announces_.cancel(id);
+  for (const ShareId& id : order_) schedule_share(now, swarms_.at(id));
+}
+
+void Transfer::on_due_shares(Turn& t) {
+  while (const auto id = announces_.pop_expired(t.now)) {
+    const Swarm* swarm = find_swarm(*id);
+    if (swarm == nullptr || !swarm->is_active()) continue;
+    events_.emplace_back(AnnounceWanted{swarm->key()});
+    const auto jitter = std::chrono::seconds(rng_.below(120));
+    announces_.set(*id, t.now + kAnnounceInterval - std::chrono::minutes(1) + jitter);
+  }
+  while (const auto id = lookups_.pop_expired(t.now)) {
+    const Swarm* swarm = find_swarm(*id);
+    if (swarm == nullptr || !swarm->wants_data()) continue;
+    unsigned& tries = lookup_tries_[*id];
+    if (swarm->peers_count() < kPeersEnough) events_.emplace_back(PeersWanted{swarm->key()});
+    const Duration wait =
+        std::min<Duration>(kLookupFirst * (1U << std::min(tries, 10U)), kLookupMax);
+    ++tries;
+    lookups_.set(*id, t.now + wait);
+  }
+}
+
+void Transfer::dial(Turn& t) {
+  if (is_stopping_) return;
+  while (const auto endpoint = dialer_.next(t.now)) {
+    if (bans_.is_banned(t.now, *endpoint)) {
+      dialer_.on_failed(t.now, *endpoint, "banned");
+      continue;
+    }
+    if (by_listen_.contains(*endpoint)) {
+      // It reached us first: the shares it was named for are opened on that connection.
+      Peer& peer = peers_.at(by_listen_.at(*endpoint));
+      for (const ShareId& id : dialer_.shares(*endpoint)) {
+        Swarm* swarm = find_swarm(id);
+        if (swarm != nullptr && swarm->wants_data()) open_share(t, peer, *swarm);
+      }
+      peer.flush(t.out);
+      dialer_.on_failed(t.now, *endpoint, "already connected");
+      continue;
+    }
+    const ConnId conn = next_conn();
+    gate_.on_dialled(conn);
+    peers_.emplace(conn, Peer(conn, *endpoint, false, t.now));
+    t.out.push_back(Connect{conn, *endpoint});
+    next_tick_ = std::min(next_tick_, t.now + kTickInterval);
+  }
+}
+
+// ---- Time
+
+bool Transfer::is_busy() const {
+  if (!peers_.empty() || !importers_.empty() || !removing_.empty()) return true;
+  return std::ranges::any_of(swarms_, [](const auto& entry) { return entry.second.wants_data(); });
+}
+
+void Transfer::tick(Turn& t) {
+  for (auto& [id, swarm] : swarms_) {
+    swarm.on_tick(t);
+    schedule_share(t.now, swarm);
+  }
+  tick_peers(t);
+  next_tick_ = is_busy() ? t.now + kTickInterval : kNever;
+}
+
+void Transfer::tick_peers(Turn& t) {
+  struct Ending {
+    ConnId conn;
+    wire::CloseReason reason;
+    const char* why;
+  };
+  std::vector<Ending> endings;
+  for (auto& [conn, peer] : peers_) {
+    const Duration age = t.now - peer.since();
+    if (peer.phase() != Peer::Phase::open) {
+      const bool is_late =
+          age > (peer.phase() == Peer::Phase::dialling ? kDialTime : kHandshakeTime);
+      if (is_late) endings.push_back({conn, wire::CloseReason::timed_out, "handshake timed out"});
+      continue;
+    }
+    if (t.now - peer.last_heard > kSilenceMax) {
+      endings.push_back({conn, wire::CloseReason::timed_out, "silent for two minutes"});
+      continue;
+    }
+    if (peer.shares().empty()) {
+      if (!peer.empty_since) peer.empty_since = t.now;
+      if (t.now - *peer.empty_since > kNoShareTime) {
+        endings.push_back({conn, wire::CloseReason::done, "no share in common"});
+        continue;
+      }
+    }
+    const bool is_useless = !peer.shares().empty() && age > kNoShareTime &&
+                            std::ranges::all_of(peer.shares(), [this](const auto& entry) {
+                              const Swarm* swarm = find_swarm(entry.first);
+                              return swarm != nullptr && swarm->is_complete() && entry.second.has &&
+                                     entry.second.has->all();
+                            });
+    if (is_useless) {
+      endings.push_back({conn, wire::CloseReason::done, "both have everything"});
+      continue;
+    }
+    if (peer.pipeline.in_flight() > 0 && t.now - peer.last_block > kSnubTime) {
+      peer.is_snubbed = true;
+    }
+    if (t.now - peer.last_ping >= kPingInterval) {
+      peer.last_ping = t.now;
+      peer.ping_nonce = rng_.next();
+      peer.send(wire::Ping{peer.ping_nonce});
+    }
+    settle(t, peer);
+  }
+  for (const Ending& ending : endings) close_peer(t, ending.conn, ending.reason, ending.why);
+}
+
+void Transfer::on_time(Time now, Effects& out) {
+  Turn t = turn(now, out);
+  if (is_stopping_) return;
+  on_due_shares(t);
+  dial(t);
+  if (now >= next_rechoke_) rechoke(t);
+  if (now >= next_tick_) {
+    tick(t);
+  } else if (limit_wait_ <= now) {
+    limit_wait_ = kNever;
+    for (auto& [conn, peer] : peers_) settle(t, peer);
+  }
+  sweep(t);
+}
+
+Time Transfer::deadline() const {
+  if (is_stopping_) return kNever;
+  return std::min({next_tick_, next_rechoke_, limit_wait_, announces_.next(), lookups_.next(),
+                   dialer_.deadline()});
+}
+
+}  // namespace peernet::transfer
