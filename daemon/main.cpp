@@ -1,0 +1,319 @@
+// peernetd: reads its config, locks its state, loads, runs, saves.
+
+#include <sodium.h>
+#include <spdlog/spdlog.h>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "core/crypto.h"
+#include "core/escape.h"
+#include "core/paths.h"
+#include "daemon/config.h"
+#include "daemon/key_file.h"
+#include "daemon/node.h"
+#include "daemon/rpc.h"
+#include "daemon/rpc_table.h"
+#include "daemon/store.h"
+#include "daemon/uv/journal.h"
+#include "daemon/uv/loop.h"
+#include "daemon/uv/process.h"
+
+namespace peernet::daemon {
+namespace {
+
+constexpr int kExitUsage = 2;
+// Descriptors beside those of peers: strangers in their handshake, closed connections that flush,
+// control clients, open files, and what libraries hold.
+constexpr std::uint64_t kStrangersDescriptors = 1024;
+constexpr std::uint64_t kOtherDescriptors =
+    kStrangersDescriptors + kLingeringMax + kClientsMax + kOpenFilesMax + 64;
+constexpr std::uint32_t kConnectionsMin = 8;
+
+struct Arguments {
+  std::optional<std::string> home;
+  std::optional<std::string> config;
+  bool is_detached = false;
+  bool are_paths_printed = false;
+};
+
+std::optional<std::string> environment(const char* name) {
+  const char* value = std::getenv(name);
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+std::string error_text(const Error& error) {
+  std::string text = "peernetd: " + escape(Untrusted{error.what}) + "\n";
+  if (!error.hint.empty()) text += "hint: " + escape(Untrusted{error.hint}) + "\n";
+  return text;
+}
+
+void print_paths(const Paths& paths) {
+  std::printf("config %s\nstate %s\nidentity %s\ndatabase %s\nleaves %s\nsocket %s\ndownloads %s\n",
+              paths.config.c_str(), paths.state.c_str(), paths.identity.c_str(),
+              paths.database.c_str(), paths.leaves.c_str(), paths.socket.c_str(),
+              paths.downloads.c_str());
+}
+
+// A missing file is an empty config, unless it was named.
+Result<DaemonConfig> load_config(const Paths& paths, bool is_named) {
+  auto text = read_text_file(paths.config, kConfigSizeMax);
+  if (!text && (is_named || text.error().code != Errc::not_found)) return text.error();
+  auto config = parse_config(text ? *text : "");
+  if (config) return config;
+  Error error = config.error();
+  error.what = paths.config + ": " + error.what;
+  return error;
+}
+
+// The place where fetched shares go is the user's, not ours alone.
+Result<void> make_downloads(const std::string& path, mode_t user_umask) {
+  if (mkdir(path.c_str(), S_IRWXU) != 0) {
+    if (errno == EEXIST) return {};
+    return system_error(errno, "cannot make the directory " + path);
+  }
+  if (chmod(path.c_str(), (S_IRWXU | S_IRWXG | S_IRWXO) & ~user_umask) != 0) {
+    return system_error(errno, "cannot set the mode of " + path);
+  }
+  return {};
+}
+
+Rng make_rng() {
+  Rng::Seed seed{};
+  randombytes_buf(seed.data(), seed.size());
+  Rng rng(seed);
+  wipe(seed);
+  return rng;
+}
+
+Result<NodeConfig> node_config(const DaemonConfig& config, std::uint16_t port, Log& log) {
+  NodeConfig result;
+  result.is_dht_enabled = config.dht;
+  result.dht.bootstrap = config.bootstrap;
+  result.dht.special_use_is_global = config.special_use_is_global;
+  transfer::Config& transfer = result.transfer;
+  transfer.name = config.name;
+  transfer.listen_port = port;
+  transfer.special_use_is_global = config.special_use_is_global;
+  transfer.upload_slots = config.upload_slots;
+  transfer.rate_up = config.limit_up;
+  transfer.rate_down = config.limit_down;
+  transfer.memory_max = config.memory;
+  if (config.network_key_file) {
+    auto key = load_key(*config.network_key_file);
+    if (!key) return key.error();
+    transfer.network_key = *key;
+  }
+  transfer.connections_max = config.connections;
+  const std::uint64_t descriptors = descriptors_max();
+  if (descriptors < kOtherDescriptors + config.connections) {
+    const std::uint64_t left =
+        descriptors > kOtherDescriptors ? descriptors - kOtherDescriptors : 0;
+    transfer.connections_max = std::max(kConnectionsMin, static_cast<std::uint32_t>(left));
+    log.warn("only {} file descriptors are allowed: at most {} connections instead of {}",
+             descriptors, transfer.connections_max, config.connections);
+  }
+  return result;
+}
+
+// SIGHUP. Says what was taken over and what needs a restart.
+void reload(const Paths& paths, bool is_named, DaemonConfig& config, Journal& journal) {
+  auto fresh = load_config(paths, is_named);
+  if (!fresh) {
+    journal.log().error("the config was not reloaded: {}", escape(Untrusted{fresh.error().what}));
+    return;
+  }
+  if (fresh->log_level != config.log_level) {
+    journal.set_level(fresh->log_level);
+    journal.log().info("log level is {} now", fresh->log_level);
+    config.log_level = fresh->log_level;
+  }
+  if (config_to_json(*fresh) != config_to_json(config)) {
+    journal.log().warn("the config has other changes, which need a restart");
+  } else {
+    journal.log().info("config reloaded");
+  }
+}
+
+class Daemon {
+ public:
+  Daemon(Arguments arguments, Paths paths, mode_t user_umask)
+      : arguments_(std::move(arguments)), paths_(std::move(paths)), user_umask_(user_umask) {}
+
+  Result<void> start(Background& background);
+  int run(Background& background);
+
+ private:
+  Result<void> open_state();
+  void tell_ready(Background& background);
+
+  Arguments arguments_;
+  Paths paths_;
+  mode_t user_umask_;
+  DaemonConfig config_;
+  Fd lock_;
+  std::unique_ptr<Journal> journal_;
+  std::optional<Rng> rng_;
+  std::optional<Identity> identity_;
+  std::optional<Store> store_;
+  Saved saved_;
+  std::unique_ptr<Loop> loop_;
+  std::unique_ptr<Node> node_;
+  std::unique_ptr<Rpc> rpc_;
+  std::uint16_t port_ = 0;
+};
+
+Result<void> Daemon::start(Background& background) {
+  auto config = load_config(paths_, arguments_.config.has_value());
+  if (!config) return config.error();
+  config_ = *std::move(config);
+  if (config_.downloads) paths_.downloads = *config_.downloads;
+
+  auto opened = open_state();
+  if (!opened) return opened;
+  const std::string log_file = background.is_detached() ? paths_.state + "/peernetd.log" : "";
+  journal_ = std::make_unique<Journal>(config_.log_level, config_.log_format, log_file);
+  auto made = make_downloads(paths_.downloads, user_umask_);
+  if (!made) journal_->log().warn("{}", escape(Untrusted{made.error().what}));
+
+  loop_ = std::make_unique<Loop>(StoragePlace{paths_.leaves, user_umask_}, journal_->log());
+  auto port = loop_->listen(config_.listen, config_.listen_is_default);
+  if (!port) return port.error();
+  port_ = *port;
+  auto node = node_config(config_, port_, journal_->log());
+  if (!node) return node.error();
+  node_ = std::make_unique<Node>(*std::move(node), *identity_, rng_->fork(), journal_->log());
+  rpc_ = std::make_unique<Rpc>(RpcContext{PEERNET_VERSION, paths_, config_to_json(config_)});
+  return loop_->listen_control(paths_.socket);
+}
+
+Result<void> Daemon::open_state() {
+  auto made = make_private_directory(paths_.state);
+  if (!made) return made;
+  auto lock = lock_state(paths_.state + "/lock");
+  if (!lock) return lock.error();
+  lock_ = *std::move(lock);
+  made = make_private_directory(paths_.leaves);
+  if (!made) return made;
+  rng_ = make_rng();
+  auto identity = load_or_make_identity(paths_.identity, *rng_);
+  if (!identity) return identity.error();
+  identity_ = *std::move(identity);
+  auto store = Store::open(paths_.database);
+  if (!store) return store.error();
+  store_ = *std::move(store);
+  auto saved = store_->load();
+  if (!saved) return saved.error();
+  saved_ = *std::move(saved);
+  return {};
+}
+
+void Daemon::tell_ready(Background& background) {
+  const std::string line = "peernetd ready: node " + to_short_text(identity_->id()) +
+                           ", TCP and UDP port " + std::to_string(port_) + ", control " +
+                           escape(Untrusted{paths_.socket});
+  if (background.is_detached()) {
+    journal_->log().info("{}", line);
+  } else {
+    std::fprintf(stderr, "%s\n", line.c_str());
+  }
+  notify_service_manager("READY=1");
+  background.tell_ready();
+}
+
+int Daemon::run(Background& background) {
+  Loop::Parts parts;
+  parts.node = node_.get();
+  parts.rpc = rpc_.get();
+  parts.store = &*store_;
+  parts.on_ready = [&] { tell_ready(background); };
+  parts.on_reload = [this] { reload(paths_, arguments_.config.has_value(), config_, *journal_); };
+  parts.on_event = [this](Time now, const transfer::Event& event) {
+    journal_->tell(now, event, *node_);
+  };
+  if (const auto interval = watchdog_interval()) {
+    parts.alive_interval = *interval;
+    parts.on_alive = [] { notify_service_manager("WATCHDOG=1"); };
+  }
+  const Loop::Ending ending = loop_->run(std::move(parts), std::exchange(saved_, {}));
+  notify_service_manager("STOPPING=1");
+  if (ending == Loop::Ending::clean) return 0;
+  journal_->log().flush();
+  _exit(ending == Loop::Ending::disk_hangs ? 1 : 0);
+}
+
+std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) {
+  Arguments arguments;
+  CLI::App app("The PeerNet daemon: shares and fetches files, driven by the peernet command.");
+  app.set_version_flag("--version", std::string("peernetd ") + PEERNET_VERSION);
+  app.add_option("--home", arguments.home, "One directory for config, state, socket and downloads");
+  app.add_option("--config", arguments.config, "The config file");
+  app.add_flag("--detach", arguments.is_detached, "Go to the background once it is ready");
+  app.add_flag("--print-paths", arguments.are_paths_printed, "Print where things are, and end");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    exit_code = app.exit(error) == 0 ? 0 : kExitUsage;
+    return std::nullopt;
+  }
+  return arguments;
+}
+
+int fail(Background& background, const Error& error) {
+  const std::string text = error_text(error);
+  const int code = error.code == Errc::malformed ? kExitUsage : exit_code(error.code);
+  if (background.is_detached()) {
+    background.tell_failed(code, text);
+  } else {
+    std::fputs(text.c_str(), stderr);
+  }
+  return code;
+}
+
+int run(int argc, char** argv) {
+  int code = 0;
+  auto arguments = parse_arguments(argc, argv, code);
+  if (!arguments) return code;
+  const mode_t user_umask = harden_process();
+  Background background;
+  auto paths = find_paths(arguments->home, environment);
+  if (!paths) return fail(background, paths.error());
+  if (arguments->config) paths->config = *arguments->config;
+  if (arguments->are_paths_printed) {
+    print_paths(*paths);
+    return 0;
+  }
+  set_pool_size();
+  if (arguments->is_detached) {
+    auto started = Background::start();
+    if (!started) return fail(background, started.error());
+    background = *std::move(started);
+  }
+  crypto_start();
+  Daemon daemon(*std::move(arguments), *std::move(paths), user_umask);
+  auto started = daemon.start(background);
+  if (!started) return fail(background, started.error());
+  return daemon.run(background);
+}
+
+}  // namespace
+}  // namespace peernet::daemon
+
+int main(int argc, char** argv) {
+  try {
+    return peernet::daemon::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "peernetd: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,581 @@
+#include "daemon/uv/storage.h"
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <ctime>
+#include <thread>
+
+#include "core/check.h"
+#include "core/hash.h"
+#include "core/merkle.h"
+
+namespace peernet::daemon {
+namespace {
+
+using merkle::kBlockSize;
+
+// The kernel stamps changes with a clock that ticks every 1 to 10 ms. A file whose last change is
+// older than this cannot be changed again without a new stamp.
+constexpr std::int64_t kStampTick_ns = 20'000'000;
+constexpr int kChangesMax = 16;                // by others, while one read is tried
+constexpr std::size_t kHashChunk = 1U << 20U;  // bytes read at a time
+constexpr std::size_t kLeafSize = Hash::kSize;
+
+std::uint64_t leaves_in(std::uint64_t size) {
+  return (size + kBlockSize - 1) / kBlockSize;
+}
+
+// Reads exactly `size` bytes. False at the end of the file.
+Result<bool> read_fully(int fd, std::uint8_t* to, std::size_t size, std::uint64_t offset) {
+  while (size > 0) {
+    const ssize_t got = pread(fd, to, size, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return system_error(errno, "cannot read");
+    if (got == 0) return false;
+    to += got;
+    offset += static_cast<std::uint64_t>(got);
+    size -= static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
+// Writes all parts one after the other; `parts` is used up.
+Result<void> write_fully(int fd, std::vector<iovec>& parts, std::uint64_t offset) {
+  std::size_t first = 0;
+  while (first < parts.size()) {
+    const auto count = static_cast<int>(std::min<std::size_t>(parts.size() - first, IOV_MAX));
+    const ssize_t put = pwritev(fd, &parts[first], count, static_cast<off_t>(offset));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return system_error(errno, "cannot write");
+    if (put == 0) return system_error(EIO, "cannot write");
+    offset += static_cast<std::uint64_t>(put);
+    auto rest = static_cast<std::size_t>(put);
+    while (first < parts.size() && rest >= parts[first].iov_len) rest -= parts[first++].iov_len;
+    if (rest > 0) {
+      parts[first].iov_base = static_cast<std::uint8_t*>(parts[first].iov_base) + rest;
+      parts[first].iov_len -= rest;
+    }
+  }
+  return {};
+}
+
+iovec part(const std::uint8_t* from, std::size_t size) {
+  // pwritev only reads from it.
+  return {const_cast<std::uint8_t*>(from), size};
+}
+
+Error with_path(Error error, const std::string& path) {
+  error.what = path + ": " + error.what;
+  return error;
+}
+
+// Waits until a change of the file after `stamp` must show as another stamp.
+void let_stamp_settle(const Stamp& stamp) {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  const std::int64_t now_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
+  const std::int64_t age = now_ns - stamp.changed_ns;
+  if (age < 0 || age >= kStampTick_ns) return;
+  std::this_thread::sleep_for(std::chrono::nanoseconds(kStampTick_ns - age));
+}
+
+}  // namespace
+
+Storage::Storage(OpenStorage wanted, StoragePlace place, FileCache& cache)
+    : wanted_(std::move(wanted)),
+      place_(std::move(place)),
+      cache_(cache),
+      states_(wanted_.files.size()),
+      is_writable_(wanted_.is_writable) {
+  constexpr std::size_t kNameSize = 16;
+  const std::string digits = "0123456789abcdef";
+  auto number = static_cast<std::uint64_t>(wanted_.storage);
+  std::string name(kNameSize, '0');
+  for (std::size_t i = kNameSize; i > 0; --i, number >>= 4U) name[i - 1] = digits[number & 15U];
+  leaves_path_ = place_.leaves_directory + "/" + name;
+}
+
+Storage::~Storage() {
+  cache_.drop(wanted_.storage);
+}
+
+// ---- Opening
+// ------------------------------------------------------------------------------------
+
+FileResult Storage::open() {
+  auto parent = open_directory(wanted_.parent);
+  if (!parent) return parent.error();
+  struct stat status {};
+  struct statvfs system {};
+  if (fstat(parent->get(), &status) != 0 || fstatvfs(parent->get(), &system) != 0) {
+    return system_error(errno, "cannot look at the directory " + wanted_.parent);
+  }
+  parent_inode_ = status.st_ino;
+  parent_device_ = status.st_dev;
+  if (!wanted_.must_be_free.empty() &&
+      fstatat(parent->get(), wanted_.must_be_free.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+    return system_error(EEXIST, wanted_.parent + "/" + wanted_.must_be_free);
+  }
+  StorageOpened outcome;
+  outcome.free_bytes =
+      static_cast<std::uint64_t>(system.f_bavail) * static_cast<std::uint64_t>(system.f_frsize);
+  if (is_writable_) outcome.file_sizes.resize(states_.size());
+  auto checked = check_files(parent->get(), outcome);
+  if (!checked) return checked.error();
+  return FileOutcome{std::move(outcome)};
+}
+
+// Looks at every file: its reference, and for a read-only storage that it is all there.
+Result<void> Storage::check_files(int parent, StorageOpened& outcome) {
+  constexpr std::uint64_t kStatBlock = 512;
+  auto top = open_beneath(parent, wanted_.top, O_PATH);
+  if (!top) {
+    if (top.error().code == Errc::not_found && wanted_.is_writable) return {};
+    return top.error();
+  }
+  struct stat status {};
+  if (fstat(top->get(), &status) != 0) return system_error(errno, "cannot look at " + wanted_.top);
+  if (wanted_.is_single_file ? !S_ISREG(status.st_mode) : !S_ISDIR(status.st_mode)) {
+    return Error{Errc::denied,
+                 wanted_.top + " is not a " + (wanted_.is_single_file ? "file" : "directory"), ""};
+  }
+  for (std::uint32_t i = 0; i < states_.size(); ++i) {
+    const FileSpec& file = wanted_.files[i];
+    if (!wanted_.is_single_file) {
+      auto fd = open_beneath(top->get(), file.path, O_PATH);
+      if (!fd && fd.error().code == Errc::not_found && wanted_.is_writable) continue;
+      if (!fd && fd.error().code == Errc::not_found) {
+        return Error{Errc::corrupt, "the file " + path_of(i) + " is missing", ""};
+      }
+      if (!fd) return fd.error();
+      if (fstat(fd->get(), &status) != 0) return file_error(errno, i, "look at");
+    }
+    if (!S_ISREG(status.st_mode)) {
+      return Error{Errc::denied, path_of(i) + " is not a regular file", ""};
+    }
+    if (!wanted_.is_writable && static_cast<std::uint64_t>(status.st_size) != file.size) {
+      return Error{Errc::corrupt, "the file " + path_of(i) + " has another size than when shared",
+                   ""};
+    }
+    states_[i].reference = Stamp::of(status);
+    states_[i].has_reference = true;
+    outcome.allocated_bytes += static_cast<std::uint64_t>(status.st_blocks) * kStatBlock;
+    if (is_writable_) outcome.file_sizes[i] = states_[i].reference.size;
+  }
+  return {};
+}
+
+Result<Fd> Storage::open_parent() const {
+  auto parent = open_directory(wanted_.parent);
+  if (!parent) return parent;
+  struct stat status {};
+  if (fstat(parent->get(), &status) != 0) {
+    return system_error(errno, "cannot look at the directory " + wanted_.parent);
+  }
+  if (status.st_ino != parent_inode_ || status.st_dev != parent_device_) {
+    return Error{Errc::denied, "another directory stands at " + wanted_.parent + " now",
+                 "put the old one back, or resume the share to use the new one"};
+  }
+  return parent;
+}
+
+std::string Storage::path_of(std::uint32_t file_index) const {
+  const std::string& path = wanted_.files[file_index].path;
+  return wanted_.is_single_file ? wanted_.top : wanted_.top + "/" + path;
+}
+
+std::string Storage::shown_path(std::uint32_t file_index) const {
+  const std::shared_lock lock(names_);
+  return wanted_.parent + "/" + path_of(file_index);
+}
+
+Error Storage::file_error(int error_number, std::uint32_t file_index, const char* verb) const {
+  return system_error(error_number, std::string("cannot ") + verb + " " + shown_path(file_index));
+}
+
+Result<FileCache::SharedFd> Storage::open_file(std::uint32_t file_index, bool is_created) {
+  if (auto fd = cache_.find(wanted_.storage, file_index)) return fd;
+  auto fd = open_by_name(file_index, is_created);
+  if (!fd) return fd.error();
+  struct stat status {};
+  if (fstat(fd->get(), &status) != 0) return file_error(errno, file_index, "look at");
+  if (!S_ISREG(status.st_mode)) {
+    return Error{Errc::denied, shown_path(file_index) + " is not a regular file", ""};
+  }
+  // What we make has one name. A second one would be somebody else's way to what we write.
+  if (is_writable_ && status.st_nlink != 1) {
+    return Error{Errc::denied, shown_path(file_index) + " has a second name, or none", ""};
+  }
+  return cache_.put(wanted_.storage, file_index, std::move(*fd));
+}
+
+Result<Fd> Storage::open_by_name(std::uint32_t file_index, bool is_created) {
+  const std::shared_lock lock(names_);
+  auto parent = open_parent();
+  if (!parent) return parent;
+  const std::string path = path_of(file_index);
+  if (is_created) return open_writable(parent->get(), path);
+  return open_beneath(parent->get(), path, is_writable_ ? O_RDWR : O_RDONLY);
+}
+
+// Opens for writing, and makes the file and its directories if they are missing.
+Result<Fd> Storage::open_writable(int parent, const std::string& path) {
+  const mode_t mode = S_IRUSR | S_IWUSR;
+  auto fd = open_beneath(parent, path, O_RDWR);
+  if (fd || fd.error().code != Errc::not_found) return fd;
+  const auto [directory, name] = split_path(path);
+  Fd made;
+  int here = parent;
+  if (!directory.empty()) {
+    std::vector<std::string> changed;
+    auto last = make_directories(parent, directory, changed);
+    {
+      const std::lock_guard lock(dirty_mutex_);
+      dirty_directories_.insert(changed.begin(), changed.end());
+    }
+    if (!last) return last.error();
+    made = std::move(*last);
+    here = made.get();
+  }
+  {
+    const std::lock_guard lock(dirty_mutex_);
+    dirty_directories_.insert(directory);
+  }
+  fd = open_beneath(here, name, O_RDWR | O_CREAT | O_EXCL, mode);
+  // Another thread was first.
+  if (!fd && fd.error().code == Errc::exists) return open_beneath(parent, path, O_RDWR);
+  return fd;
+}
+
+Result<FileCache::SharedFd> Storage::open_leaves(bool is_created) {
+  if (auto fd = cache_.find(wanted_.storage, kLeafFile)) return fd;
+  const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  Fd fd(::open(leaves_path_.c_str(), flags));
+  if (!fd && errno == ENOENT && is_created) {
+    fd = Fd(::open(leaves_path_.c_str(), flags | O_CREAT, S_IRUSR | S_IWUSR));
+    const std::lock_guard lock(dirty_mutex_);
+    is_leaf_file_new_ = true;
+  }
+  if (!fd) return system_error(errno, "cannot open the leaf hashes " + leaves_path_);
+  return cache_.put(wanted_.storage, kLeafFile, std::move(fd));
+}
+
+Result<Stamp> Storage::stamp_of(int fd, std::uint32_t file_index) {
+  struct stat status {};
+  if (fstat(fd, &status) != 0) return file_error(errno, file_index, "look at");
+  return Stamp::of(status);
+}
+
+void Storage::mark_dirty(std::uint32_t file_index) {
+  const std::lock_guard lock(dirty_mutex_);
+  dirty_files_.insert(file_index);
+}
+
+Generation Storage::told(std::uint32_t file_index) {
+  PN_CHECK(file_index < states_.size());
+  const std::lock_guard lock(stripe(file_index));
+  return states_[file_index].told;
+}
+
+void Storage::on_told(std::uint32_t file_index, Generation seen, bool is_change_told) {
+  const std::lock_guard lock(stripe(file_index));
+  FileState& state = states_[file_index];
+  if (is_change_told) {
+    state.told = std::max(state.told, seen);
+  } else if (seen < state.told) {
+    ++state.generation;
+  }
+}
+
+// ---- Writing
+// ------------------------------------------------------------------------------------
+
+FileResult Storage::write_blocks(const WriteBlocks& wanted, Generation& seen) {
+  PN_CHECK(is_writable_ && wanted.file_index < states_.size());
+  BlocksWritten outcome;
+  std::vector<bool> is_good(wanted.blocks.size());
+  for (std::uint32_t i = 0; i < wanted.blocks.size(); ++i) {
+    const BlockToWrite& block = wanted.blocks[i];
+    PN_CHECK(std::uint64_t{block.data_begin} + block.size <= block.record.size());
+    PN_CHECK(block.offset + block.size <= wanted_.files[wanted.file_index].size);
+    is_good[i] =
+        sha256(BytesView(block.record).subspan(block.data_begin, block.size)) == block.leaf;
+    if (!is_good[i]) outcome.mismatched.push_back(i);
+  }
+  if (outcome.mismatched.size() == wanted.blocks.size()) {
+    seen = told(wanted.file_index);
+    return FileOutcome{std::move(outcome)};
+  }
+
+  auto fd = open_file(wanted.file_index, true);
+  if (!fd) return fd.error();
+  const std::lock_guard lock(stripe(wanted.file_index));
+  FileState& state = states_[wanted.file_index];
+  struct stat status {};
+  if (fstat((*fd)->get(), &status) != 0) return file_error(errno, wanted.file_index, "look at");
+  if (status.st_nlink != 1) {
+    // Deleted or linked elsewhere while it was open: what we write would go to nowhere or abroad.
+    cache_.drop(wanted_.storage, wanted.file_index);
+    return Error{status.st_nlink == 0 ? Errc::not_found : Errc::denied,
+                 shown_path(wanted.file_index) +
+                     (status.st_nlink == 0 ? " was deleted" : " was given a second name"),
+                 ""};
+  }
+  count_change(state, Stamp::of(status));
+  auto put = put_blocks(wanted, is_good, (*fd)->get());
+  // Also after a failed write: a part of it may have arrived.
+  mark_dirty(wanted.file_index);
+  auto stamp = stamp_of((*fd)->get(), wanted.file_index);
+  if (!stamp) return stamp.error();
+  state.reference = *stamp;  // this change was ours
+  state.has_reference = true;
+  state.is_change_counted = false;
+  seen = state.generation;
+  if (!put) return with_path(put.error(), shown_path(wanted.file_index));
+  return FileOutcome{std::move(outcome)};
+}
+
+// Good blocks that touch go as one call.
+Result<void> Storage::put_blocks(const WriteBlocks& wanted, const std::vector<bool>& is_good,
+                                 int fd) {
+  std::vector<iovec> parts;
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+  for (std::size_t i = 0; i < wanted.blocks.size(); ++i) {
+    if (!is_good[i]) continue;
+    const BlockToWrite& block = wanted.blocks[i];
+    if (!parts.empty() && block.offset != end) {
+      auto put = write_fully(fd, parts, begin);
+      if (!put) return put;
+      parts.clear();
+    }
+    if (parts.empty()) begin = block.offset;
+    parts.push_back(part(block.record.data() + block.data_begin, block.size));
+    end = block.offset + block.size;
+  }
+  return write_fully(fd, parts, begin);
+}
+
+// ---- Reading
+// ------------------------------------------------------------------------------------
+
+FileResult Storage::read_blocks(const ReadBlocks& wanted, Generation told, Generation& seen) {
+  PN_CHECK(wanted.file_index < states_.size() && wanted.offset % kBlockSize == 0);
+  PN_CHECK(wanted.offset + wanted.size <= wanted_.files[wanted.file_index].size);
+  if (!wanted.is_verified) return read_unverified(wanted, seen);
+
+  BlocksRead outcome;
+  auto fd = open_file(wanted.file_index, false);
+  if (!fd) return fd.error();
+  outcome.data.resize(wanted.size);
+  auto read = read_fully((*fd)->get(), outcome.data.data(), wanted.size, wanted.offset);
+  if (!read) return with_path(read.error(), shown_path(wanted.file_index));
+  auto unchanged = is_unchanged((*fd)->get(), wanted.file_index, told, seen);
+  if (!unchanged) return unchanged.error();
+  if (!*read || !*unchanged) return FileOutcome{BlocksRead{{}, true}};
+  return FileOutcome{std::move(outcome)};
+}
+
+Result<bool> Storage::is_unchanged(int fd, std::uint32_t file_index, Generation told,
+                                   Generation& seen) {
+  const std::lock_guard lock(stripe(file_index));
+  FileState& state = states_[file_index];
+  auto stamp = stamp_of(fd, file_index);
+  if (!stamp) return stamp.error();
+  count_change(state, *stamp);
+  seen = state.generation;
+  return state.has_reference && *stamp == state.reference && state.generation == told;
+}
+
+FileResult Storage::read_unverified(const ReadBlocks& wanted, Generation& seen) {
+  auto leaves = read_leaves({wanted.job, wanted.storage, wanted.first_leaf,
+                             static_cast<std::uint32_t>(leaves_in(wanted.size))});
+  if (!leaves) return leaves.error();
+  const auto& expected = std::get<LeavesRead>(*leaves).leaves;
+  auto fd = adopt_reference(wanted.file_index, seen);
+  if (!fd) return fd.error();
+
+  BlocksRead outcome;
+  outcome.data.resize(wanted.size);
+  auto read = read_fully((*fd)->get(), outcome.data.data(), wanted.size, wanted.offset);
+  if (!read) return with_path(read.error(), shown_path(wanted.file_index));
+  const Error corrupt{Errc::corrupt, shown_path(wanted.file_index) + " is not what was shared", ""};
+  if (!*read) return corrupt;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const std::size_t begin = i * kBlockSize;
+    const std::size_t size = std::min<std::size_t>(kBlockSize, outcome.data.size() - begin);
+    if (sha256(BytesView(outcome.data).subspan(begin, size)) != expected[i]) return corrupt;
+  }
+  return FileOutcome{std::move(outcome)};
+}
+
+// The file as it is now, opened afresh if it is not the one we knew, becomes the reference. It does
+// so before it is read: a change while it is read is then seen by the next verified read.
+Result<FileCache::SharedFd> Storage::adopt_reference(std::uint32_t file_index, Generation& seen) {
+  for (int changes = 0; changes < kChangesMax; ++changes) {
+    auto fd = open_file(file_index, false);
+    if (!fd) return fd;
+    auto before = stamp_of((*fd)->get(), file_index);
+    if (!before) return before.error();
+    if (is_reference(file_index, *before, seen)) {
+      // A file we write changes all the time, and nobody else is let into its directory.
+      if (is_writable_) return fd;
+    } else {
+      cache_.drop(wanted_.storage, file_index);  // the path may lead to another file now
+      fd = open_file(file_index, false);
+      if (!fd) return fd;
+      before = stamp_of((*fd)->get(), file_index);
+      if (!before) return before.error();
+    }
+    if (!is_writable_) let_stamp_settle(*before);
+    const std::lock_guard lock(stripe(file_index));
+    auto stamp = stamp_of((*fd)->get(), file_index);
+    if (!stamp) return stamp.error();
+    if (*stamp != *before) continue;
+    set_reference(states_[file_index], *stamp);
+    seen = states_[file_index].generation;
+    return fd;
+  }
+  return Error{Errc::io, shown_path(file_index) + " is changed all the time", ""};
+}
+
+bool Storage::is_reference(std::uint32_t file_index, const Stamp& stamp, Generation& seen) {
+  const std::lock_guard lock(stripe(file_index));
+  const FileState& state = states_[file_index];
+  seen = state.generation;
+  return state.has_reference && stamp == state.reference;
+}
+
+// Each change by others is one generation: it is counted when it is first seen.
+void Storage::count_change(FileState& state, const Stamp& found) {
+  if (!state.has_reference || found == state.reference || state.is_change_counted) return;
+  ++state.generation;
+  state.is_change_counted = true;
+}
+
+void Storage::set_reference(FileState& state, const Stamp& found) {
+  count_change(state, found);
+  state.reference = found;
+  state.has_reference = true;
+  state.is_change_counted = false;
+}
+
+// ---- Leaf hashes
+// --------------------------------------------------------------------------------
+
+FileResult Storage::read_leaves(const ReadLeaves& wanted) {
+  PN_CHECK(wanted.first + wanted.count <= wanted_.leaves_count);
+  auto fd = open_leaves(false);
+  if (!fd) return fd.error();
+  LeavesRead outcome;
+  outcome.leaves.resize(wanted.count);
+  Bytes bytes(wanted.count * kLeafSize);
+  auto read = read_fully((*fd)->get(), bytes.data(), bytes.size(), wanted.first * kLeafSize);
+  if (!read) return with_path(read.error(), leaves_path_);
+  if (!*read) return Error{Errc::corrupt, leaves_path_ + " has too few leaf hashes", ""};
+  for (std::size_t i = 0; i < outcome.leaves.size(); ++i) {
+    outcome.leaves[i] = Hash::from(BytesView(bytes).subspan(i * kLeafSize, kLeafSize)).value();
+  }
+  return FileOutcome{std::move(outcome)};
+}
+
+FileResult Storage::write_leaves(const WriteLeaves& wanted) {
+  PN_CHECK(wanted.first + wanted.leaves.size() <= wanted_.leaves_count);
+  auto fd = open_leaves(true);
+  if (!fd) return fd.error();
+  Bytes bytes;
+  bytes.reserve(wanted.leaves.size() * kLeafSize);
+  for (const Hash& leaf : wanted.leaves) append(bytes, leaf.view());
+  std::vector<iovec> parts{part(bytes.data(), bytes.size())};
+  if (bytes.empty()) parts.clear();
+  auto put = write_fully((*fd)->get(), parts, wanted.first * kLeafSize);
+  {
+    const std::lock_guard lock(dirty_mutex_);
+    is_leaf_file_dirty_ = true;
+  }
+  if (!put) return with_path(put.error(), leaves_path_);
+  return FileOutcome{FileDone{}};
+}
+
+// ---- Hashing for `add`
+// --------------------------------------------------------------------------
+
+FileResult Storage::hash_range(const HashRange& wanted) {
+  PN_CHECK(wanted.file_index < states_.size() && wanted.blocks_per_piece > 0);
+  PN_CHECK(wanted.offset % (std::uint64_t{wanted.blocks_per_piece} * kBlockSize) == 0);
+  PN_CHECK(wanted.offset + wanted.size <= wanted_.files[wanted.file_index].size);
+  auto fd = start_hashing(wanted.file_index);
+  if (!fd) return fd.error();
+  std::vector<Hash> leaves;
+  leaves.reserve(leaves_in(wanted.size));
+  auto hashed = hash_blocks(wanted, (*fd)->get(), leaves);
+  if (!hashed) return hashed.error();
+  {
+    const std::lock_guard lock(stripe(wanted.file_index));
+    auto stamp = stamp_of((*fd)->get(), wanted.file_index);
+    if (!stamp) return stamp.error();
+    if (*stamp != states_[wanted.file_index].reference) {
+      return Error{Errc::corrupt, shown_path(wanted.file_index) + " was changed while it was read",
+                   "add it again when nothing writes to it"};
+    }
+  }
+  RangeHashed outcome;
+  for (std::size_t begin = 0; begin < leaves.size(); begin += wanted.blocks_per_piece) {
+    const std::size_t count = std::min<std::size_t>(wanted.blocks_per_piece, leaves.size() - begin);
+    outcome.piece_nodes.push_back(merkle::piece_node(
+        {leaves.data() + begin, count}, wanted.blocks_per_piece, wanted.is_only_piece));
+  }
+  auto kept = write_leaves({wanted.job, wanted.storage, wanted.first_leaf, std::move(leaves)});
+  if (!kept) return kept.error();
+  return FileOutcome{std::move(outcome)};
+}
+
+// The first range of a file sets the state that all its ranges must see.
+Result<FileCache::SharedFd> Storage::start_hashing(std::uint32_t file_index) {
+  auto fd = open_file(file_index, false);
+  if (!fd) return fd;
+  auto before = stamp_of((*fd)->get(), file_index);
+  if (!before) return before.error();
+  let_stamp_settle(*before);
+  const std::lock_guard lock(stripe(file_index));
+  FileState& state = states_[file_index];
+  if (state.is_hashing) return fd;
+  auto stamp = stamp_of((*fd)->get(), file_index);
+  if (!stamp) return stamp.error();
+  if (stamp->size != wanted_.files[file_index].size || *stamp != *before) {
+    return Error{Errc::corrupt, shown_path(file_index) + " was changed while it was read",
+                 "add it again when nothing writes to it"};
+  }
+  set_reference(state, *stamp);
+  state.is_hashing = true;
+  return fd;
+}
+
+Result<void> Storage::hash_blocks(const HashRange& wanted, int fd, std::vector<Hash>& leaves) {
+  posix_fadvise(fd, static_cast<off_t>(wanted.offset), static_cast<off_t>(wanted.size),
+                POSIX_FADV_SEQUENTIAL);
+  Bytes chunk(std::min<std::uint64_t>(kHashChunk, wanted.size));
+  for (std::uint64_t done = 0; done < wanted.size; done += chunk.size()) {
+    chunk.resize(std::min<std::uint64_t>(kHashChunk, wanted.size - done));
+    auto read = read_fully(fd, chunk.data(), chunk.size(), wanted.offset + done);
+    if (!read) return with_path(read.error(), shown_path(wanted.file_index));
+    if (!*read) {
+      return Error{Errc::corrupt,
+                   shown_path(wanted.file_index) + " became shorter while it was read", ""};
+    }
+    for (std::size_t begin = 0; begin < chunk.size(); begin += kBlockSize) {
+      const std::size_t size = std::min<std::size_t>(kBlockSize, chunk.size() - begin);
+      leaves.push_back(sha256(BytesView(chunk).subspan(begin, size)));
+    }
+  }
+  return {};
+}
+
+}  // namespace peernet::daemon

@@ -1,0 +1,130 @@
+#pragma once
+
+// Storage is the files of one share on this machine and its leaf hash file: what each disk effect
+// of core/effects.h does, as calls that block. Several threads may call it at once. It opens every
+// file below its own top, never through a link, and keeps for each file the stamp of the state that
+// is known, so that a change by another program is always noticed.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <set>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "core/effects.h"
+#include "daemon/uv/beneath.h"
+#include "daemon/uv/file_cache.h"
+
+namespace peernet::daemon {
+
+// Where storages keep their leaf hashes, and what the user's umask allows a finished file.
+struct StoragePlace {
+  std::string leaves_directory;
+  mode_t user_umask = S_IWGRP | S_IWOTH;
+};
+
+// How often a file was seen to be changed by another program. The engine is told by
+// BlocksRead::is_changed; until it was, nothing it holds for verified may be believed.
+using Generation = std::uint32_t;
+
+class Storage {
+ public:
+  Storage(OpenStorage wanted, StoragePlace place, FileCache& cache);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  // Once, before all others. Each result is that of the effect of the same name. `seen`, where it
+  // is asked for, becomes the file's generation when the job looked at it.
+  FileResult open();
+  FileResult write_blocks(const WriteBlocks& wanted, Generation& seen);
+  FileResult read_blocks(const ReadBlocks& wanted, Generation told, Generation& seen);
+  FileResult read_leaves(const ReadLeaves& wanted);
+  FileResult write_leaves(const WriteLeaves& wanted);
+  FileResult hash_range(const HashRange& wanted);
+  FileResult sync();
+  FileResult finish(const std::string& name);
+  FileResult remove(bool is_data_deleted);
+
+  // The generation that the engine knows of. on_told() is called when a result that looked at the
+  // file in generation `seen` is handed to the engine: a late result from before a change that the
+  // engine was told of counts as a change of its own.
+  Generation told(std::uint32_t file_index);
+  void on_told(std::uint32_t file_index, Generation seen, bool is_change_told);
+
+  StorageId id() const { return wanted_.storage; }
+
+ private:
+  struct FileState {
+    Stamp reference;
+    Generation generation = 0;
+    Generation told = 0;
+    bool has_reference = false;
+    bool is_change_counted = false;  // the file was seen to differ from the reference
+    bool is_hashing = false;         // a HashRange has set the reference
+  };
+  // One mutex for several files: enough for a pool of a few threads.
+  static constexpr std::size_t kStripes = 16;
+  static constexpr std::uint32_t kLeafFile = UINT32_MAX;
+
+  Result<Fd> open_parent() const;
+  std::string path_of(std::uint32_t file_index) const;     // below the parent; needs names_
+  std::string shown_path(std::uint32_t file_index) const;  // for people
+  Error file_error(int error_number, std::uint32_t file_index, const char* verb) const;
+  Result<FileCache::SharedFd> open_file(std::uint32_t file_index, bool is_created);
+  Result<Fd> open_by_name(std::uint32_t file_index, bool is_created);
+  Result<Fd> open_writable(int parent, const std::string& path);
+  Result<FileCache::SharedFd> open_leaves(bool is_created);
+  Result<Stamp> stamp_of(int fd, std::uint32_t file_index);
+  std::mutex& stripe(std::uint32_t file_index) { return stripes_[file_index % kStripes]; }
+  void mark_dirty(std::uint32_t file_index);
+
+  Result<void> check_files(int parent, StorageOpened& outcome);
+  Result<void> put_blocks(const WriteBlocks& wanted, const std::vector<bool>& is_good, int fd);
+  Result<bool> is_unchanged(int fd, std::uint32_t file_index, Generation told, Generation& seen);
+  bool is_reference(std::uint32_t file_index, const Stamp& stamp, Generation& seen);
+  static void count_change(FileState& state, const Stamp& found);
+  static void set_reference(FileState& state, const Stamp& found);
+  FileResult read_unverified(const ReadBlocks& wanted, Generation& seen);
+  Result<FileCache::SharedFd> adopt_reference(std::uint32_t file_index, Generation& seen);
+  Result<FileCache::SharedFd> start_hashing(std::uint32_t file_index);
+  Result<void> hash_blocks(const HashRange& wanted, int fd, std::vector<Hash>& leaves);
+  Result<void> sync_leaves(bool is_new);
+  Result<void> finish_file(std::uint32_t file_index);
+  Result<void> adopt_own_change(std::uint32_t file_index, int fd);
+  Result<void> finish_directories(int parent);
+  Result<void> rename_top(int parent, const std::string& name);
+  Result<void> sync_all(int parent, const std::set<std::uint32_t>& files,
+                        const std::set<std::string>& directories);
+  Result<void> remove_files(int parent);
+  static Result<void> remove_file(int parent, const std::string& path);
+  static Result<void> remove_directory(int parent, const std::string& path);
+  std::set<std::string> directories() const;  // below the top, without it
+
+  OpenStorage wanted_;
+  const StoragePlace place_;
+  FileCache& cache_;
+  std::string leaves_path_;
+
+  // Lock order: a stripe, then names_, then dirty_mutex_.
+  std::array<std::mutex, kStripes> stripes_;
+  std::vector<FileState> states_;    // each under its stripe
+  mutable std::shared_mutex names_;  // wanted_.top changes once
+  std::atomic<bool> is_writable_;    // true until finished
+  std::uint64_t parent_inode_ = 0;   // the directory that was opened, and no other
+  std::uint64_t parent_device_ = 0;
+
+  std::mutex dirty_mutex_;
+  std::set<std::uint32_t> dirty_files_;      // written since the last sync
+  std::set<std::string> dirty_directories_;  // below the parent; "" is the parent
+  bool is_leaf_file_dirty_ = false;
+  bool is_leaf_file_new_ = false;
+};
+
+// Lists a tree for `add`; the result of ListTree.
+FileResult list_tree(const ListTree& wanted);
+
+}  // namespace peernet::daemon
