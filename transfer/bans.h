@@ -27,8 +27,7 @@ class Bans {
   static constexpr Duration kScoreLife = std::chrono::hours(1);
 
   // Special-use addresses (loopback, private) are never banned unless `special_use_is_global`.
-  explicit Bans(bool special_use_is_global = false)
-      : special_use_is_global_(special_use_is_global) {}
+  explicit Bans(bool special_use_is_global) : special_use_is_global_(special_use_is_global) {}
 
   // When full, the one whose last wrong block is the oldest is forgotten.
   void on_bad_block(Time now, const PeerId& peer, const Endpoint& from);

@@ -9,6 +9,11 @@ constexpr std::uint16_t kLearntPortMin = 1024;
 constexpr Duration kDialInterval = Duration(std::chrono::seconds(1)) / Dialer::kDialsPerSecond;
 constexpr Duration kBurstCredit = kDialInterval * (Dialer::kDialBurst - 1);
 
+// An IPv6 /64 is one place, however many addresses are named in it.
+Endpoint host_of(const Endpoint& endpoint) {
+  return endpoint.prefix(endpoint.is_v6 ? 64 : 32);
+}
+
 }  // namespace
 
 Dialer::Dialer(bool special_use_is_global, const Rng& rng)
@@ -190,9 +195,7 @@ std::vector<Dialer::Failure> Dialer::failures(const ShareId& share) const {
 
 Endpoint Dialer::tried_key(const Endpoint& endpoint) const {
   if (!special_use_is_global_ && endpoint.locality() != Locality::global) return endpoint;
-  Endpoint key = endpoint;
-  key.port = 0;
-  return key;
+  return host_of(endpoint);
 }
 
 bool Dialer::is_held_back(const Address& address) {
@@ -306,8 +309,11 @@ Time Dialer::rate_allows_at() const {
 void Dialer::clear_tried(const Endpoint& endpoint) {
   const Endpoint key = tried_key(endpoint);
   if (tried_.erase(key) == 0 || key == endpoint) return;
-  for (auto held = addresses_.lower_bound(key);
-       held != addresses_.end() && held->first.address == key.address; ++held) {
+  for (auto held = addresses_.lower_bound(key); held != addresses_.end(); ++held) {
+    // In the order of their bytes the two families stand between each other.
+    Endpoint same_family = held->first;
+    same_family.is_v6 = key.is_v6;
+    if (host_of(same_family) != key) break;
     if (held->first.is_v6 != key.is_v6) continue;
     unschedule(held->first, held->second);
     schedule(held->first, held->second);

@@ -57,7 +57,8 @@ class Dialer {
   static constexpr std::uint32_t kProofForgottenAfter = 8;
 
   // Special-use addresses (loopback, private) are counted by address and port, since many nodes of
-  // a test or a site share them, unless `special_use_is_global`; all others by address alone.
+  // a test or a site share them, unless `special_use_is_global`; all others by IPv4 address or IPv6
+  // /64 alone.
   Dialer(bool special_use_is_global, const Rng& rng);
 
   // Ignored: an unusable address, a port under 1024 unless it is Source::link, ourselves, and what

@@ -77,7 +77,8 @@ void Importer::start(Time /*now*/, JobIds& jobs, Effects& out) {
                          .entries_max = kEntriesMax});
 }
 
-bool Importer::on_file(Time /*now*/, JobId job_id, FileResult result, JobIds& jobs, Effects& out) {
+bool Importer::on_file(Time /*now*/, JobId job_id, FileResult&& result, JobIds& jobs,
+                       Effects& out) {
   const auto found = jobs_.find(job_id);
   if (found == jobs_.end()) return false;
   const Job job = found->second;

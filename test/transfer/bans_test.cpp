@@ -20,7 +20,7 @@ PeerId peer(std::uint64_t number) {
 }
 
 TEST_CASE("the first wrong block bans the identity for an hour and not its address", "[transfer]") {
-  Bans bans;
+  Bans bans(false);
   bans.on_bad_block(kStart, peer(1), at("8.8.8.8:5000"));
 
   CHECK(bans.is_banned(kStart, peer(1)));
@@ -31,7 +31,7 @@ TEST_CASE("the first wrong block bans the identity for an hour and not its addre
 }
 
 TEST_CASE("three wrong blocks ban an address for ten minutes, on every port", "[transfer]") {
-  Bans bans;
+  Bans bans(false);
   bans.on_bad_block(kStart, peer(1), at("8.8.8.8:5000"));
   bans.on_bad_block(kStart, peer(2), at("8.8.8.8:5001"));
   CHECK_FALSE(bans.is_banned(kStart, at("8.8.8.8:5000")));
@@ -50,7 +50,7 @@ TEST_CASE("three wrong blocks ban an address for ten minutes, on every port", "[
 }
 
 TEST_CASE("a score is forgotten an hour after the last wrong block", "[transfer]") {
-  Bans bans;
+  Bans bans(false);
   bans.on_bad_block(kStart, peer(1), at("8.8.8.8:5000"));
   bans.on_bad_block(kStart, peer(2), at("8.8.8.8:5000"));
   const Time later = kStart + Bans::kScoreLife;
@@ -61,7 +61,7 @@ TEST_CASE("a score is forgotten an hour after the last wrong block", "[transfer]
 }
 
 TEST_CASE("an IPv6 /64 is one address and a mapped IPv4 address is IPv4", "[transfer]") {
-  Bans bans;
+  Bans bans(false);
   bans.on_bad_block(kStart, peer(1), at("[2001:db8:0:1::1]:5000"));
   bans.on_bad_block(kStart, peer(2), at("[2001:db8:0:1::2]:5000"));
   bans.on_bad_block(kStart, peer(3), at("[2001:db8:0:1:ffff::3]:5000"));
@@ -76,7 +76,7 @@ TEST_CASE("an IPv6 /64 is one address and a mapped IPv4 address is IPv4", "[tran
 
 TEST_CASE("loopback and private addresses are banned only when they count as global",
           "[transfer]") {
-  Bans bans;
+  Bans bans(false);
   Bans strict(true);
   for (std::uint64_t i = 0; i < 3; ++i) {
     bans.on_bad_block(kStart, peer(i), at("127.0.0.1:5000"));
@@ -90,7 +90,7 @@ TEST_CASE("loopback and private addresses are banned only when they count as glo
 
 TEST_CASE("bans hold so many identities and addresses, and the oldest go", "[transfer]") {
   static_assert(Bans::kPeersMax == Bans::kHostsMax);
-  Bans bans;
+  Bans bans(false);
   Time now = kStart;
   const auto host = [](std::uint64_t number) {
     return Endpoint::v4(0x08000000U + static_cast<std::uint32_t>(number), 5000);

@@ -81,7 +81,7 @@ TEST_CASE_METHOD(DialerTest,
   CHECK(dials[1] - dials[0] >= minutes(10));
 }
 
-TEST_CASE_METHOD(DialerTest, "many ports of one address are one address", "[transfer]") {
+TEST_CASE_METHOD(DialerTest, "many ports of one IPv4 address are one address", "[transfer]") {
   for (std::uint16_t port = 2000; port < 2100; ++port) add(host(1, port));
   CHECK(all_due().size() == 1);
   CHECK(fail_until(kStart + minutes(10) - seconds(1)).empty());
@@ -110,8 +110,21 @@ TEST_CASE_METHOD(DialerTest, "an address that answers lets its other ports be tr
     dialer.on_proven(now, dialled.front());
   }
   CHECK(all_due().empty());
-  // Neighbours in address order of the other family are left alone.
-  add(at("[0800:0001::]:2001"));
+}
+
+TEST_CASE_METHOD(DialerTest, "an IPv6 /64 is one address", "[transfer]") {
+  // An IPv4 address with the same bytes stands between them in memory and is another.
+  const auto in_between = at("32.1.13.184:5000");
+  for (const char* text : {"[2001:db8::]:2000", "[2001:db8::1]:3000", "[2001:db8::2]:2000"}) {
+    add(at(text));
+  }
+  add(in_between);
+  add(at("[2001:db8:0:1::2]:2000"));
+  const auto dialled = all_due();
+  CHECK(dialled.size() == 3);
+  for (const Endpoint& endpoint : dialled) {
+    if (endpoint.prefix(64) == at("[2001:db8::]:0")) dialer.on_proven(now, endpoint);
+  }
   CHECK(all_due().size() == 1);
 }
 

@@ -51,7 +51,7 @@ class ScriptedDisk {
                                    return FileOutcome(FileDone{});
                                  },
                                  [](const auto&) -> FileResult {
-                                   PN_CHECK(!"an importer asks for nothing else");
+                                   FAIL("an importer asks for nothing else");
                                    return Error{};
                                  }},
                       effect);
