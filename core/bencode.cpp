@@ -12,6 +12,8 @@ namespace peernet::bencode {
 
 namespace {
 
+constexpr std::uint64_t kIntegerMax = std::numeric_limits<std::int64_t>::max();
+
 Error malformed(const char* what) {
   return {Errc::malformed, what, {}};
 }
@@ -118,8 +120,7 @@ class Scanner {
     const bool is_negative = at_ < input_.size() && input_[at_] == '-';
     if (is_negative) ++at_;
     // The magnitude of the least int64 is one more than that of the greatest.
-    constexpr auto kMax = std::uint64_t{std::numeric_limits<std::int64_t>::max()};
-    const auto magnitude = scan_digits(is_negative ? kMax + 1 : kMax);
+    const auto magnitude = scan_digits(is_negative ? kIntegerMax + 1 : kIntegerMax);
     if (!magnitude) return malformed("an integer is not well formed or not in range");
     if (is_negative && *magnitude == 0) return malformed("minus zero is not an integer");
     if (at_ == input_.size() || input_[at_] != 'e') return malformed("an integer does not end");

@@ -44,6 +44,7 @@ struct Tagged {
   std::array<std::uint8_t, N> bytes{};
 
   BytesView view() const { return bytes; }
+  // NOLINTNEXTLINE(modernize-use-nullptr): a false alarm
   auto operator<=>(const Tagged&) const = default;
 
   // nullopt unless view has exactly N bytes.

@@ -12,10 +12,10 @@ namespace peernet {
 namespace {
 
 constexpr std::uint64_t kRekeyNonce = std::numeric_limits<std::uint64_t>::max();
+constexpr std::array<std::uint8_t, 32> kZeros{};
 
 // REKEY(k) of the Noise specification, section 4.2.
 Key rekeyed(AeadKey& cipher) {
-  constexpr std::array<std::uint8_t, 32> kZeros{};
   Bytes sealed;
   cipher.seal(kRekeyNonce, {}, {kZeros}, sealed);
   Key key;

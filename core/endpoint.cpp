@@ -8,6 +8,8 @@ namespace peernet {
 
 namespace {
 
+constexpr std::uint16_t kLearntPortMin = 1024;
+constexpr std::string_view kDigits = "0123456789abcdef";
 constexpr std::size_t kGroupsCount = 8;  // of 16 bits, in an IPv6 address
 constexpr std::array<std::uint8_t, 12> kMappedPrefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 constexpr std::array<std::uint8_t, 12> kNat64Prefix{0, 0x64, 0xff, 0x9b};  // RFC 6052
@@ -124,7 +126,6 @@ std::string format_v6(const std::array<std::uint8_t, 16>& address) {
   }
   const bool has_gap = gap_size > 1;
 
-  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
   for (std::size_t i = 0; i < kGroupsCount; ++i) {
     if (has_gap && i == gap_begin) {
@@ -272,7 +273,7 @@ Endpoint Endpoint::prefix(unsigned bits) const {
   Endpoint result = *this;
   result.port = 0;
   for (std::size_t i = 0; i < result.address.size(); ++i) {
-    const unsigned before = static_cast<unsigned>(8 * i);
+    const auto before = static_cast<unsigned>(8 * i);
     const unsigned kept = bits > before ? std::min(bits - before, 8U) : 0U;
     result.address[i] &= static_cast<std::uint8_t>(0xff00U >> kept);
   }
@@ -280,8 +281,7 @@ Endpoint Endpoint::prefix(unsigned bits) const {
 }
 
 bool may_learn(const Endpoint& learnt, const Endpoint& source, bool special_use_is_global) {
-  constexpr std::uint16_t kPortMin = 1024;
-  if (learnt.port < kPortMin || !learnt.is_usable()) return false;
+  if (learnt.port < kLearntPortMin || !learnt.is_usable()) return false;
   return special_use_is_global || learnt.locality() >= source.locality();
 }
 

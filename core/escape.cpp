@@ -9,6 +9,11 @@ namespace peernet {
 namespace {
 
 constexpr char32_t kReplacement = 0xfffd;
+constexpr std::string_view kDigits = "0123456789abcdef";
+// By the size of a UTF-8 sequence: the bits of its first byte that count, and the least code point
+// that needs so many bytes.
+constexpr std::array<std::uint8_t, 5> kLeadMask{0, 0x7f, 0x1f, 0x0f, 0x07};
+constexpr std::array<char32_t, 5> kSmallest{0, 0, 0x80, 0x800, 0x10000};
 
 struct Range {
   char32_t first;
@@ -44,7 +49,6 @@ constexpr std::array<Range, 24> kDangerous{{
 }};
 
 void append_escape(std::string& out, char letter, std::uint32_t value, unsigned digits_count) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
   out += '\\';
   out += letter;
   for (unsigned i = digits_count; i > 0; --i) out += kDigits[value >> (4 * (i - 1)) & 15U];
@@ -75,8 +79,6 @@ std::size_t decode_front(std::string_view text, char32_t& code_point) {
   const auto byte = [text](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::size_t size = sequence_size(byte(0));
   if (size == 0 || size > text.size()) return 0;
-  constexpr std::array<std::uint8_t, 5> kLeadMask{0, 0x7f, 0x1f, 0x0f, 0x07};
-  constexpr std::array<char32_t, 5> kSmallest{0, 0, 0x80, 0x800, 0x10000};
   char32_t value = byte(0) & kLeadMask[size];
   for (std::size_t i = 1; i < size; ++i) {
     if ((byte(i) & 0xc0U) != 0x80U) return 0;

@@ -17,7 +17,7 @@ constexpr std::uint32_t kCastagnoli = 0x82f63b78;  // reflected polynomial
 
 class Sha256 {
  public:
-  Sha256() { SHA256_Init(&context_); }
+  Sha256() { SHA256_Init(&context_); }  // NOLINT(cppcoreguidelines-pro-type-member-init)
   void update(BytesView bytes) { SHA256_Update(&context_, bytes.data(), bytes.size()); }
   Hash finish() {
     Hash hash;
@@ -27,7 +27,7 @@ class Sha256 {
   void wipe() { OPENSSL_cleanse(&context_, sizeof(context_)); }
 
  private:
-  SHA256_CTX context_;  // NOLINT(cppcoreguidelines-pro-type-member-init): SHA256_Init does
+  SHA256_CTX context_;
 };
 
 constexpr std::array<std::uint32_t, 256> make_crc_table() {

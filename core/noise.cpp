@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view kName = "Noise_XX_25519_ChaChaPoly_SHA256";
 constexpr std::string_view kNamePsk = "Noise_XXpsk0+psk3_25519_ChaChaPoly_SHA256";
+constexpr std::size_t kSealedKeySize = DhPublic::kSize + kTagSize;
 
 // Noise, section 5.2: a name that fits the hash stands as it is, a longer one is hashed.
 Hash first_hash(bool has_psk) {
@@ -166,11 +167,10 @@ bool NoiseHandshake::read_ephemeral(BytesView& message) {
 }
 
 bool NoiseHandshake::read_static(BytesView& message) {
-  constexpr std::size_t kSealedSize = DhPublic::kSize + kTagSize;
-  if (message.size() < kSealedSize) return false;
-  const auto opened = decrypt_and_hash(message.first(kSealedSize));
+  if (message.size() < kSealedKeySize) return false;
+  const auto opened = decrypt_and_hash(message.first(kSealedKeySize));
   if (!opened) return false;
-  message = message.subspan(kSealedSize);
+  message = message.subspan(kSealedKeySize);
   remote_static_ = *DhPublic::from(*opened);
   return !is_low_order(remote_static_);
 }

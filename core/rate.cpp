@@ -9,6 +9,7 @@ namespace peernet {
 namespace {
 
 constexpr std::int64_t kMicro = 1'000'000;
+constexpr std::int64_t kLevelMin = -static_cast<std::int64_t>(TokenBucket::kUnitsMax) * kMicro;
 
 std::int64_t second_of(Time time) {
   return time.time_since_epoch().count() / kMicro;
@@ -67,7 +68,6 @@ bool TokenBucket::may_take(Time now) {
 void TokenBucket::take(Time now, std::uint64_t units) {
   if (!rate_) return;
   refill(now);
-  constexpr std::int64_t kLevelMin = -static_cast<std::int64_t>(kUnitsMax) * kMicro;
   level_ -= static_cast<std::int64_t>(std::min(units, kUnitsMax)) * kMicro;
   level_ = std::max(level_, kLevelMin);
 }

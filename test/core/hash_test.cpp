@@ -40,7 +40,7 @@ TEST_CASE("HMAC-SHA-256 has the values of RFC 4231", "[core]") {
 }
 
 TEST_CASE("HMAC-SHA-256 is libsodium's for keys around the block size", "[core]") {
-  for (const std::size_t size : {0U, 1U, 63U, 64U, 65U, 200U}) {
+  for (const std::size_t size : {1U, 63U, 64U, 65U, 200U}) {
     const Bytes key = pattern(size);
     const Bytes message = pattern(77, 9);
     crypto_auth_hmacsha256_state state;

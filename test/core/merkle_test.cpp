@@ -74,7 +74,7 @@ TEST_CASE("roots and piece layers are those that libtorrent 2.0.8 computes", "[c
     std::string_view root;
     std::string_view layer_hash;  // SHA-256 of the piece layer
   };
-  constexpr std::size_t kPiece = 65'536;
+  const std::size_t piece_size = 65'536;
   const std::array<Fact, 12> facts{{
       {1, "df7e70e5021544f4834bbee64a9e3789febc4be81470df629cad6ddb03320a5c", ""},
       {16383, "2499922ff09a2d548e9eeb0f2f95c405b63f5dd0455a10ce5d5316524a2f5e05", ""},
@@ -96,7 +96,7 @@ TEST_CASE("roots and piece layers are those that libtorrent 2.0.8 computes", "[c
   }};
   for (const Fact& fact : facts) {
     INFO(fact.size);
-    const Tree tree = tree_of(pattern(fact.size), kPiece / kBlockSize);
+    const Tree tree = tree_of(pattern(fact.size), piece_size / kBlockSize);
     CHECK(to_hex(tree.root.view()) == fact.root);
     CHECK(tree.layer.empty() == fact.layer_hash.empty());
     if (!tree.layer.empty()) CHECK(to_hex(hash_of_layer(tree.layer).view()) == fact.layer_hash);

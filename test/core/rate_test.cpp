@@ -106,15 +106,15 @@ TEST_CASE("over a long time a bucket passes exactly its rate", "[core]") {
 }
 
 TEST_CASE("the greatest rates and items stay within the arithmetic", "[core]") {
-  constexpr auto kHuge = std::numeric_limits<std::uint64_t>::max();
-  TokenBucket bucket(kHuge, kHuge);
-  for (int i = 0; i < 100; ++i) bucket.take(Time{}, kHuge);
+  const auto huge = std::numeric_limits<std::uint64_t>::max();
+  TokenBucket bucket(huge, huge);
+  for (int i = 0; i < 100; ++i) bucket.take(Time{}, huge);
   CHECK_FALSE(bucket.may_take(Time{}));
   CHECK(bucket.ready_at(Time{}) <= Time{} + 2s);
   CHECK(bucket.may_take(Time{} + 2s));
   CHECK(bucket.may_take(Time{} + 24h * 36'500));
-  TokenBucket slow(1, kHuge);
-  for (int i = 0; i < 100; ++i) slow.take(Time{}, kHuge);
+  TokenBucket slow(1, huge);
+  for (int i = 0; i < 100; ++i) slow.take(Time{}, huge);
   CHECK(slow.ready_at(Time{}) == Time{} + 1s * TokenBucket::kUnitsMax + 1us);
 }
 

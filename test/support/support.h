@@ -2,7 +2,9 @@
 
 // What nearly every test needs: bytes written as hex, and ids made from a small number.
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "core/bytes.h"
@@ -25,7 +27,7 @@ inline Bytes hex(std::string_view text) {
 template <class T>
 T tagged(std::uint64_t number) {
   T result;
-  for (std::size_t i = 0; i < 8 && i < T::kSize; ++i) {
+  for (std::size_t i = 0; i < std::min<std::size_t>(8, T::kSize); ++i) {
     result.bytes[T::kSize - 1 - i] = static_cast<std::uint8_t>(number >> (8 * i));
   }
   return result;
