@@ -1,0 +1,64 @@
+#pragma once
+
+// One function for each command: parse what is left to parse, ask the daemon, print. Each gives the
+// exit code of DESIGN.md 7. Those that ask once are in commands.cpp, those that follow something
+// until it ends in follow.cpp.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "cli/session.h"
+
+namespace peernet::cli {
+
+inline constexpr int kExitDone = 0;
+inline constexpr int kExitOther = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitNotFound = 3;
+inline constexpr int kExitNoDaemon = 4;
+inline constexpr int kExitTimedOut = 5;
+inline constexpr int kExitUnfinished = 7;
+
+struct AddOptions {
+  std::string path;
+  std::optional<std::string> piece_length;  // "1MiB", or bytes
+  bool allow_unportable = false;
+};
+int add(Session& session, const AddOptions& options);
+
+struct FetchOptions {
+  std::string link;
+  std::optional<std::string> directory;
+  std::optional<std::string> timeout;  // "10m"
+  bool is_detached = false;
+  bool allow_unportable = false;
+};
+int fetch(Session& session, const FetchOptions& options);
+
+struct StatusOptions {
+  std::optional<std::string> id;
+  bool is_watched = false;
+};
+int status(Session& session, const StatusOptions& options);
+
+int list(Session& session, const std::optional<std::string>& id);
+int peers(Session& session, const std::optional<std::string>& id);
+int remove(Session& session, const std::string& id, bool is_data_deleted);
+int pause(Session& session, const std::string& id);
+int resume(Session& session, const std::string& id);
+int identity(Session& session);
+int link(Session& session, const std::string& id);
+int config_path(Session& session);
+int config_show(Session& session);
+// Without a method: the list of methods.
+int rpc(Session& session, const std::optional<std::string>& method,
+        const std::optional<std::string>& params);
+int shutdown(Session& session);
+int version(Session& session);
+
+// An absolute path for the daemon, which has another working directory. The last part is kept as it
+// is (it may be a symlink, which is for the daemon to judge).
+Outcome<std::string> absolute_path(const std::string& path);
+
+}  // namespace peernet::cli

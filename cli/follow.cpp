@@ -1,0 +1,422 @@
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+
+#include "cli/commands.h"
+#include "cli/render.h"
+#include "cli/text.h"
+
+// The commands that follow something until it ends: add, fetch, status.
+
+namespace peernet::cli {
+
+constexpr std::chrono::milliseconds kTick{1000};
+constexpr std::size_t kLeftOutShownMax = 20;
+constexpr unsigned kPlainStep = 10;  // percent between two lines of a log
+
+namespace {
+
+Failure connection_lost() {
+  return Failure{kExitNoDaemon, "unavailable", "the connection to the daemon is lost",
+                 "what was durable is kept and goes on when the daemon runs again"};
+}
+
+// ---- add ----
+
+void tell_left_out(Screen& screen, const Json& result) {
+  const std::uint64_t total = integer_at(result, "left_out_count").value_or(0);
+  if (total == 0 || screen.is_json()) return;
+  screen.story("left out, because a share holds only files:");
+  std::size_t told = 0;
+  for (const Json& item : at(result, "left_out")) {
+    if (told == kLeftOutShownMax) break;
+    screen.story("  " + shown(text_at(item, "path")) + "  (" + shown(text_at(item, "reason")) +
+                 ")");
+    ++told;
+  }
+  if (total > told) screen.story("  and " + std::to_string(total - told) + " more");
+}
+
+int finish_add(Screen& screen, const Json& result, const std::string& name, std::uint64_t rate) {
+  if (screen.is_json()) {
+    screen.answer_json(result);
+    return kExitDone;
+  }
+  const std::uint64_t size = integer_at(result, "size").value_or(0);
+  screen.end_moving_line(false);
+  if (flag_at(result, "was_known")) {
+    screen.story("shared already: " + shown(text_at(result, "name")));
+  } else if (rate > 0) {
+    screen.story(hashing_line(name, size, size, rate, screen.err_look()));
+  }
+  tell_left_out(screen, result);
+  screen.answer_text(text_at(result, "link"));
+  return kExitDone;
+}
+
+Outcome<Json> add_params(const AddOptions& options) {
+  auto path = absolute_path(options.path);
+  if (auto* failure = std::get_if<Failure>(&path)) return std::move(*failure);
+  Json params = Json::object({{"path", std::get<std::string>(path)}});
+  if (options.piece_length) {
+    const auto bytes = parse_bytes(*options.piece_length);
+    if (!bytes) {
+      return Failure{kExitUsage, "malformed",
+                     "this is not a piece length: " + *options.piece_length,
+                     "a power of two from 16KiB to 16MiB, such as 1MiB"};
+    }
+    params["piece_length"] = *bytes;
+  }
+  if (options.allow_unportable) params["allow_unportable"] = true;
+  return params;
+}
+
+// ---- fetch ----
+
+// What is shown of a fetch as it goes on.
+class FetchStory {
+ public:
+  explicit FetchStory(Screen& screen) : screen_(screen) {}
+
+  void tell(const Json& share, std::optional<std::uint64_t> dht_nodes) {
+    if (screen_.is_json()) {
+      screen_.story_json(share);
+      return;
+    }
+    const bool is_moving_data = text_at(share, "state") == "fetching";
+    if (!is_head_told_ && is_moving_data && integer_at(share, "size")) {
+      screen_.story(fetch_head(share, screen_.err_look()));
+      is_head_told_ = true;
+    }
+    if (screen_.is_moving()) {
+      screen_.moving_line(fetch_line(share, dht_nodes, screen_.err_look()));
+      return;
+    }
+    tell_plainly(share, dht_nodes);
+  }
+
+ private:
+  // In a log: a line for each change of state or reason, and for each tenth.
+  void tell_plainly(const Json& share, std::optional<std::uint64_t> dht_nodes) {
+    const std::string state = text_at(share, "state") + text_at(share, "reason");
+    const auto done = percent(integer_at(share, "done").value_or(0), integer_at(share, "size"));
+    const unsigned step = done.value_or(0) / kPlainStep;
+    if (state == last_state_ && step == last_step_) return;
+    last_state_ = state;
+    last_step_ = step;
+    screen_.story(fetch_plain(share, dht_nodes));
+  }
+
+  Screen& screen_;
+  bool is_head_told_ = false;
+  std::string last_state_;
+  unsigned last_step_ = 0;
+};
+
+// A fetch that is followed: asks for the share, waits for what happens to it.
+class Follower {
+ public:
+  Follower(Session& session, Client& client, std::string id, std::optional<double> deadline)
+      : session_(session), client_(client), id_(std::move(id)), deadline_(deadline) {}
+
+  int run() {
+    FetchStory story(session_.screen());
+    if (auto failure = refresh()) return session_.screen().fail(*failure);
+    while (true) {
+      if (const auto code = ended()) return *code;
+      story.tell(share_, dht_nodes_);
+      if (deadline_ && seconds_now() >= *deadline_) return time_is_up();
+      if (const auto code = wait()) return *code;
+    }
+  }
+
+ private:
+  std::string short_command() const { return "peernet status " + short_id(id_); }
+
+  std::optional<Failure> refresh() {
+    auto share = client_.call("share.status", Json::object({{"id", id_}}));
+    if (auto* failure = std::get_if<Failure>(&share)) return std::move(*failure);
+    share_ = std::move(std::get<Json>(share));
+    dht_nodes_.reset();
+    const std::string state = text_at(share_, "state");
+    if (state != "finding" && state != "stalled") return std::nullopt;
+    const auto dht = client_.call("dht.status");
+    if (const auto* status = std::get_if<Json>(&dht); status && flag_at(*status, "is_enabled")) {
+      dht_nodes_ = integer_at(*status, "nodes_count");
+    }
+    return std::nullopt;
+  }
+
+  // The exit code, once there is nothing more to wait for.
+  std::optional<int> ended() {
+    Screen& screen = session_.screen();
+    const std::string state = text_at(share_, "state");
+    if (state == "seeding") {
+      screen.end_moving_line(false);
+      if (screen.is_json()) {
+        screen.answer_json(share_);
+        return kExitDone;
+      }
+      const std::uint64_t size = integer_at(share_, "size").value_or(0);
+      screen.story("complete  " + shown(text_at(share_, "name")) + "  " + size_text(size));
+      screen.answer_text(text_at(share_, "path"));
+      return kExitDone;
+    }
+    if (state == "failed") {
+      Failure failure = failure_of(at(share_, "error"));
+      if (failure.message.empty()) failure.message = text_at(share_, "reason");
+      if (failure.hint.empty()) failure.hint = "try again with: peernet resume " + short_id(id_);
+      return screen.fail(failure);
+    }
+    if (state == "paused") {
+      return screen.fail({kExitUnfinished, "cancelled",
+                          "the share is paused; what is there is kept",
+                          "go on with: peernet resume " + short_id(id_)});
+    }
+    return std::nullopt;
+  }
+
+  int time_is_up() {
+    const bool is_nobody = integer_at(share_, "peers_known").value_or(0) == 0 &&
+                           integer_at(share_, "peers_connected").value_or(0) == 0;
+    if (is_nobody) {
+      return session_.screen().fail({kExitNotFound, "not_found",
+                                     "no one who has it was found in time",
+                                     "it goes on in the background: " + short_command()});
+    }
+    return session_.screen().fail({kExitTimedOut, "timed_out", "it is not complete in time",
+                                   "it goes on in the background: " + short_command()});
+  }
+
+  int interrupted() {
+    Screen& screen = session_.screen();
+    screen.end_moving_line(true);
+    screen.story("continues in the background: " + short_command());
+    if (screen.is_json()) screen.answer_json(share_);
+    return kExitUnfinished;
+  }
+
+  // Until something is known that was not before.
+  std::optional<int> wait() {
+    Screen& screen = session_.screen();
+    const Message message = client_.next(kTick);
+    switch (message.kind) {
+      case Message::Kind::interrupted: return interrupted();
+      case Message::Kind::lost: return screen.fail(connection_lost());
+      case Message::Kind::answer: return std::nullopt;
+      case Message::Kind::event: return on_event(message.value);
+      case Message::Kind::quiet: break;
+    }
+    if (auto failure = refresh()) return fail_unless_interrupted(*failure);
+    return std::nullopt;
+  }
+
+  std::optional<int> on_event(const Json& event) {
+    const std::string kind = text_at(event, "kind");
+    if (kind == "progress") {
+      const Json& share = at(event, "share");
+      if (text_at(share, "id") == id_) share_ = share;
+      return std::nullopt;
+    }
+    if (text_at(event, "id") != id_) return std::nullopt;
+    if (kind == "removed") {
+      return session_.screen().fail(
+          {kExitOther, "cancelled", "the share was removed while it was fetched", {}});
+    }
+    if (auto failure = refresh()) return fail_unless_interrupted(*failure);
+    return std::nullopt;
+  }
+
+  int fail_unless_interrupted(const Failure& failure) {
+    return failure.kind == "cancelled" ? interrupted() : session_.screen().fail(failure);
+  }
+
+  Session& session_;
+  Client& client_;
+  std::string id_;
+  std::optional<double> deadline_;
+  Json share_;
+  std::optional<std::uint64_t> dht_nodes_;
+};
+
+Outcome<Json> fetch_params(const FetchOptions& options) {
+  Json params = Json::object({{"link", options.link}});
+  if (options.directory) {
+    auto directory = absolute_path(*options.directory);
+    if (auto* failure = std::get_if<Failure>(&directory)) return std::move(*failure);
+    std::error_code fault;
+    const auto resolved =
+        std::filesystem::weakly_canonical(std::get<std::string>(directory), fault);
+    params["directory"] = fault ? std::get<std::string>(directory) : resolved.string();
+  }
+  if (options.allow_unportable) params["allow_unportable"] = true;
+  return params;
+}
+
+// ---- status ----
+
+struct Snapshot {
+  Json node;
+  std::vector<Json> shares;
+};
+
+Outcome<Snapshot> take_snapshot(Session& session, const StatusOptions& options) {
+  Snapshot snapshot;
+  auto node = session.call("daemon.status");
+  if (auto* failure = std::get_if<Failure>(&node)) return std::move(*failure);
+  snapshot.node = std::move(std::get<Json>(node));
+  if (options.id) {
+    auto share = session.call("share.status", Json::object({{"id", *options.id}}));
+    if (auto* failure = std::get_if<Failure>(&share)) return std::move(*failure);
+    snapshot.shares.push_back(std::move(std::get<Json>(share)));
+    return snapshot;
+  }
+  auto shares = session.call_all("share.list", "shares");
+  if (auto* failure = std::get_if<Failure>(&shares)) return std::move(*failure);
+  snapshot.shares = std::move(std::get<std::vector<Json>>(shares));
+  return snapshot;
+}
+
+std::string render_snapshot(const Snapshot& snapshot, bool is_single, const Look& look) {
+  return render_node(snapshot.node, look) + (is_single ? render_share(snapshot.shares.front(), look)
+                                                       : render_shares(snapshot.shares, look));
+}
+
+Json snapshot_json(const Snapshot& snapshot, bool is_single) {
+  Json json = Json::object({{"node", snapshot.node}});
+  if (is_single) {
+    json["share"] = snapshot.shares.front();
+  } else {
+    json["shares"] = snapshot.shares;
+  }
+  return json;
+}
+
+int watch_status(Session& session, const StatusOptions& options) {
+  Screen& screen = session.screen();
+  const Interrupt interrupt;
+  const auto connection = session.client();
+  if (const auto* failure = std::get_if<Failure>(&connection)) return screen.fail(*failure);
+  Client& client = *std::get<Client*>(connection);
+  while (true) {
+    const auto taken = take_snapshot(session, options);
+    if (const auto* failure = std::get_if<Failure>(&taken)) return screen.fail(*failure);
+    const auto& snapshot = std::get<Snapshot>(taken);
+    if (screen.is_json()) {
+      screen.answer_json_line(snapshot_json(snapshot, options.id.has_value()));
+    } else {
+      screen.redraw(render_snapshot(snapshot, options.id.has_value(), screen.out_look()));
+    }
+    client.wake_on(interrupt.descriptor());
+    const Message message = client.next(kTick);
+    client.wake_on(-1);
+    if (message.kind == Message::Kind::interrupted) return kExitDone;
+    if (message.kind == Message::Kind::lost) return screen.fail(connection_lost());
+  }
+}
+
+}  // namespace
+
+// The answer comes when everything is hashed; until then the events of the import move the line.
+int add(Session& session, const AddOptions& options) {
+  Screen& screen = session.screen();
+  const auto params = add_params(options);
+  if (const auto* failure = std::get_if<Failure>(&params)) return screen.fail(*failure);
+  const std::string path = text_at(std::get<Json>(params), "path");
+  const std::string name = std::filesystem::path(path).filename().string();
+  const auto connection = session.client();
+  if (const auto* failure = std::get_if<Failure>(&connection)) return screen.fail(*failure);
+  Client& client = *std::get<Client*>(connection);
+  const auto subscribed =
+      client.call("events.subscribe", Json::object({{"kinds", Json::array({"import_progress"})}}));
+  if (const auto* failure = std::get_if<Failure>(&subscribed)) return screen.fail(*failure);
+
+  const Interrupt interrupt;
+  client.wake_on(interrupt.descriptor());
+  const auto sent = client.send("share.add", std::get<Json>(params));
+  if (const auto* failure = std::get_if<Failure>(&sent)) return screen.fail(*failure);
+  std::uint64_t rate = 0;
+  while (true) {
+    const Message message = client.next(kTick);
+    switch (message.kind) {
+      case Message::Kind::answer:
+        if (message.failure) return screen.fail(*message.failure);
+        return finish_add(screen, message.value, name, rate);
+      case Message::Kind::event: {
+        if (text_at(message.value, "path") != path) break;
+        rate = integer_at(message.value, "rate").value_or(0);
+        if (screen.is_json()) {
+          screen.story_json(message.value);
+          break;
+        }
+        screen.moving_line(hashing_line(name, integer_at(message.value, "done").value_or(0),
+                                        integer_at(message.value, "total").value_or(0), rate,
+                                        screen.err_look()));
+        break;
+      }
+      case Message::Kind::quiet: break;
+      case Message::Kind::interrupted:
+        // Closing the connection cancels the import.
+        return screen.fail({kExitOther, "cancelled", "interrupted: nothing is shared", {}});
+      case Message::Kind::lost: return screen.fail(connection_lost());
+    }
+  }
+}
+
+// Subscribes first, so that nothing is missed between the call and the first event.
+int fetch(Session& session, const FetchOptions& options) {
+  Screen& screen = session.screen();
+  std::optional<double> deadline;
+  if (options.timeout) {
+    const auto limit = parse_seconds(*options.timeout);
+    if (!limit) {
+      return screen.fail({kExitUsage, "malformed", "this is not a duration: " + *options.timeout,
+                          "such as 30s, 10m or 2h"});
+    }
+    deadline = seconds_now() + static_cast<double>(*limit);
+  }
+  const auto params = fetch_params(options);
+  if (const auto* failure = std::get_if<Failure>(&params)) return screen.fail(*failure);
+  const auto connection = session.client();
+  if (const auto* failure = std::get_if<Failure>(&connection)) return screen.fail(*failure);
+  Client& client = *std::get<Client*>(connection);
+  if (!options.is_detached) {
+    const auto subscribed = client.call(
+        "events.subscribe",
+        Json::object(
+            {{"kinds", Json::array({"progress", "manifest", "state", "completed", "removed"})}}));
+    if (const auto* failure = std::get_if<Failure>(&subscribed)) return screen.fail(*failure);
+  }
+  const auto answer = client.call("share.fetch", std::get<Json>(params));
+  if (const auto* failure = std::get_if<Failure>(&answer)) return screen.fail(*failure);
+  const Json& result = std::get<Json>(answer);
+  std::string id = text_at(result, "id");
+  if (options.is_detached) {
+    screen.story("fetching in the background: peernet status " + short_id(id));
+    if (screen.is_json()) {
+      screen.answer_json(result);
+    } else {
+      screen.answer_text(id);
+    }
+    return kExitDone;
+  }
+  const Interrupt interrupt;
+  client.wake_on(interrupt.descriptor());
+  return Follower(session, client, std::move(id), deadline).run();
+}
+
+int status(Session& session, const StatusOptions& options) {
+  if (options.is_watched) return watch_status(session, options);
+  Screen& screen = session.screen();
+  const auto taken = take_snapshot(session, options);
+  if (const auto* failure = std::get_if<Failure>(&taken)) return screen.fail(*failure);
+  const auto& snapshot = std::get<Snapshot>(taken);
+  if (screen.is_json()) {
+    screen.answer_json(snapshot_json(snapshot, options.id.has_value()));
+  } else {
+    screen.answer(render_snapshot(snapshot, options.id.has_value(), screen.out_look()));
+  }
+  return kExitDone;
+}
+
+}  // namespace peernet::cli

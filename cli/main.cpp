@@ -1,0 +1,216 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/commands.h"
+#include "cli/text.h"
+#include "core/nearest.h"
+
+// The command line: what may be said, and which command it means. Everything else is in
+// commands.cpp and follow.cpp.
+
+namespace peernet::cli {
+namespace {
+
+struct Arguments {
+  std::optional<std::string> home;
+  bool is_json = false;
+  bool is_color_off = false;
+
+  AddOptions add;
+  FetchOptions fetch;
+  StatusOptions status;
+  std::optional<std::string> id;  // of ls and peers
+  std::string needed_id;          // of rm, pause, resume and link
+  bool is_data_deleted = false;
+  std::optional<std::string> rpc_method;
+  std::optional<std::string> rpc_params;
+  std::string help_for;
+};
+
+constexpr const char* kIdHelp = "a share id, or 8 or more of its first characters";
+
+void declare_transfers(CLI::App& app, Arguments& arguments) {
+  CLI::App& add = *app.add_subcommand("add", "Share a file or a directory; prints its link");
+  add.add_option("PATH", arguments.add.path, "what to share; it stays where it is")->required();
+  add.add_option("--piece-length", arguments.add.piece_length,
+                 "a power of two from 16KiB to 16MiB; by default it grows with the size");
+  add.add_flag("--allow-unportable", arguments.add.allow_unportable,
+               "share names that some systems cannot hold");
+
+  CLI::App& fetch = *app.add_subcommand("fetch", "Get what a link names; prints where it is");
+  fetch.add_option("LINK", arguments.fetch.link, "peernet:s..., or the share id alone")->required();
+  fetch.add_option("-o,--output", arguments.fetch.directory,
+                   "the directory to put it in; by default the downloads directory");
+  fetch.add_flag("-d,--detach", arguments.fetch.is_detached, "do not wait for it");
+  fetch.add_option("--timeout", arguments.fetch.timeout,
+                   "wait no longer than this, such as 10m; it goes on in the background");
+  fetch.add_flag("--allow-unportable", arguments.fetch.allow_unportable,
+                 "accept names that some systems cannot hold");
+
+  CLI::App& status = *app.add_subcommand("status", "How the node and its shares are");
+  status.add_option("ID", arguments.status.id, kIdHelp);
+  status.add_flag("-w,--watch", arguments.status.is_watched, "go on showing it");
+}
+
+void declare_shares(CLI::App& app, Arguments& arguments) {
+  const auto with_id = [&](const char* name, const char* help) -> CLI::App& {
+    CLI::App& command = *app.add_subcommand(name, help);
+    command.add_option("ID", arguments.needed_id, kIdHelp)->required();
+    return command;
+  };
+  app.add_subcommand("ls", "The shares, or the files of one")
+      ->add_option("ID", arguments.id, kIdHelp);
+  app.add_subcommand("peers", "The connected peers")
+      ->add_option("ID", arguments.id, "only those of this share");
+  with_id("rm", "Forget a share; its files stay")
+      .add_flag("--data", arguments.is_data_deleted, "delete its files too");
+  with_id("pause", "Neither fetch nor serve a share for now");
+  with_id("resume", "Go on with a paused share, or try a failed one again");
+  with_id("link", "The link of a share");
+}
+
+void declare_rest(CLI::App& app, Arguments& arguments) {
+  app.add_subcommand("id", "The peer id of this node");
+  CLI::App& config = *app.add_subcommand("config", "Where things are, and the effective config");
+  config.require_subcommand(1);
+  config.add_subcommand("path", "The paths of this node");
+  config.add_subcommand("show", "Every effective value of the config");
+  CLI::App& rpc = *app.add_subcommand("rpc", "Call a method of the daemon; alone: list them");
+  rpc.add_option("METHOD", arguments.rpc_method, "such as share.status");
+  rpc.add_option("JSON", arguments.rpc_params, R"(parameters, such as '{"id": "s7q2mfx4"}')");
+  app.add_subcommand("shutdown", "Stop the daemon");
+  app.add_subcommand("version", "The version of this program");
+  app.add_subcommand("help", "This text, or that of one command")
+      ->add_option("COMMAND", arguments.help_for, "the command to explain");
+}
+
+void declare(CLI::App& app, Arguments& arguments) {
+  app.add_option("--home", arguments.home, "the directory of the node; PEERNET_HOME otherwise");
+  app.add_flag("--json", arguments.is_json, "answer with one JSON document");
+  app.add_flag("--no-color", arguments.is_color_off, "no colours; NO_COLOR does the same");
+  app.set_version_flag("--version", std::string("peernet " PEERNET_VERSION));
+  app.require_subcommand(0, 1);
+  app.fallthrough();
+  declare_transfers(app, arguments);
+  declare_shares(app, arguments);
+  declare_rest(app, arguments);
+}
+
+int run(const std::string& name, const CLI::App& command, Session& session,
+        const Arguments& arguments) {
+  if (name == "add") return add(session, arguments.add);
+  if (name == "fetch") return fetch(session, arguments.fetch);
+  if (name == "status") return status(session, arguments.status);
+  if (name == "ls") return list(session, arguments.id);
+  if (name == "peers") return peers(session, arguments.id);
+  if (name == "rm") return remove(session, arguments.needed_id, arguments.is_data_deleted);
+  if (name == "pause") return pause(session, arguments.needed_id);
+  if (name == "resume") return resume(session, arguments.needed_id);
+  if (name == "link") return link(session, arguments.needed_id);
+  if (name == "id") return identity(session);
+  if (name == "rpc") return rpc(session, arguments.rpc_method, arguments.rpc_params);
+  if (name == "shutdown") return shutdown(session);
+  if (name == "config") {
+    return command.got_subcommand("show") ? config_show(session) : config_path(session);
+  }
+  return version(session);
+}
+
+int usage(Screen& screen, const CLI::App& app, const CLI::ParseError& error) {
+  Failure failure{kExitUsage, "usage", error.what(), "peernet help"};
+  const auto given = app.get_subcommands();
+  if (!given.empty()) {
+    failure.hint += " " + given.front()->get_name();
+  } else if (const auto rest = app.remaining(); !rest.empty() && !rest.front().starts_with('-')) {
+    const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+    std::vector<std::string_view> names;
+    for (const CLI::App* command : commands) names.push_back(command->get_name());
+    failure.message = "there is no command \"" + rest.front() + "\"";
+    failure.hint = "did you mean \"" + std::string(nearest(rest.front(), names)) +
+                   "\"? peernet help lists them";
+  }
+  return screen.fail(failure);
+}
+
+int help(Screen& screen, const CLI::App& app, const std::string& name) {
+  if (name.empty()) {
+    screen.answer(app.help());
+    return kExitDone;
+  }
+  const auto commands =
+      app.get_subcommands([&](const CLI::App* c) { return c->get_name() == name; });
+  if (commands.empty()) {
+    return screen.fail(
+        {kExitUsage, "usage", "there is no command \"" + name + "\"", "peernet help"});
+  }
+  screen.answer(commands.front()->help("peernet"));
+  return kExitDone;
+}
+
+std::optional<std::string> environment(const char* variable) {
+  const char* const value = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe)
+  if (value == nullptr) return std::nullopt;
+  return std::string(value);
+}
+
+// With the paths of the node, a command can start.
+int enter(Screen& screen, const CLI::App& command, const Arguments& arguments) {
+  std::optional<std::string> home;
+  std::string start_command = "peernetd";
+  if (arguments.home) {
+    const auto absolute = absolute_path(*arguments.home);
+    if (const auto* failure = std::get_if<Failure>(&absolute)) return screen.fail(*failure);
+    home = std::get<std::string>(absolute);
+    start_command += " --home " + shell_quoted(*arguments.home);
+  }
+  auto paths = find_paths(home, environment);
+  if (!paths) {
+    return screen.fail({kExitUsage, "usage", paths.error().what, paths.error().hint});
+  }
+  Session session(screen, *std::move(paths), start_command + " --detach");
+  return run(command.get_name(), command, session, arguments);
+}
+
+int start(int argc, char** argv) {
+  CLI::App app("PeerNet: share files between machines without any server", "peernet");
+  Arguments arguments;
+  declare(app, arguments);
+  const auto make_options = [&] {
+    const std::string no_color = environment("NO_COLOR").value_or("");
+    return Screen::Options{arguments.is_json, !arguments.is_color_off && no_color.empty()};
+  };
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForVersion&) {
+    Screen(stdout, stderr, make_options()).answer("peernet " PEERNET_VERSION "\n");
+    return kExitDone;
+  } catch (const CLI::Success&) {
+    Screen(stdout, stderr, make_options()).answer(app.help());
+    return kExitDone;
+  } catch (const CLI::ParseError& error) {
+    Screen screen(stdout, stderr, make_options());
+    return usage(screen, app, error);
+  }
+  Screen screen(stdout, stderr, make_options());
+  const auto given = app.get_subcommands();
+  if (given.empty()) return help(screen, app, {});
+  if (given.front()->get_name() == "help") return help(screen, app, arguments.help_for);
+  return enter(screen, *given.front(), arguments);
+}
+
+}  // namespace
+}  // namespace peernet::cli
+
+int main(int argc, char** argv) {
+  try {
+    return peernet::cli::start(argc, argv);
+  } catch (const std::exception& fault) {
+    std::fprintf(stderr, "peernet: %s\n", peernet::cli::shown(fault.what()).c_str());
+    return peernet::cli::kExitOther;
+  }
+}
