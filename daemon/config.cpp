@@ -302,6 +302,11 @@ Result<DaemonConfig> config_of(std::string_view text) {
                  "it starts with { and ends with }; an empty file is a config too"};
   }
   for (const auto& [section, value] : json->items()) {
+    if (const std::size_t dot = section.find('.'); dot != std::string::npos) {
+      return Error{Errc::malformed, place_of(section, lines) + ": there is no such key",
+                   "sections are objects: \"" + section.substr(0, dot) + "\": { \"" +
+                       section.substr(dot + 1) + "\": ... }"};
+    }
     if (!is_section(section)) {
       if (auto taken = take(section, value, lines, config); !taken) return taken.error();
       continue;
