@@ -119,16 +119,7 @@ void Rpc::on_wall_clock(Time now, WallTime wall) {
 
 void Rpc::on_line(Time now, ClientId client, std::string_view line, Node& node, Effects& out) {
   if (is_blank(line)) return;
-  Client& state = clients_[client];
-  if (state.is_closing) return;
-  if (!state.requests.may_take(now)) {
-    answer_error(client, "null", -32000 - exit_code(Errc::refused),
-                 "more than " + std::to_string(kRpcRequestsRateMax) +
-                     " requests a second on this connection",
-                 "wait a moment before the next one");
-    return;
-  }
-  state.requests.take(now, 1);
+  if (clients_[client].is_closing) return;
   try {
     handle(now, client, line, node, out);
   } catch (const std::exception& fault) {
@@ -223,9 +214,7 @@ void Rpc::answer_error(ClientId client, const std::optional<std::string>& id, in
                        const std::string& message, const std::string& hint, bool is_closing) {
   if (is_closing) clients_[client].is_closing = true;
   if (!id) return;
-  const bool is_own = code >= -32099 && code < -32000;
-  reply(client, error_line(*id, code, is_own ? "refused" : kind_of(code), message, hint),
-        is_closing);
+  reply(client, error_line(*id, code, kind_of(code), message, hint), is_closing);
 }
 
 void Rpc::answer_pending(const Pending& pending, const Result<Json>& result) {

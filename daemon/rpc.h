@@ -16,7 +16,6 @@
 
 #include "core/effects.h"
 #include "core/paths.h"
-#include "core/rate.h"
 #include "core/time.h"
 #include "daemon/json.h"
 #include "daemon/node.h"
@@ -26,12 +25,10 @@ namespace peernet::daemon {
 
 enum class ClientId : std::uint64_t {};
 
-// The shell keeps to at most 128 clients, lines of 1 MiB, 4 MiB of unsent replies and 60 s of
-// idleness (SECURITY.md 1.4); these are kept here.
+// The socket's limits (clients, lines, requests a second, unsent replies, idleness) are kept by
+// daemon/uv/control.h, which makes a client wait; these are kept here.
 inline constexpr std::size_t kRpcDepthMax = 32;
-inline constexpr std::size_t kRpcIdSizeMax = 128;          // bytes of a request's id, as JSON
-inline constexpr std::uint64_t kRpcRequestsRateMax = 100;  // a second and client, on average
-inline constexpr std::uint64_t kRpcRequestsBurst = 200;
+inline constexpr std::size_t kRpcIdSizeMax = 128;  // bytes of a request's id, as JSON
 inline constexpr std::size_t kRpcPendingMax = 16;  // unanswered calls of one client
 inline constexpr std::size_t kEventRingMax = 1000;
 
@@ -81,7 +78,6 @@ class Rpc {
     std::uint32_t kinds = 0;  // bits by EventKind
   };
   struct Client {
-    TokenBucket requests{kRpcRequestsRateMax, kRpcRequestsBurst};
     std::optional<Subscription> subscription;
     std::size_t pending_count = 0;
     bool is_closing = false;
