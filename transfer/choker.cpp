@@ -150,10 +150,13 @@ struct Queue {
   Ranked waiting;  // longest first
   std::uint32_t served = 0;
   Time since{};  // how long the prefix as a whole goes without
+  std::uint64_t chance = 0;
 };
 
-Queue make_queue(const Ranked& members, Time now) {
+Queue make_queue(Ranked members, Time now, Rng& rng) {
   Queue queue;
+  queue.chance = rng.next();
+  rng.shuffle(std::span(members));
   queue.since = kNever;
   std::optional<Time> last;
   for (const ChokeCandidate* member : members) {
@@ -168,18 +171,18 @@ Queue make_queue(const Ranked& members, Time now) {
     // One whose turn is over stands behind all that wait.
     return std::tuple(c->is_unchoked, c->is_unchoked ? c->unchoked_since : c->waiting_since);
   };
-  std::stable_sort(
-      queue.waiting.begin(), queue.waiting.end(), [&key](const auto* a, const auto* b) {
-        return std::tuple(key(a), b->credit, a->conn) < std::tuple(key(b), a->credit, b->conn);
-      });
+  std::stable_sort(queue.waiting.begin(), queue.waiting.end(),
+                   [&key](const auto* a, const auto* b) {
+                     return std::tuple(key(a), b->credit) < std::tuple(key(b), a->credit);
+                   });
   return queue;
 }
 
-void choose_seeding(const Ranked& candidates, const ChokeRound& round, Time now,
+void choose_seeding(const Ranked& candidates, const ChokeRound& round, Time now, Rng& rng,
                     ChokeDecision& decision) {
   std::vector<Queue> queues;
   for (const auto& [prefix, members] : by_prefix(candidates, round.special_use_is_global)) {
-    queues.push_back(make_queue(members, now));
+    queues.push_back(make_queue(members, now, rng));
   }
   const auto serve = [&](Queue& queue, Ranked::iterator at) {
     decision.unchoked.push_back((*at)->conn);
@@ -201,12 +204,13 @@ void choose_seeding(const Ranked& candidates, const ChokeRound& round, Time now,
     }
   }
   // Then slot by slot: the prefix with the fewest slots, of those the one that goes without for
-  // longest, in it the peer that waits longest.
+  // longest, in it the peer that waits longest. Ties fall by chance: by number they would always
+  // fall to the same.
   while (decision.unchoked.size() < round.slots) {
     Queue* best = nullptr;
     const auto key = [](const Queue& queue) {
       return std::tuple(queue.served, queue.waiting.front()->is_unchoked, queue.since,
-                        queue.waiting.front()->conn);
+                        queue.chance);
     };
     for (Queue& queue : queues) {
       if (queue.waiting.empty()) continue;
@@ -225,7 +229,7 @@ ChokeDecision choose(std::span<const ChokeCandidate> candidates, const ChokeRoun
   Ranked rest = interested(candidates);
   if (round.slots == 0 || rest.empty()) return decision;
   if (round.is_seeding) {
-    choose_seeding(rest, round, now, decision);
+    choose_seeding(rest, round, now, rng, decision);
   } else {
     choose_leeching(std::move(rest), round, rng, decision);
   }

@@ -9,6 +9,8 @@ namespace {
 
 // Seconds. Long enough to be steady, short enough to follow a peer that slows down.
 constexpr unsigned kRateWindow = 3;
+// No path is longer; what a slow peer takes to send one block is not a round trip.
+constexpr Duration kRoundTripMax = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -54,10 +56,10 @@ void Pipeline::on_round_trip(Duration round_trip) {
 void Pipeline::adapt(Time now) {
   // Bytes that arrive in the time of a round trip and the margin: with the window so long, the
   // other end always has a margin's worth of requests to answer, and no more.
-  const double horizon = seconds(delay_min_) + seconds(kWindowMargin);
+  const double horizon = seconds(std::min(delay_min_, kRoundTripMax)) + seconds(kWindowMargin);
   const double blocks = meter_.rate(now, kRateWindow) * horizon / kBlockSize;
-  const double bounded = std::clamp(blocks, double{kWindowMin}, double{kWindowMax});
-  window_ = static_cast<std::uint32_t>(bounded) + (bounded < kWindowMax ? 1 : 0);
+  window_ =
+      std::max(kWindowMin, static_cast<std::uint32_t>(std::min(blocks + 1, double{kWindowMax})));
 }
 
 }  // namespace peernet::transfer

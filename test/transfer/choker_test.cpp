@@ -1,0 +1,300 @@
+#include "transfer/choker.h"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace peernet::transfer {
+namespace {
+
+constexpr Time kNow = Time{} + std::chrono::hours(1);
+
+ConnId conn(std::uint64_t number) {
+  return ConnId{number};
+}
+
+// A peer of its own network, interested, choked, that gave `received` bytes.
+ChokeCandidate candidate(std::uint64_t number, std::uint64_t received = 0) {
+  ChokeCandidate result;
+  result.conn = conn(number);
+  result.endpoint = Endpoint::v4(0x08000000U + static_cast<std::uint32_t>(number << 8U), 7341);
+  result.is_interested = true;
+  result.received = received;
+  result.received_total = received;
+  result.waiting_since = kNow - std::chrono::seconds(60);
+  return result;
+}
+
+std::vector<ConnId> conns(const std::vector<std::uint64_t>& numbers) {
+  std::vector<ConnId> result;
+  for (const std::uint64_t number : numbers) result.push_back(conn(number));
+  return result;
+}
+
+ChokeDecision leech(const std::vector<ChokeCandidate>& candidates, std::uint32_t slots,
+                    std::uint64_t seed = 1, bool is_optimistic_due = false) {
+  Rng rng(seed);
+  return choose(candidates, {.slots = slots, .is_optimistic_due = is_optimistic_due}, kNow, rng);
+}
+
+ChokeDecision seed(const std::vector<ChokeCandidate>& candidates, std::uint32_t slots,
+                   Time now = kNow) {
+  Rng rng(1);
+  return choose(candidates, {.is_seeding = true, .slots = slots}, now, rng);
+}
+
+TEST_CASE("nobody is unchoked who is not interested, and nobody without a slot", "[transfer]") {
+  auto bored = candidate(1, 1000);
+  bored.is_interested = false;
+  for (const bool is_seeding : {false, true}) {
+    Rng rng(1);
+    CHECK(choose({}, {.is_seeding = is_seeding}, kNow, rng).unchoked.empty());
+    CHECK(choose(std::vector{bored}, {.is_seeding = is_seeding}, kNow, rng).unchoked.empty());
+    CHECK(choose(std::vector{candidate(2)}, {.is_seeding = is_seeding, .slots = 0}, kNow, rng)
+              .unchoked.empty());
+  }
+}
+
+TEST_CASE("the best givers get the regular slots", "[transfer]") {
+  const std::vector<ChokeCandidate> candidates{
+      candidate(1, 10), candidate(2, 500), candidate(3, 40), candidate(4, 400), candidate(5, 300)};
+  for (std::uint64_t s = 0; s < 20; ++s) {
+    const auto decision = leech(candidates, 4, s);
+    REQUIRE(decision.unchoked.size() == 4);
+    REQUIRE(decision.optimistic.has_value());
+    for (const std::uint64_t giver : {2U, 4U, 5U}) {
+      CHECK(std::binary_search(decision.unchoked.begin(), decision.unchoked.end(), conn(giver)));
+      CHECK(decision.optimistic != conn(giver));
+    }
+  }
+}
+
+TEST_CASE("credit from earlier sessions breaks ties, and only those", "[transfer]") {
+  auto old_friend = candidate(9, 100);
+  old_friend.credit = 1U << 30U;
+  auto stranger = candidate(1, 100);
+  stranger.is_optimistic = false;
+  // Two slots: one regular. The optimistic one is held by a third.
+  auto optimistic = candidate(5, 0);
+  optimistic.is_optimistic = true;
+  CHECK(leech({stranger, old_friend, optimistic}, 2).unchoked == conns({5, 9}));
+  stranger.received = 101;
+  CHECK(leech({stranger, old_friend, optimistic}, 2).unchoked == conns({1, 5}));
+}
+
+TEST_CASE("a snubbed peer keeps no regular slot", "[transfer]") {
+  auto snubbed = candidate(1, 1000);
+  snubbed.is_snubbed = true;
+  auto optimistic = candidate(2);
+  optimistic.is_optimistic = true;
+  CHECK(leech({snubbed, candidate(3, 5), optimistic}, 3).unchoked == conns({2, 3}));
+}
+
+TEST_CASE("the optimistic slot stays until it is due, then goes to another", "[transfer]") {
+  std::vector<ChokeCandidate> candidates;
+  for (std::uint64_t i = 1; i <= 6; ++i) candidates.push_back(candidate(i));
+  for (ChokeCandidate& c : candidates) c.sent_total = kDebtMax + 1;  // no lent slots
+  candidates[2].is_optimistic = true;
+  candidates[2].is_unchoked = true;
+  for (std::uint64_t s = 0; s < 20; ++s) {
+    CHECK(leech(candidates, 1, s).unchoked == conns({3}));
+    const auto rotated = leech(candidates, 1, s, true);
+    REQUIRE(rotated.unchoked.size() == 1);
+    CHECK(rotated.optimistic != conn(3));
+  }
+  // Alone, it stays.
+  CHECK(leech({candidates[2]}, 1, 1, true).optimistic == conn(3));
+}
+
+TEST_CASE("an optimistic peer that earned a regular slot leaves its own to another", "[transfer]") {
+  auto earned = candidate(1, 1000);
+  earned.is_optimistic = true;
+  const auto decision = leech({earned, candidate(2)}, 2);
+  CHECK(decision.unchoked == conns({1, 2}));
+  CHECK(decision.optimistic == conn(2));
+}
+
+TEST_CASE("newcomers are three times as likely to get the optimistic slot", "[transfer]") {
+  std::vector<ChokeCandidate> candidates;
+  for (std::uint64_t i = 0; i < 10; ++i) {
+    candidates.push_back(candidate(i));
+    candidates.back().is_newcomer = i < 5;
+  }
+  int newcomers = 0;
+  constexpr int kRounds = 4000;
+  Rng rng(1);
+  for (int i = 0; i < kRounds; ++i) {
+    const auto decision = choose(candidates, {.slots = 1}, kNow, rng);
+    REQUIRE(decision.optimistic.has_value());
+    if (*decision.optimistic < conn(5)) ++newcomers;
+  }
+  CHECK(newcomers > kRounds * 72 / 100);
+  CHECK(newcomers < kRounds * 78 / 100);
+}
+
+TEST_CASE("many identities in one network have the chance of one", "[transfer]") {
+  std::vector<ChokeCandidate> candidates;
+  for (std::uint32_t i = 0; i < 90; ++i) {
+    candidates.push_back(candidate(100 + i));
+    candidates.back().endpoint = Endpoint::v4(0x09000000U + i, 7341);  // one /24
+    candidates.back().is_newcomer = true;
+  }
+  for (std::uint64_t i = 0; i < 9; ++i) {
+    candidates.push_back(candidate(i));
+    candidates.back().is_newcomer = true;
+  }
+  const auto many_of = [&](const std::vector<ChokeCandidate>& from, bool is_global) {
+    int many = 0;
+    Rng rng(2);
+    for (int i = 0; i < 2000; ++i) {
+      const auto decision =
+          choose(from, {.slots = 1, .special_use_is_global = is_global}, kNow, rng);
+      if (*decision.optimistic >= conn(100)) ++many;
+    }
+    return many;
+  };
+  const int many = many_of(candidates, false);
+  CHECK(many > 140);
+  CHECK(many < 260);  // 1 in 10
+
+  // Addresses of a local network are exempt, unless the test switch makes them count as global.
+  for (std::uint32_t i = 0; i < 90; ++i) {
+    candidates[i].endpoint = Endpoint::v4(0x0a000000U + i, 7341);  // 10.0.0.0/24
+  }
+  CHECK(many_of(candidates, false) > 1700);
+  CHECK(many_of(candidates, true) < 260);
+}
+
+TEST_CASE("slots that nobody has earned are lent, but not to those in debt", "[transfer]") {
+  std::vector<ChokeCandidate> candidates;
+  for (std::uint64_t i = 1; i <= 4; ++i) candidates.push_back(candidate(i));
+  CHECK(leech(candidates, 4).unchoked == conns({1, 2, 3, 4}));
+
+  candidates[0].sent_total = kDebtMax;
+  candidates[1].sent_total = kDebtMax + 1;
+  candidates[2].sent_total = kDebtMax + 1;
+  candidates[2].received_total = 1;
+  candidates[3].is_optimistic = true;
+  CHECK(leech(candidates, 4).unchoked == conns({1, 3, 4}));
+  candidates[1].credit = 1;
+  CHECK(leech(candidates, 4).unchoked == conns({1, 2, 3, 4}));
+}
+
+TEST_CASE("a lent slot stays where it is while there is no reason to move it", "[transfer]") {
+  std::vector<ChokeCandidate> candidates;
+  for (std::uint64_t i = 1; i <= 10; ++i) candidates.push_back(candidate(i));
+  candidates[7].is_unchoked = true;
+  candidates[8].is_unchoked = true;
+  candidates[9].is_unchoked = true;
+  candidates[9].is_optimistic = true;
+  for (std::uint64_t s = 0; s < 10; ++s)
+    CHECK(leech(candidates, 3, s).unchoked == conns({8, 9, 10}));
+}
+
+TEST_CASE("the order of the candidates decides nothing", "[transfer]") {
+  std::vector<ChokeCandidate> candidates;
+  for (std::uint64_t i = 1; i <= 12; ++i) candidates.push_back(candidate(i, i % 3 * 100));
+  Rng rng(4);
+  for (const bool is_seeding : {false, true}) {
+    Rng first_rng(9);
+    const auto first = choose(candidates, {.is_seeding = is_seeding}, kNow, first_rng);
+    for (int i = 0; i < 10; ++i) {
+      rng.shuffle(std::span(candidates));
+      Rng again_rng(9);
+      const auto again = choose(candidates, {.is_seeding = is_seeding}, kNow, again_rng);
+      CHECK(again.unchoked == first.unchoked);
+      CHECK(again.optimistic == first.optimistic);
+    }
+  }
+}
+
+TEST_CASE("a seed serves those that wait longest, whatever their speed", "[transfer]") {
+  std::vector<ChokeCandidate> candidates;
+  for (std::uint64_t i = 1; i <= 6; ++i) {
+    candidates.push_back(candidate(i, (7 - i) * 1000));
+    candidates.back().waiting_since = kNow - std::chrono::seconds(10 * i);
+  }
+  const auto decision = seed(candidates, 2);
+  CHECK(decision.unchoked == conns({5, 6}));
+  CHECK_FALSE(decision.optimistic.has_value());
+}
+
+TEST_CASE("a turn at a seed lasts its time, and then whoever waits comes first", "[transfer]") {
+  auto served = candidate(1);
+  served.is_unchoked = true;
+  served.unchoked_since = kNow - kSeedTurn + Duration(1);
+  auto waiting = candidate(2);
+  waiting.waiting_since = kNow - std::chrono::hours(1);
+  CHECK(seed({served, waiting}, 1).unchoked == conns({1}));
+  CHECK(seed({served, waiting}, 1, kNow + Duration(1)).unchoked == conns({2}));
+  CHECK(seed({served, waiting}, 2).unchoked == conns({1, 2}));
+  CHECK(seed({served}, 1, kNow + std::chrono::hours(1)).unchoked == conns({1}));
+}
+
+// Simulates rounds of 10 s and counts how many each peer was unchoked.
+std::map<ConnId, int> turns_of(std::vector<ChokeCandidate> candidates, std::uint32_t slots,
+                               int rounds) {
+  std::map<ConnId, int> turns;
+  Rng rng(1);
+  Time now = kNow;
+  for (int i = 0; i < rounds; ++i, now += kChokeInterval) {
+    const auto decision = choose(candidates, {.is_seeding = true, .slots = slots}, now, rng);
+    for (ChokeCandidate& c : candidates) {
+      const bool is_unchoked =
+          std::binary_search(decision.unchoked.begin(), decision.unchoked.end(), c.conn);
+      if (is_unchoked) ++turns[c.conn];
+      if (is_unchoked && !c.is_unchoked) c.unchoked_since = now;
+      if (!is_unchoked && c.is_unchoked) {
+        c.last_served = now;
+        c.waiting_since = now;
+      }
+      c.is_unchoked = is_unchoked;
+    }
+  }
+  return turns;
+}
+
+TEST_CASE("over time a seed gives everyone the same turns", "[transfer]") {
+  std::vector<ChokeCandidate> candidates;
+  for (std::uint64_t i = 0; i < 10; ++i) candidates.push_back(candidate(i));
+  const auto turns = turns_of(candidates, 3, 300);
+  REQUIRE(turns.size() == 10);
+  for (const auto& [peer, count] : turns) {
+    CHECK(count > 80);
+    CHECK(count < 100);
+  }
+}
+
+TEST_CASE("over time a seed gives a network of many identities one peer's turns", "[transfer]") {
+  std::vector<ChokeCandidate> candidates;
+  for (std::uint64_t i = 0; i < 9; ++i) candidates.push_back(candidate(i));
+  for (std::uint32_t i = 0; i < 50; ++i) {
+    candidates.push_back(candidate(100 + i));
+    candidates.back().endpoint = Endpoint::v4(0x09000000U + i, 7341);
+    candidates.back().waiting_since = kNow - std::chrono::hours(10);
+  }
+  int of_many = 0;
+  int of_others = 0;
+  for (const auto& [peer, count] : turns_of(candidates, 3, 300)) {
+    (peer < conn(100) ? of_others : of_many) += count;
+  }
+  CHECK(of_many + of_others == 900);
+  CHECK(of_many < 120);
+
+  // Idle slots are given to them all the same.
+  CHECK(seed(candidates, 40).unchoked.size() == 40);
+}
+
+TEST_CASE("coming back under a new identity gains no turn at a seed", "[transfer]") {
+  auto served_long_ago = candidate(1);
+  served_long_ago.last_served = kNow - std::chrono::seconds(40);
+  served_long_ago.waiting_since = *served_long_ago.last_served;
+  auto just_came = candidate(2);
+  just_came.waiting_since = kNow - std::chrono::seconds(5);
+  CHECK(seed({served_long_ago, just_came}, 1).unchoked == conns({1}));
+}
+
+}  // namespace
+}  // namespace peernet::transfer

@@ -1,0 +1,514 @@
+#include "transfer/picker.h"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <set>
+
+namespace peernet::transfer {
+namespace {
+
+constexpr std::uint32_t k64KiB = 64U << 10U;
+using State = Picker::PieceState;
+
+ConnId conn(std::uint64_t number) {
+  return ConnId{number};
+}
+
+Time at(int seconds) {
+  return Time{} + std::chrono::seconds(seconds);
+}
+
+Layout layout_of(std::uint32_t pieces, std::uint32_t piece_length = k64KiB) {
+  return Layout(piece_length, std::vector<std::uint64_t>{std::uint64_t{pieces} * piece_length});
+}
+
+Bitfield bits(std::uint32_t size, const std::vector<std::uint32_t>& set) {
+  Bitfield result(size);
+  for (const std::uint32_t index : set) result.set(index);
+  return result;
+}
+
+Bitfield full(std::uint32_t size) {
+  Bitfield result(size);
+  result.set_all();
+  return result;
+}
+
+Picker make_picker(std::uint32_t pieces, std::uint32_t piece_length = k64KiB,
+                   std::uint64_t seed = 1) {
+  return {layout_of(pieces, piece_length), Bitfield(pieces), Rng(seed)};
+}
+
+std::uint32_t blocks_in(const std::vector<BlockRun>& runs) {
+  std::uint32_t count = 0;
+  for (const BlockRun& run : runs) count += run.count;
+  return count;
+}
+
+void complete(Picker& picker, std::uint32_t piece) {
+  picker.set_have(piece);
+}
+
+TEST_CASE("nothing is picked before a piece is active, and only what the peer has", "[transfer]") {
+  Picker picker = make_picker(4);
+  const Bitfield has = bits(4, {2});
+  picker.add_peer(conn(1), has);
+  CHECK(picker.pick(conn(1), has, 10, at(0)).empty());
+  CHECK(picker.wanted_pieces(has, 10) == std::vector<std::uint32_t>{2});
+
+  REQUIRE(picker.prepare(2));
+  CHECK(picker.state(2) == State::preparing);
+  CHECK(picker.wanted_pieces(has, 10).empty());
+  CHECK(picker.pick(conn(1), has, 10, at(0)).empty());
+  REQUIRE(picker.activate(2));
+  CHECK(picker.blocks_ready(has, 100) == 4);
+  CHECK(picker.blocks_ready(bits(4, {1}), 100) == 0);
+  CHECK(picker.pick(conn(2), bits(4, {1}), 10, at(0)).empty());
+  CHECK(picker.pick(conn(1), has, 10, at(0)) == std::vector<BlockRun>{{2, 0, 4}});
+  CHECK(picker.outstanding(conn(1)) == 4);
+}
+
+TEST_CASE("a piece is had when all of its blocks are written", "[transfer]") {
+  Picker picker = make_picker(2);
+  const Bitfield has = full(2);
+  picker.add_peer(conn(1), has);
+  REQUIRE(picker.activate(1));
+  REQUIRE(blocks_in(picker.pick(conn(1), has, 10, at(0))) == 4);
+  for (std::uint32_t block = 0; block < 4; ++block) {
+    const auto received = picker.on_block_received(conn(1), 1, block);
+    CHECK(received.is_wanted);
+    CHECK(received.was_requested);
+    CHECK(received.cancel_at.empty());
+    CHECK(picker.outstanding(conn(1)) == 3 - block);
+    CHECK_FALSE(picker.on_block_received(conn(1), 1, block).is_wanted);  // being written
+    CHECK(picker.on_block_written(1, block) == (block == 3));
+    CHECK_FALSE(picker.on_block_written(1, block));
+  }
+  CHECK(picker.state(1) == State::have);
+  CHECK(picker.have() == bits(2, {1}));
+  CHECK(picker.active_blocks() == 0);
+  CHECK_FALSE(picker.is_complete());
+  CHECK_FALSE(picker.on_block_received(conn(1), 1, 0).is_wanted);
+}
+
+TEST_CASE("what a peer sends that is not there is not wanted", "[transfer]") {
+  Picker picker = make_picker(2);
+  REQUIRE(picker.activate(0));
+  CHECK_FALSE(picker.on_block_received(conn(1), 0, 4).is_wanted);
+  CHECK_FALSE(picker.on_block_received(conn(1), 0, UINT32_MAX).is_wanted);
+  CHECK_FALSE(picker.on_block_received(conn(1), 1, 0).is_wanted);
+  CHECK_FALSE(picker.on_block_received(conn(1), UINT32_MAX, 0).is_wanted);
+  picker.on_rejected(conn(1), {UINT32_MAX, 0, 5});
+  picker.on_rejected(conn(1), {0, 0, 1024});
+  CHECK(picker.blocks_ready(full(2), 9) == 4);
+  // A block that was not asked for and is missing may be kept; the caller learns of it.
+  const auto gift = picker.on_block_received(conn(1), 0, 3);
+  CHECK(gift.is_wanted);
+  CHECK_FALSE(gift.was_requested);
+}
+
+TEST_CASE("a block that was wrong, rejected or given up is asked for again", "[transfer]") {
+  Picker picker = make_picker(1);
+  const Bitfield has = full(1);
+  picker.add_peer(conn(1), has);
+  picker.add_peer(conn(2), has);
+  REQUIRE(picker.activate(0));
+  REQUIRE(picker.pick(conn(1), has, 4, at(0)) == std::vector<BlockRun>{{0, 0, 4}});
+
+  REQUIRE(picker.on_block_received(conn(1), 0, 2).is_wanted);
+  picker.on_block_failed(0, 2);
+  CHECK(picker.pick(conn(2), has, 9, at(0)) ==
+        std::vector<BlockRun>{{0, 2, 1}, {0, 0, 2}, {0, 3, 1}});
+  picker.on_choked(conn(2));
+  CHECK(picker.outstanding(conn(2)) == 0);
+
+  picker.on_rejected(conn(1), {0, 0, 2});
+  CHECK(picker.outstanding(conn(1)) == 1);
+  CHECK(picker.blocks_ready(has, 9) == 3);
+  picker.on_choked(conn(1));
+  CHECK(picker.blocks_ready(has, 9) == 4);
+  CHECK(picker.pick(conn(2), has, 9, at(1)) == std::vector<BlockRun>{{0, 0, 4}});
+  picker.remove_peer(conn(2), has);
+  CHECK(picker.blocks_ready(has, 9) == 4);
+  CHECK(picker.availability(0) == 1);
+}
+
+TEST_CASE("runs are contiguous, within one piece and not longer than asked", "[transfer]") {
+  Picker picker(layout_of(2, 1U << 20U), Bitfield(2), Rng(1), 16);
+  const Bitfield has = full(2);
+  picker.add_peer(conn(1), has);
+  REQUIRE(picker.activate(1));
+  REQUIRE(picker.activate(0));
+  const auto runs = picker.pick(conn(1), has, 70, at(0));
+  CHECK(runs ==
+        std::vector<BlockRun>{{1, 0, 16}, {1, 16, 16}, {1, 32, 16}, {1, 48, 16}, {0, 0, 6}});
+  CHECK(picker.pick(conn(2), has, 5, at(0)) == std::vector<BlockRun>{{0, 6, 5}});
+}
+
+TEST_CASE("started pieces come before new ones, the oldest first", "[transfer]") {
+  Picker picker = make_picker(3);
+  const Bitfield has = full(3);
+  picker.add_peer(conn(1), has);
+  REQUIRE(picker.activate(2));
+  REQUIRE(picker.activate(0));
+  CHECK(picker.pick(conn(1), has, 2, at(0)) == std::vector<BlockRun>{{2, 0, 2}});
+  CHECK(picker.pick(conn(2), has, 4, at(0)) == std::vector<BlockRun>{{2, 2, 2}, {0, 0, 2}});
+}
+
+TEST_CASE("the first pieces are random and the others rarest first", "[transfer]") {
+  constexpr std::uint32_t kCount = 40;
+  std::set<std::uint32_t> firsts;
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    Picker picker = make_picker(kCount, k64KiB, seed);
+    picker.add_peer(conn(1), full(kCount));
+    picker.add_peer(conn(2), bits(kCount, {0, 1, 2, 3, 4, 5}));
+    const auto wanted = picker.wanted_pieces(full(kCount), 1);
+    REQUIRE(wanted.size() == 1);
+    firsts.insert(wanted.front());
+  }
+  CHECK(firsts.size() > 15);
+
+  Picker picker = make_picker(kCount);
+  for (std::uint32_t piece = 0; piece < kRandomFirstPieces; ++piece) complete(picker, piece);
+  // Piece p is with 1 + p % 7 peers.
+  std::map<std::uint32_t, Bitfield> peers;
+  for (std::uint32_t i = 0; i < 7; ++i) {
+    Bitfield has(kCount);
+    for (std::uint32_t piece = 0; piece < kCount; ++piece) {
+      if (i <= piece % 7) has.set(piece);
+    }
+    if (i == 0) has.reset(kCount - 1);
+    picker.add_peer(conn(i), has);
+    peers.emplace(i, has);
+  }
+  const Bitfield& has = peers.at(0);
+  const auto wanted = picker.wanted_pieces(has, kCount);
+  CHECK(wanted.size() == has.count_set() - kRandomFirstPieces);
+  CHECK(std::is_sorted(wanted.begin(), wanted.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return picker.availability(a) < picker.availability(b);
+  }));
+  CHECK(std::set<std::uint32_t>(wanted.begin(), wanted.end()).size() == wanted.size());
+}
+
+TEST_CASE("ties in rarity are broken differently by different nodes", "[transfer]") {
+  std::set<std::uint32_t> chosen;
+  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+    Picker picker = make_picker(64, k64KiB, seed);
+    for (std::uint32_t piece = 0; piece < kRandomFirstPieces; ++piece) complete(picker, piece);
+    Bitfield has = full(64);
+    has.reset(0);
+    picker.add_peer(conn(1), has);
+    chosen.insert(picker.wanted_pieces(has, 1).front());
+  }
+  CHECK(chosen.size() > 15);
+}
+
+TEST_CASE("availability follows what peers have, gain and take away", "[transfer]") {
+  constexpr std::uint32_t kCount = 60;
+  Rng rng(5);
+  Picker picker = make_picker(kCount);
+  for (std::uint32_t piece = 0; piece < kRandomFirstPieces; ++piece) complete(picker, piece);
+  std::map<std::uint64_t, Bitfield> peers;
+  std::set<std::uint32_t> elsewhere;  // not missing
+  for (int round = 0; round < 3000; ++round) {
+    const std::uint64_t number = rng.below(12);
+    auto found = peers.find(number);
+    if (found == peers.end()) {
+      Bitfield has(kCount);
+      const std::uint64_t odds = rng.below(5);
+      for (std::uint32_t piece = 0; piece < kCount; ++piece) {
+        if (odds == 4 || rng.below(4) < odds) has.set(piece);
+      }
+      picker.add_peer(conn(number), has);
+      peers.emplace(number, has);
+    } else if (const auto lacks =
+                   found->second.next_unset(static_cast<std::uint32_t>(rng.below(kCount)));
+               lacks && rng.below(5) > 0) {
+      found->second.set(*lacks);
+      picker.on_peer_has(conn(number), *lacks);
+    } else {
+      picker.remove_peer(conn(number), found->second);
+      peers.erase(found);
+    }
+    const auto piece =
+        static_cast<std::uint32_t>(kRandomFirstPieces + rng.below(kCount - kRandomFirstPieces));
+    switch (rng.below(4)) {
+      case 0: picker.prepare(piece); break;
+      case 1: picker.activate(piece); break;
+      case 2: picker.set_missing(piece); break;
+      default: picker.release_idle();
+    }
+
+    std::uint32_t held_by_none = 0;
+    Bitfield all_of_them(kCount);
+    for (std::uint32_t p = 0; p < kCount; ++p) {
+      const auto holders = static_cast<std::uint32_t>(std::count_if(
+          peers.begin(), peers.end(), [p](const auto& entry) { return entry.second.test(p); }));
+      REQUIRE(picker.availability(p) == holders);
+      if (holders == 0 && p >= kRandomFirstPieces) ++held_by_none;
+      if (holders > 0) all_of_them.set(p);
+    }
+    REQUIRE(picker.without_holder_count() == held_by_none);
+    REQUIRE(picker.without_holder(kCount).size() == held_by_none);
+    const auto wanted = picker.wanted_pieces(all_of_them, kCount);
+    for (const std::uint32_t p : wanted) REQUIRE(picker.state(p) == State::missing);
+    REQUIRE(std::is_sorted(wanted.begin(), wanted.end(), [&](std::uint32_t a, std::uint32_t b) {
+      return picker.availability(a) < picker.availability(b);
+    }));
+    const auto missing_held = [&] {
+      std::uint32_t count = 0;
+      for (std::uint32_t p = 0; p < kCount; ++p) {
+        if (picker.state(p) == State::missing && all_of_them.test(p)) ++count;
+      }
+      return count;
+    }();
+    REQUIRE(wanted.size() == missing_held);
+  }
+}
+
+TEST_CASE("in the endgame a block is asked of two peers at most, and cancelled at the slower",
+          "[transfer]") {
+  Picker picker = make_picker(2);
+  const Bitfield has = full(2);
+  for (std::uint64_t i = 1; i <= 4; ++i) picker.add_peer(conn(i), has);
+  complete(picker, 1);
+  CHECK_FALSE(picker.is_endgame());
+  REQUIRE(picker.activate(0));
+  REQUIRE(picker.pick(conn(1), has, 3, at(0)) == std::vector<BlockRun>{{0, 0, 3}});
+  CHECK_FALSE(picker.is_endgame());
+  REQUIRE(picker.pick(conn(2), has, 1, at(1)) == std::vector<BlockRun>{{0, 3, 1}});
+  CHECK(picker.is_endgame());
+
+  // The oldest requests first, none of its own, none that two peers have.
+  CHECK(picker.pick(conn(2), has, 2, at(2)) == std::vector<BlockRun>{{0, 0, 2}});
+  CHECK(picker.pick(conn(3), has, 9, at(3)) == std::vector<BlockRun>{{0, 2, 2}});
+  CHECK(picker.pick(conn(4), has, 9, at(4)).empty());
+
+  const auto received = picker.on_block_received(conn(2), 0, 0);
+  CHECK(received.is_wanted);
+  CHECK(received.cancel_at == std::vector<ConnId>{conn(1)});
+  CHECK(picker.outstanding(conn(1)) == 2);
+  const auto late = picker.on_block_received(conn(1), 0, 0);
+  CHECK_FALSE(late.is_wanted);
+  CHECK(late.cancel_at.empty());
+
+  // One of two that gives up leaves the other's request standing.
+  picker.on_choked(conn(1));
+  CHECK(picker.blocks_ready(has, 9) == 0);
+  picker.on_choked(conn(2));
+  CHECK(picker.blocks_ready(has, 9) == 1);
+}
+
+TEST_CASE("there is no endgame while another piece can be fetched or its leaves are coming",
+          "[transfer]") {
+  Picker picker = make_picker(3);
+  const Bitfield has = full(3);
+  picker.add_peer(conn(1), has);
+  complete(picker, 2);
+  REQUIRE(picker.activate(0));
+  REQUIRE(blocks_in(picker.pick(conn(1), has, 9, at(0))) == 4);
+  CHECK_FALSE(picker.is_endgame());
+  CHECK(picker.pick(conn(2), has, 9, at(0)).empty());
+  REQUIRE(picker.prepare(1));
+  CHECK_FALSE(picker.is_endgame());
+  picker.abandon(1);
+  CHECK(picker.state(1) == State::missing);
+  picker.remove_peer(conn(1), has);
+  // Piece 1 is now with nobody: it cannot be waited for.
+  picker.add_peer(conn(2), bits(3, {0}));
+  REQUIRE(blocks_in(picker.pick(conn(2), bits(3, {0}), 9, at(0))) == 4);
+  CHECK(picker.is_endgame());
+}
+
+TEST_CASE("a peer gets few second copies at a time", "[transfer]") {
+  Picker picker = make_picker(1, 1U << 20U);
+  const Bitfield has = full(1);
+  picker.add_peer(conn(1), has);
+  REQUIRE(picker.activate(0));
+  REQUIRE(blocks_in(picker.pick(conn(1), has, 64, at(0))) == 64);
+  CHECK(blocks_in(picker.pick(conn(2), has, 64, at(0))) == kEndgameOutstandingMax);
+  CHECK(picker.pick(conn(2), has, 64, at(0)).empty());
+}
+
+TEST_CASE("a request that is not answered expires once, and its late block is welcome",
+          "[transfer]") {
+  Picker picker = make_picker(2);
+  const Bitfield has = full(2);
+  picker.add_peer(conn(1), has);
+  picker.add_peer(conn(2), has);
+  REQUIRE(picker.activate(0));
+  REQUIRE(picker.activate(1));
+  REQUIRE(blocks_in(picker.pick(conn(1), has, 3, at(0))) == 3);
+  REQUIRE(blocks_in(picker.pick(conn(2), has, 1, at(10))) == 1);
+  REQUIRE(picker.oldest_request(conn(1)) == at(0));
+  CHECK_FALSE(picker.oldest_request(conn(3)));
+  CHECK(picker.expire(at(0) - Duration(1)).empty());
+
+  const auto expired = picker.expire(at(9));
+  REQUIRE(expired.size() == 1);
+  CHECK(expired.front().peer == conn(1));
+  CHECK(expired.front().run == BlockRun{0, 0, 3});
+  CHECK(picker.expire(at(9)).empty());
+  CHECK(picker.outstanding(conn(1)) == 0);
+  CHECK(picker.blocks_ready(has, 99) == 7);
+
+  const auto late = picker.on_block_received(conn(1), 0, 0);
+  CHECK(late.is_wanted);
+  CHECK_FALSE(late.was_requested);
+  CHECK(picker.pick(conn(2), has, 2, at(11)) == std::vector<BlockRun>{{0, 1, 2}});
+  CHECK(picker.expire(at(99)).size() == 2);  // block 3, asked at 10, then the run of 1 and 2
+}
+
+TEST_CASE("a peer never has more than 256 blocks outstanding", "[transfer]") {
+  Picker picker = make_picker(2, kPieceLengthMax);
+  const Bitfield has = full(2);
+  picker.add_peer(conn(1), has);
+  REQUIRE(picker.activate(0));
+  CHECK(blocks_in(picker.pick(conn(1), has, UINT32_MAX, at(0))) == kOutstandingMax);
+  CHECK(picker.pick(conn(1), has, 1, at(0)).empty());
+  REQUIRE(picker.on_block_received(conn(1), 0, 0).is_wanted);
+  CHECK(blocks_in(picker.pick(conn(1), has, 9, at(0))) == 1);
+}
+
+TEST_CASE("active pieces are bounded, and idle ones make room", "[transfer]") {
+  const std::uint32_t fit = kActiveBlocksMax / kBlocksPerPieceMax;
+  Picker picker = make_picker(fit + 2, kPieceLengthMax);
+  const Bitfield has = full(fit + 2);
+  picker.add_peer(conn(1), has);
+  CHECK(picker.wanted_pieces(has, 1000).size() == fit);
+  for (std::uint32_t piece = 0; piece < fit; ++piece) {
+    REQUIRE((piece % 2 == 0 ? picker.activate(piece) : picker.prepare(piece)));
+  }
+  CHECK_FALSE(picker.has_room());
+  CHECK(picker.active_blocks() == kActiveBlocksMax);
+  CHECK_FALSE(picker.activate(fit));
+  CHECK_FALSE(picker.prepare(fit));
+  CHECK(picker.wanted_pieces(has, 1000).empty());
+  CHECK(picker.activate(1));  // it holds its room already
+
+  REQUIRE(blocks_in(picker.pick(conn(1), has, 1, at(0))) == 1);  // piece 0 is not idle now
+  const auto released = picker.release_idle();
+  CHECK(released.size() == fit / 2);
+  CHECK(std::find(released.begin(), released.end(), 0U) == released.end());
+  CHECK(picker.has_room());
+  CHECK(picker.activate(fit));
+}
+
+TEST_CASE("what is lost is missing again, and late reports of it change nothing", "[transfer]") {
+  Picker picker = make_picker(3);
+  const Bitfield has = full(3);
+  picker.add_peer(conn(1), has);
+  complete(picker, 0);
+  picker.set_missing(0);
+  CHECK(picker.have().none());
+  CHECK(picker.state(0) == State::missing);
+
+  REQUIRE(picker.activate(0));
+  REQUIRE(blocks_in(picker.pick(conn(1), has, 4, at(0))) == 4);
+  REQUIRE(picker.on_block_received(conn(1), 0, 1).is_wanted);
+  picker.set_missing(0);
+  CHECK(picker.outstanding(conn(1)) == 0);
+  CHECK_FALSE(picker.on_block_written(0, 1));
+  picker.on_block_failed(0, 1);
+  REQUIRE(picker.activate(0));
+  CHECK_FALSE(picker.on_block_written(0, 1));
+  CHECK(picker.blocks_ready(has, 9) == 4);
+
+  picker.set_have(0);  // found elsewhere while it was active
+  CHECK(picker.active_count() == 0);
+  CHECK(picker.active_blocks() == 0);
+}
+
+TEST_CASE("partial bytes count the blocks written of pieces not complete", "[transfer]") {
+  Picker picker(Layout(k64KiB, std::vector<std::uint64_t>{k64KiB + 20'000}), Bitfield(2), Rng(1));
+  const Bitfield has = full(2);
+  picker.add_peer(conn(1), has);
+  REQUIRE(picker.activate(1));
+  REQUIRE(blocks_in(picker.pick(conn(1), has, 9, at(0))) == 2);
+  CHECK(picker.partial_bytes() == 0);
+  REQUIRE(picker.on_block_received(conn(1), 1, 1).is_wanted);
+  CHECK(picker.partial_bytes() == 0);
+  picker.on_block_written(1, 1);
+  CHECK(picker.partial_bytes() == 20'000 - kBlockSize);
+}
+
+// Ready, and everything that was asked for is sent: does a share always complete, each block once?
+TEST_CASE("a swarm of peers that come, go, reject and lie completes a share", "[transfer]") {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    constexpr std::uint32_t kCount = 50;
+    Rng rng(seed);
+    Picker picker = make_picker(kCount, k64KiB, seed);
+    std::map<std::uint64_t, Bitfield> peers;
+    std::map<std::uint64_t, std::vector<BlockRun>> asked;
+    std::uint64_t written = 0;
+    int turns = 0;
+    while (!picker.is_complete()) {
+      REQUIRE(++turns < 20'000);
+      const std::uint64_t number = rng.below(6);
+      if (!peers.contains(number)) {
+        Bitfield has(kCount);
+        for (std::uint32_t p = 0; p < kCount; ++p) {
+          if (number == 0 || rng.below(2) == 0) has.set(p);
+        }
+        picker.add_peer(conn(number), has);
+        peers.emplace(number, has);
+      }
+      const Bitfield& has = peers.at(number);
+      for (const std::uint32_t piece : picker.wanted_pieces(has, 2)) {
+        REQUIRE(picker.prepare(piece));
+        if (rng.below(4) > 0) {
+          REQUIRE(picker.activate(piece));
+        } else {
+          picker.abandon(piece);
+        }
+      }
+      for (const BlockRun& run :
+           picker.pick(conn(number), has, static_cast<std::uint32_t>(rng.below(12)), at(turns))) {
+        for (std::uint16_t i = 0; i < run.count; ++i) {
+          asked[number].push_back({run.piece, static_cast<std::uint16_t>(run.first_block + i), 1});
+        }
+      }
+      auto& mine = asked[number];
+      while (!mine.empty() && rng.below(4) > 0) {
+        const BlockRun run = mine.back();
+        mine.pop_back();
+        if (rng.below(8) == 0) {
+          picker.on_rejected(conn(number), run);
+        } else if (picker.on_block_received(conn(number), run.piece, run.first_block).is_wanted) {
+          if (rng.below(8) == 0) {
+            picker.on_block_failed(run.piece, run.first_block);
+          } else {
+            picker.on_block_written(run.piece, run.first_block);
+            ++written;
+          }
+        }
+      }
+      if (number != 0 && rng.below(40) == 0) {
+        picker.remove_peer(conn(number), has);
+        peers.erase(number);
+        asked.erase(number);
+      }
+      if (rng.below(50) == 0) picker.expire(at(turns - 100));
+    }
+    CHECK(written == kCount * 4);
+    CHECK(picker.active_blocks() == 0);
+    for (std::uint64_t number = 0; number < 6; ++number)
+      CHECK(picker.outstanding(conn(number)) == 0);
+  }
+}
+
+TEST_CASE("a peer with little of a large share is served by its own pieces", "[transfer]") {
+  constexpr std::uint32_t kCount = 1U << 20U;
+  Picker picker = make_picker(kCount, kBlockSize);
+  const Bitfield has = bits(kCount, {77, 500'000, kCount - 1});
+  picker.add_peer(conn(1), has);
+  auto wanted = picker.wanted_pieces(has, 9);
+  std::sort(wanted.begin(), wanted.end());
+  CHECK(wanted == std::vector<std::uint32_t>{77, 500'000, kCount - 1});
+}
+
+}  // namespace
+}  // namespace peernet::transfer
