@@ -117,8 +117,7 @@ void Join::ask(Time now, const Endpoint& endpoint, Family& family, Effects& out)
 }
 
 bool Join::may_ask(const Endpoint& endpoint, const Family& family) {
-  return endpoint.is_usable() && !endpoint.is_v6 && !family.caller.is_asking(endpoint) &&
-         !family.table.contains(endpoint);
+  return endpoint.is_usable() && !endpoint.is_v6 && !family.table.contains(endpoint);
 }
 
 }  // namespace peernet::dht

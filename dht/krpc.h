@@ -26,7 +26,7 @@ inline constexpr std::size_t kTokenSizeMax = 64;  // of theirs; a longer one cou
 inline constexpr std::size_t kContactSize = 26;   // id, IPv4 address, port
 // How many contacts and peers of one reply are looked at; the rest is ignored.
 inline constexpr std::size_t kReplyContactsMax = 16;
-inline constexpr std::size_t kReplyPeersMax = 200;
+inline constexpr std::size_t kReplyPeersMax = 128;
 
 struct Ping {};
 struct FindNode {

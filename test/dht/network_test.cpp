@@ -84,3 +84,175 @@ TEST_CASE("fifty nodes join over one and find each other's announces", "[dht]") 
     }
   }
 }
+
+TEST_CASE("lookups find what is announced while a third of the nodes has just died", "[dht]") {
+  Network::Options options;
+  options.loss = 0.01;
+  Network network(3, options);
+  add_hosts(network, 60, global_endpoint);
+  network.run_for(60s);
+  for (unsigned i = 40; i < 60; ++i) network.announce(global_endpoint(i), make_id(i), 6000);
+  network.run_for(5s);
+  for (unsigned i = 0; i < 20; ++i) network.kill(global_endpoint(i));
+  for (unsigned i = 40; i < 60; ++i) network.get_peers(global_endpoint(99 - i), make_id(i));
+  network.run_for(5s);
+  for (unsigned i = 40; i < 60; ++i) {
+    Host& host = network.host(global_endpoint(99 - i));
+    CHECK(host.found[make_id(i)].contains(Endpoint::v4(0x3c000001U + (i << 16U), 6000)));
+    REQUIRE(!host.done.empty());
+    CHECK(host.done.back().took < 3s);
+  }
+}
+
+TEST_CASE("a node comes back over its saved nodes when its bootstrap node is gone", "[dht]") {
+  Network network(4, {});
+  add_hosts(network, 20, local_endpoint);
+  network.run_for(30s);
+  network.announce(local_endpoint(7), make_id(7), 6000);
+  const DhtRecord saved = network.host(local_endpoint(5)).dht->snapshot();
+  CHECK(saved.nodes.size() >= 8);
+  network.kill(local_endpoint(0));
+  network.kill(local_endpoint(5));
+  network.run_for(30s);
+
+  const Time start = network.now();
+  network.add(local_endpoint(5), {bootstrap_at(local_endpoint(0))}, saved);
+  network.run_for(2s);
+  Host& host = network.host(local_endpoint(5));
+  CHECK(host.dht->stats().id == saved.id);
+  REQUIRE(host.joined_at);
+  CHECK(*host.joined_at - start < 300ms);
+  CHECK(host.dht->stats().nodes >= 8);
+  network.get_peers(local_endpoint(5), make_id(7));
+  network.run_for(5s);
+  CHECK(host.found[make_id(7)].size() == 1);
+}
+
+TEST_CASE("a bootstrap node that comes up half a minute late is found", "[dht]") {
+  Network network(5, {});
+  const bool is_named = GENERATE(false, true);
+  const Endpoint late = local_endpoint(0);
+  const Endpoint early = local_endpoint(1);
+  const BootstrapName name = is_named ? BootstrapName{"seed.example", 7000} : bootstrap_at(late);
+  network.add(early, {name});
+  network.get_peers(early, make_id(1));
+  network.run_for(30s);
+  CHECK(network.host(early).joined_count == 0);
+  REQUIRE(network.host(early).done.size() == 1);
+  CHECK(network.host(early).done[0].nodes_asked == 0);
+  CHECK(network.host(early).done[0].took == 10s);
+  // Not a flood while there is nobody: after 0, 1, 3, 7 and 15 s.
+  if (!is_named) CHECK(network.host(early).dht->stats().queries_out == 5);
+
+  network.name("seed.example", {late});
+  network.add(late, {});
+  network.run_for(3s);
+  CHECK(network.host(early).joined_count == 1);
+  CHECK(network.host(late).joined_count == 1);
+}
+
+TEST_CASE("a lookup that starts before the network is reached goes on when it is", "[dht]") {
+  Network network(6, {});
+  add_hosts(network, 10, local_endpoint);
+  network.run_for(10s);
+  network.announce(local_endpoint(3), make_id(3), 6000);
+  network.run_for(2s);
+  network.is_partitioned = true;
+  network.add(local_endpoint(20), {bootstrap_at(local_endpoint(0))});
+  network.get_peers(local_endpoint(20), make_id(3));
+  network.run_for(5s);
+  CHECK(network.host(local_endpoint(20)).done.empty());
+  network.is_partitioned = false;
+  network.run_for(5s);
+  CHECK(network.host(local_endpoint(20)).found[make_id(3)].size() == 1);
+}
+
+TEST_CASE("nodes that lost everybody find each other again", "[dht]") {
+  Network network(7, {});
+  add_hosts(network, 12, local_endpoint);
+  network.run_for(60s);
+  network.is_partitioned = true;
+  network.run_for(60min);
+  for (auto& [endpoint, host] : network.hosts()) {
+    CHECK_FALSE(host.dht->stats().is_joined);
+    CHECK(host.dht->snapshot().nodes.size() >= 8);
+  }
+  network.is_partitioned = false;
+  network.run_for(6min);
+  for (auto& [endpoint, host] : network.hosts()) {
+    CHECK(host.joined_count == 2);
+    CHECK(host.dht->stats().nodes >= 6);
+  }
+}
+
+TEST_CASE("an idle node sends at most one query in five seconds", "[dht]") {
+  Network network(8, {});
+  add_hosts(network, 50, global_endpoint);
+  network.run_for(20min);
+  std::uint64_t before = 0;
+  std::uint64_t bytes_before = 0;
+  for (auto& [endpoint, host] : network.hosts()) {
+    before += host.dht->stats().queries_out;
+    bytes_before += host.dht->stats().bytes_out;
+  }
+  network.run_for(60min);
+  std::uint64_t after = 0;
+  std::uint64_t bytes_after = 0;
+  for (auto& [endpoint, host] : network.hosts()) {
+    after += host.dht->stats().queries_out;
+    bytes_after += host.dht->stats().bytes_out;
+  }
+  const double node_seconds = 50 * 3600.0;
+  CHECK(static_cast<double>(after - before) / node_seconds < 0.2);
+  CHECK(static_cast<double>(bytes_after - bytes_before) / node_seconds < 80);
+}
+
+TEST_CASE("a node that restarts at another port with its id is found there", "[dht]") {
+  Network network(9, {});
+  add_hosts(network, 6, local_endpoint);
+  network.run_for(60s);
+  const DhtRecord saved = network.host(local_endpoint(2)).dht->snapshot();
+  network.kill(local_endpoint(2));
+  Endpoint moved = local_endpoint(2);
+  moved.port = 7777;
+  network.add(moved, {bootstrap_at(local_endpoint(0))}, saved);
+  network.run_for(60s);
+  unsigned known = 0;
+  for (auto& [endpoint, host] : network.hosts()) {
+    if (!host.is_up) continue;
+    for (const auto& node : host.dht->snapshot().nodes) known += node.endpoint == moved ? 1U : 0U;
+  }
+  CHECK(known >= 4);
+}
+
+TEST_CASE("a network in which every rule applies to private addresses works", "[dht]") {
+  Network::Options options;
+  options.special_use_is_global = true;
+  Network network(10, options);
+  const auto endpoint_of = [](unsigned n) { return Endpoint::v4(0x0a000001U + (n << 16U), 7000); };
+  add_hosts(network, 40, endpoint_of);
+  network.run_for(30s);
+  for (unsigned i = 0; i < 10; ++i) network.announce(endpoint_of(i), make_id(i), 6000);
+  network.run_for(5s);
+  for (unsigned i = 0; i < 10; ++i) network.get_peers(endpoint_of(20 + i), make_id(i));
+  network.run_for(5s);
+  for (unsigned i = 0; i < 10; ++i) {
+    CHECK(network.host(endpoint_of(20 + i)).found[make_id(i)].size() == 1);
+  }
+}
+
+TEST_CASE("the same seed gives the same datagrams, another seed others", "[dht]") {
+  const auto digest = [](std::uint64_t seed) {
+    Network::Options options;
+    options.loss = 0.05;
+    Network network(seed, options);
+    add_hosts(network, 20, global_endpoint);
+    network.run_for(10s);
+    network.announce(global_endpoint(3), make_id(3), 6000);
+    network.get_peers(global_endpoint(4), make_id(3));
+    network.run_for(20min);
+    return network.digest();
+  };
+  CHECK(digest(11) == digest(11));
+  CHECK(digest(11) != digest(12));
+}

@@ -1,0 +1,186 @@
+#include "dht/lookup.h"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+#include "dht/node_id.h"
+
+using namespace peernet;
+using namespace peernet::dht;
+
+namespace {
+
+struct Fixture {
+  Rng rng{1};
+  DhtId target = rng.tagged<DhtId>();
+  Lookup lookup{target, false};
+  unsigned count = 0;
+
+  // The more bits, the nearer.
+  Contact contact(unsigned bits) {
+    ++count;
+    return {random_id_sharing(target, bits, rng), Endpoint::v4(0x3c000001U + (count << 16U), 7000)};
+  }
+  Contact added(unsigned bits) {
+    const Contact result = contact(bits);
+    lookup.add(result);
+    return result;
+  }
+  void answer(const Contact& asked) { CHECK(lookup.on_answer(asked, asked.id, {})); }
+};
+
+}  // namespace
+
+TEST_CASE("a lookup asks the nearest first, four at a time", "[dht]") {
+  Fixture f;
+  std::vector<Contact> contacts;
+  for (unsigned bits = 0; bits < 10; ++bits) contacts.push_back(f.added(bits));
+  for (unsigned i = 0; i < kLookupParallelism; ++i) CHECK(f.lookup.next() == contacts[9 - i]);
+  CHECK_FALSE(f.lookup.next());
+  f.answer(contacts[9]);
+  CHECK(f.lookup.next() == contacts[5]);
+  CHECK_FALSE(f.lookup.next());
+}
+
+TEST_CASE("each slow query lets one more go, up to eight in flight", "[dht]") {
+  Fixture f;
+  for (unsigned bits = 0; bits < 20; ++bits) f.added(bits);
+  std::vector<Contact> asked;
+  while (const auto contact = f.lookup.next()) asked.push_back(*contact);
+  CHECK(asked.size() == 4);
+  for (std::size_t i = 0; i < 12; ++i) {
+    f.lookup.on_slow(asked[i < asked.size() ? i : asked.size() - 1]);
+    while (const auto contact = f.lookup.next()) asked.push_back(*contact);
+  }
+  CHECK(asked.size() == kLookupInFlightMax);
+  // What has lapsed is no longer waited for.
+  f.lookup.on_lapsed(asked[0]);
+  CHECK(f.lookup.next());
+}
+
+TEST_CASE("a lookup is over when the eight nearest that answer are known", "[dht]") {
+  Fixture f;
+  for (unsigned bits = 0; bits < 12; ++bits) f.added(bits);
+  std::size_t asked = 0;
+  while (!f.lookup.is_over()) {
+    const auto contact = f.lookup.next();
+    REQUIRE(contact);
+    ++asked;
+    f.answer(*contact);
+  }
+  CHECK(asked == kLookupWidth);
+  CHECK(f.lookup.nearest(8).size() == 8);
+  // Somebody nearer makes it go on.
+  const Contact nearer = f.added(30);
+  CHECK_FALSE(f.lookup.is_over());
+  CHECK(f.lookup.next() == nearer);
+  SECTION("it is waited for, also when slow") {
+    f.lookup.on_slow(nearer);
+    CHECK_FALSE(f.lookup.is_over());
+    SECTION("until its query lapses; a late answer still counts") {
+      f.lookup.on_lapsed(nearer);
+      CHECK(f.lookup.is_over());
+      f.answer(nearer);
+      CHECK(f.lookup.nearest(1).at(0).contact == nearer);
+    }
+  }
+  SECTION("a failed one is not") {
+    f.lookup.on_failed(nearer);
+    CHECK(f.lookup.is_over());
+  }
+}
+
+TEST_CASE("a lookup with fewer than eight nodes asks all and is over", "[dht]") {
+  Fixture f;
+  CHECK(f.lookup.is_over());
+  const Contact a = f.added(1);
+  const Contact b = f.added(2);
+  CHECK(f.lookup.next() == b);
+  CHECK(f.lookup.next() == a);
+  f.answer(a);
+  CHECK_FALSE(f.lookup.is_over());
+  f.lookup.on_failed(b);
+  CHECK(f.lookup.is_over());
+  CHECK(f.lookup.answered_count() == 1);
+}
+
+TEST_CASE("an answer under another id than the expected counts only if that id was told of",
+          "[dht]") {
+  Fixture f;
+  const Contact real = f.contact(3);
+  const Contact invented{random_id_sharing(f.target, 40, f.rng), real.endpoint};
+  f.lookup.add(invented);
+  CHECK(f.lookup.next() == invented);
+  CHECK_FALSE(f.lookup.on_answer(invented, real.id, {}));
+  CHECK(f.lookup.is_over());
+  // An honest node tells of it under its own id: it is asked once more.
+  f.lookup.add(real);
+  CHECK(f.lookup.next() == real);
+  f.answer(real);
+  CHECK(f.lookup.nearest(8).size() == 1);
+  // And no third time.
+  f.lookup.add({random_id_sharing(f.target, 41, f.rng), real.endpoint});
+  CHECK_FALSE(f.lookup.next());
+  CHECK(f.lookup.is_over());
+}
+
+TEST_CASE("a global host is asked once and a network twice, whatever ids they are said to have",
+          "[dht]") {
+  Fixture f;
+  const auto id = [&] { return random_id_sharing(f.target, 20, f.rng); };
+  for (std::uint16_t port = 7000; port < 7005; ++port) {
+    f.lookup.add({id(), Endpoint::v4(0x3c010101, port)});
+  }
+  CHECK(f.lookup.next());
+  CHECK_FALSE(f.lookup.next());
+  f.lookup.add({id(), Endpoint::v4(0x3c010102, 7000)});
+  f.lookup.add({id(), Endpoint::v4(0x3c010103, 7000)});
+  CHECK(f.lookup.next());
+  CHECK_FALSE(f.lookup.next());
+  // On loopback every port is a node.
+  for (std::uint16_t port = 7000; port < 7002; ++port) {
+    f.lookup.add({id(), Endpoint::v4(0x7f000001, port)});
+    CHECK(f.lookup.next());
+  }
+}
+
+TEST_CASE("a lookup remembers no more candidates than its limit, the nearest", "[dht]") {
+  Fixture f;
+  for (std::size_t i = 0; i < kLookupCandidatesMax; ++i) f.added(10);
+  CHECK(f.lookup.candidates_count() == kLookupCandidatesMax);
+  f.added(9);
+  const Contact nearer = f.added(20);
+  CHECK(f.lookup.candidates_count() == kLookupCandidatesMax);
+  CHECK(f.lookup.next() == nearer);
+}
+
+TEST_CASE("a lookup that is led on by invented nearer nodes ends at its limit", "[dht]") {
+  Fixture f;
+  f.added(0);
+  std::size_t asked = 0;
+  for (unsigned bits = 1; bits < 150 && !f.lookup.is_over(); ++bits) {
+    while (const auto contact = f.lookup.next()) {
+      ++asked;
+      f.answer(*contact);
+    }
+    for (int i = 0; i < 8; ++i) f.added(bits);
+  }
+  CHECK(asked == kLookupQueriesMax);
+  CHECK(f.lookup.is_over());
+}
+
+TEST_CASE("the nodes found carry their tokens, nearest first", "[dht]") {
+  Fixture f;
+  const Contact a = f.added(1);
+  const Contact b = f.added(2);
+  f.lookup.next();
+  f.lookup.next();
+  CHECK(f.lookup.on_answer(a, a.id, as_bytes("token a")));
+  CHECK(f.lookup.on_answer(b, b.id, {}));
+  const auto found = f.lookup.nearest(8);
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].contact == b);
+  CHECK(found[0].token.empty());
+  CHECK(as_text(found[1].token) == "token a");
+}
