@@ -1,0 +1,5 @@
+peernet_fuzz(manifest peernet_transfer)
+peernet_fuzz(path peernet_transfer)
+peernet_fuzz(link peernet_transfer)
+peernet_fuzz(wire peernet_transfer)
+peernet_fuzz(handshake peernet_transfer)
