@@ -27,16 +27,17 @@ void Node::settle(Time now, Effects& out) {
     is_quiet = true;
     while (auto event = transfer_.next_event()) {
       is_quiet = false;
+      // Not const: a const one would lose against the last, which takes everything.
       std::visit(Overloaded{
-                     [&](const transfer::PeersWanted& wanted) {
+                     [&](transfer::PeersWanted& wanted) {
                        if (config_.is_dht_enabled) dht_.get_peers(now, wanted.key, out);
                      },
-                     [&](const transfer::AnnounceWanted& wanted) {
+                     [&](transfer::AnnounceWanted& wanted) {
                        if (!config_.is_dht_enabled) return;
                        // TCP and UDP share one port; behind a NAT only others know which it is.
                        dht_.announce(now, wanted.key, config_.transfer.listen_port, true, out);
                      },
-                     [&](const transfer::AnnounceOver& over) {
+                     [&](transfer::AnnounceOver& over) {
                        if (config_.is_dht_enabled) dht_.forget(over.key);
                      },
                      [&](auto& other) { events_.emplace_back(std::move(other)); },

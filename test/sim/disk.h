@@ -137,6 +137,7 @@ class Disk {
   FileResult run_finish(const FinishStorage& job);
   FileResult run_delete(const DeleteStorage& job);
 
+  bool stands(const std::string& path) const;
   bool store(const std::string& path, std::uint64_t offset, BytesView bytes);
   void make_durable(File& file, std::uint64_t reported_max);
   void roll_back(File& file);

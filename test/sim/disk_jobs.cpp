@@ -40,19 +40,21 @@ Bytes pack(std::span<const Hash> hashes) {
 
 }  // namespace
 
+// A file, or a directory with something in it.
+bool Disk::stands(const std::string& path) const {
+  const auto after = files_.lower_bound(path + "/");
+  return files_.contains(path) || (after != files_.end() && is_below(after->first, path));
+}
+
 FileResult Disk::run_open(const OpenStorage& job) {
   Storage* storage = find(job.storage);
   if (storage == nullptr) return failed(Errc::not_found, "closed meanwhile");
   StorageOpened opened;
   const std::string top = join(job.parent, job.top, "");
-  bool is_there = files_.contains(top);
-  for (auto at = files_.lower_bound(top + "/"); !is_there && at != files_.end();) {
-    is_there = is_below(at->first, top);
-    break;
-  }
-  if (!job.is_writable && !is_there) {
-    storages_.erase(job.storage);
-    return failed(Errc::not_found, top + " does not exist");
+  const bool is_there = stands(top);
+  if (!job.is_writable && !is_there) return failed(Errc::not_found, top + " does not exist");
+  if (!job.must_be_free.empty() && stands(join(job.parent, job.must_be_free, ""))) {
+    return failed(Errc::exists, job.must_be_free + " stands there already");
   }
   for (std::uint32_t i = 0; i < job.files.size(); ++i) {
     const auto found = files_.find(path(*storage, i));
@@ -60,11 +62,12 @@ FileResult Disk::run_open(const OpenStorage& job) {
       opened.allocated_bytes += found->second.data.size();
       storage->reference[i] = found->second.version;
     }
-    if (job.is_writable) continue;
+    if (job.is_writable) {
+      opened.file_sizes.push_back(found == files_.end() ? 0 : found->second.data.size());
+      continue;
+    }
     if (found == files_.end() || found->second.data.size() != job.files[i].size) {
-      const std::string name = path(*storage, i);
-      storages_.erase(job.storage);
-      return failed(Errc::corrupt, name + " is missing or has another size");
+      return failed(Errc::corrupt, path(*storage, i) + " is missing or has another size");
     }
   }
   opened.free_bytes = options.quota > used_ ? options.quota - used_ : 0;
@@ -272,8 +275,7 @@ FileResult Disk::run_finish(const FinishStorage& job) {
   if (storage == nullptr) return failed(Errc::not_found, "the storage is not open");
   OpenStorage& spec = storage->spec;
   const std::string target = join(spec.parent, job.name, "");
-  const auto after = files_.lower_bound(target + "/");
-  if (files_.contains(target) || (after != files_.end() && is_below(after->first, target))) {
+  if (stands(target)) {
     return failed(Errc::exists, target + " stands there already");
   }
   std::vector<std::string> old_names;

@@ -17,9 +17,15 @@ std::string describe(World& world, HostIndex index, const Content& content) {
   if (!status) return fmt::format("host {} does not know the share", index);
   static constexpr const char* kStates[] = {"opening", "finding", "fetching", "finishing",
                                             "seeding", "paused",  "failed"};
-  return fmt::format("host {} is {} with {}/{} pieces, {} connected, {} known, reason \"{}\"{}",
+  std::string lookup = "no lookup";
+  if (status->lookup) {
+    lookup = fmt::format("lookup at {:.1f} s asked {} and found {}",
+                         seconds(status->lookup->at - kWorldStart), status->lookup->nodes_asked,
+                         status->lookup->peers_found);
+  }
+  return fmt::format("host {} is {} with {}/{} pieces, {} connected, {} known, {}, reason \"{}\"{}",
                      index, kStates[static_cast<std::size_t>(status->state)], status->pieces_done,
-                     status->pieces_count, status->peers_connected, status->peers_known,
+                     status->pieces_count, status->peers_connected, status->peers_known, lookup,
                      status->reason, status->error ? ", error " + status->error->what : "");
 }
 
