@@ -395,7 +395,9 @@ void Swarm::on_synced(Turn& turn, SyncJob job, const FileResult& result) {
     fail(turn, result.error());
     return;
   }
-  save(turn, SaveKind::progress, progress_record(job.have), std::move(job.have));
+  // Made first: the order in which arguments are evaluated is open.
+  ProgressRecord record = progress_record(job.have);
+  save(turn, SaveKind::progress, std::move(record), std::move(job.have));
   maybe_sync(turn);
 }
 
