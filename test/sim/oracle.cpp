@@ -142,14 +142,15 @@ void Oracle::check_share(Host& host, const ShareRecord& record) {
   holding.share = record.id;
   const auto known = contents_.find(record.id);
   if (known == contents_.end() || record.stage == ShareStage::fetching || host.is_tampered) return;
-  const std::string top = record.stage == ShareStage::complete ? record.name
-                          : holding.is_opened                  ? holding.spec.top
-                                                               : record.name;
   if (record.parent == kSharedDirectory) return;  // what we shared ourselves
-  if (!is_whole(host.disk, *known->second, Disk::join(record.parent, top, ""), true) &&
-      !is_whole(host.disk, *known->second, Disk::join(record.parent, record.name, ""), true)) {
-    fail(host, "a share is recorded as whole and is not on the disk");
-  }
+  const Content& truth = *known->second;
+  const std::string there = Disk::join(record.parent, record.name, "");
+  const std::string making = Disk::join(record.parent, holding.spec.top, "");
+  const bool is_good = record.stage == ShareStage::complete
+                           ? is_whole(host.disk, truth, there, true)
+                           : is_whole(host.disk, truth, there, true) ||
+                                 (holding.is_opened && is_whole(host.disk, truth, making, false));
+  if (!is_good) fail(host, "a share is recorded as whole and is not on the disk");
 }
 
 void Oracle::check_progress(Host& host, const ProgressRecord& record) {
@@ -385,14 +386,15 @@ void Oracle::at_rest(const Host& host) {
 }
 
 bool Oracle::is_whole(const Disk& disk, const Content& content, const std::string& top,
-                      bool must_be_durable) {
+                      bool is_finished) {
   return std::all_of(content.files.begin(), content.files.end(), [&](const ContentFile& file) {
+    if (file.bytes.empty() && !is_finished) return true;
     const std::string path = file.path.empty() ? top : top + "/" + file.path;
     const auto there = disk.bytes(path);
     return there &&
            std::equal(there->begin(), there->end(), file.bytes.begin(), file.bytes.end()) &&
-           disk.is_executable(path) == file.is_executable &&
-           (!must_be_durable || disk.is_durable(path, 0, file.bytes.size()));
+           (!is_finished || disk.is_executable(path) == file.is_executable) &&
+           disk.is_durable(path, 0, file.bytes.size());
   });
 }
 

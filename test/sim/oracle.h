@@ -45,9 +45,10 @@ class Oracle {
   // Set where nobody lies and no disk was altered: then nobody may be banned.
   bool is_everybody_honest = true;
 
-  // The content of a share as it stands on a disk: true if every file is there, byte for byte.
+  // The content of a share as it stands on a disk: true if every file is there, byte for byte,
+  // durable, and, unless it is still in the making, with its mode and the empty files too.
   static bool is_whole(const Disk& disk, const Content& content, const std::string& top,
-                       bool must_be_durable);
+                       bool is_finished);
 
  private:
   void check_job(Host& host, JobId job);
