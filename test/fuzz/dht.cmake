@@ -1,0 +1,2 @@
+peernet_fuzz(krpc peernet_dht)
+peernet_fuzz(dht_node peernet_dht)
