@@ -19,6 +19,13 @@ Error protocol_error(const char* what) {
   return Error{Errc::malformed, what, {}};
 }
 
+// Is the hash of the piece its one leaf? Not so for a short last piece of a longer file, whose hash
+// is that of the padded tree.
+bool is_leaf_known(const Layout& layout, std::uint32_t piece_index) {
+  const Piece piece = layout.piece(piece_index);
+  return piece.blocks_count == 1 && (piece.is_only_piece_of_file || layout.blocks_per_piece() == 1);
+}
+
 }  // namespace
 
 // ---- Peers come and go
@@ -192,7 +199,7 @@ Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
     reject();
     return {};
   }
-  if (span.count == 1) {  // the one leaf is the piece's own hash
+  if (is_leaf_known(layout, span.first)) {
     peer.send(wire::Hashes{
         *share.channel, span, {metadata_.layers().piece_hash(metadata_.manifest(), span.first)}});
     return {};
@@ -292,7 +299,7 @@ void Swarm::request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32
       if (!picker_->prepare(piece)) return;
       const std::uint32_t blocks_count = layout.blocks_count(piece);
       ahead += blocks_count;
-      if (blocks_count == 1) {
+      if (is_leaf_known(layout, piece)) {
         on_leaves(turn, piece, {metadata_.layers().piece_hash(metadata_.manifest(), piece)});
         continue;
       }

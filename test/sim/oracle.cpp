@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "core/hash.h"
 #include "core/merkle.h"
 
 namespace peernet::sim {
@@ -110,11 +111,15 @@ void Oracle::check_write(Host& host, const WriteBlocks& job) {
   const auto found = host.holdings.find(job.storage);
   if (found == host.holdings.end()) return;
   const Holding& holding = found->second;
-  WriteBlocks outline = job;
+  WriteBlocks outline;
+  outline.job = job.job;
+  outline.storage = job.storage;
+  outline.file_index = job.file_index;
   std::uint64_t size = 0;
-  for (BlockToWrite& block : outline.blocks) {
-    block.record.clear();
+  for (const BlockToWrite& block : job.blocks) {
+    outline.blocks.push_back({block.offset, {}, 0, block.size, block.leaf});
     size += block.size;
+    check_block(host, holding, job, block);
   }
   host.fetched_bytes += size;
   if (job.blocks.empty()) fail(host, "writes no blocks");
@@ -135,6 +140,25 @@ void Oracle::check_write(Host& host, const WriteBlocks& job) {
   }
   host.write_jobs[job.job] = job.storage;
   host.writes[job.job] = std::move(outline);
+}
+
+void Oracle::check_block(Host& host, const Holding& holding, const WriteBlocks& job,
+                         const BlockToWrite& block) {
+  const Content* const truth = content(holding);
+  if (truth == nullptr) return;
+  const ContentFile* const file = truth->find(file_path(holding, job.file_index));
+  if (file == nullptr || block.offset + block.size > file->bytes.size()) {
+    fail(host, "writes a block where there is none");
+    return;
+  }
+  const BytesView right = BytesView(file->bytes).subspan(block.offset, block.size);
+  const BytesView got = BytesView(block.record).subspan(block.data_begin, block.size);
+  const std::string where =
+      " of file " + std::to_string(job.file_index) + " at " + std::to_string(block.offset);
+  if (sha256(right) != block.leaf) fail(host, "expects a wrong leaf for the block" + where);
+  if (is_everybody_honest && !std::equal(right.begin(), right.end(), got.begin(), got.end())) {
+    fail(host, "was sent wrong bytes for the block" + where);
+  }
 }
 
 void Oracle::check_share(Host& host, const ShareRecord& record) {

@@ -55,6 +55,8 @@ class Oracle {
   void check_storage(Host& host, StorageId storage);
   void check_conn(const Host& host, ConnId conn);
   void check_write(Host& host, const WriteBlocks& job);
+  void check_block(Host& host, const Holding& holding, const WriteBlocks& job,
+                   const BlockToWrite& block);
   void check_share(Host& host, const ShareRecord& record);
   void check_progress(Host& host, const ProgressRecord& record);
   void check_durable(Host& host, const ShareId& id, const BytesView& bits, bool after_crash);
