@@ -35,10 +35,10 @@ inline constexpr std::size_t kSavesMax = 1024;  // records in one commit
 // Tries to find a port that is free for TCP and UDP in all families.
 inline constexpr int kPortTriesMax = 32;
 
-class Loop : private Tcp::Inputs,
-             private Udp::Inputs,
-             private Disk::Inputs,
-             private Control::Inputs {
+class Loop final : private Tcp::Inputs,
+                   private Udp::Inputs,
+                   private Disk::Inputs,
+                   private Control::Inputs {
  public:
   Loop(StoragePlace place, Log& log);
   ~Loop();

@@ -1,0 +1,718 @@
+#include "daemon/uv/storage.h"
+
+#include <catch2/catch.hpp>
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/hash.h"
+#include "core/merkle.h"
+#include "test/daemon/temp.h"
+#include "test/support/support.h"
+
+namespace peernet::daemon {
+namespace {
+
+using test::exists;
+using test::mode_of;
+using test::pattern;
+using test::read_file;
+using test::TempDirectory;
+using test::write_file;
+
+constexpr std::uint32_t kBlock = merkle::kBlockSize;
+constexpr StorageId kId{0x0123456789abcdef};
+
+std::uint64_t leaves_of(const std::vector<FileSpec>& files) {
+  std::uint64_t count = 0;
+  for (const FileSpec& file : files) count += (file.size + kBlock - 1) / kBlock;
+  return count;
+}
+
+std::vector<Hash> leaves_of(BytesView content) {
+  std::vector<Hash> leaves;
+  for (std::size_t at = 0; at < content.size(); at += kBlock) {
+    leaves.push_back(
+        sha256(content.subspan(at, std::min<std::size_t>(kBlock, content.size() - at))));
+  }
+  return leaves;
+}
+
+struct Fixture {
+  Fixture() {
+    std::filesystem::create_directory(dir / "leaves");
+    std::filesystem::create_directory(dir / "parent");
+    parent = dir / "parent";
+  }
+
+  OpenStorage wanted(std::string top, std::vector<FileSpec> files, bool is_single,
+                     bool is_writable) const {
+    OpenStorage result;
+    result.storage = kId;
+    result.parent = parent;
+    result.top = std::move(top);
+    result.is_single_file = is_single;
+    result.is_writable = is_writable;
+    result.leaves_count = leaves_of(files);
+    result.files = std::move(files);
+    return result;
+  }
+  std::unique_ptr<Storage> make(const OpenStorage& open, mode_t umask = 022) {
+    return std::make_unique<Storage>(open, StoragePlace{dir / "leaves", umask}, cache);
+  }
+  // A file of a seed: its content stands in place and its leaves are known.
+  std::unique_ptr<Storage> seed(const std::string& name, BytesView content) {
+    write_file(parent + "/" + name, content);
+    auto storage = make(wanted(name, {{"", content.size(), false}}, true, false));
+    REQUIRE(storage->open());
+    WriteLeaves leaves{JobId{1}, kId, 0, leaves_of(content)};
+    REQUIRE(storage->write_leaves(leaves));
+    return storage;
+  }
+
+  TempDirectory dir;
+  FileCache cache{8};
+  std::string parent;
+};
+
+WriteBlocks blocks(std::uint32_t file_index, std::uint64_t offset, BytesView content,
+                   std::uint32_t data_begin = 7) {
+  WriteBlocks result{JobId{1}, kId, file_index, {}};
+  for (std::size_t at = 0; at < content.size(); at += kBlock) {
+    const auto view = content.subspan(at, std::min<std::size_t>(kBlock, content.size() - at));
+    BlockToWrite block;
+    block.offset = offset + at;
+    block.record = pattern(data_begin, 99);
+    append(block.record, view);
+    block.record.push_back(0xee);
+    block.data_begin = data_begin;
+    block.size = static_cast<std::uint32_t>(view.size());
+    block.leaf = sha256(view);
+    result.blocks.push_back(std::move(block));
+  }
+  return result;
+}
+
+FileResult write(Storage& storage, const WriteBlocks& wanted) {
+  Generation seen = 0;
+  auto result = storage.write_blocks(wanted, seen);
+  if (result) storage.on_told(wanted.file_index, seen, false);
+  return result;
+}
+
+// As Disk does it: what the engine is told of is told to the storage.
+FileResult read(Storage& storage, std::uint32_t file_index, std::uint64_t offset,
+                std::uint32_t size, bool is_verified, std::uint64_t first_leaf = 0) {
+  Generation seen = 0;
+  auto result =
+      storage.read_blocks({JobId{1}, kId, file_index, offset, size, first_leaf, is_verified},
+                          storage.told(file_index), seen);
+  if (result) {
+    storage.on_told(file_index, seen, std::get<BlocksRead>(*result).is_changed);
+  }
+  return result;
+}
+
+template <class T>
+T outcome(FileResult result) {
+  INFO((result ? std::string() : result.error().what));
+  REQUIRE(result.has_value());
+  REQUIRE(std::holds_alternative<T>(*result));
+  return std::get<T>(*std::move(result));
+}
+
+std::string text(BytesView bytes) {
+  return std::string(as_text(bytes));
+}
+
+}  // namespace
+
+TEST_CASE("nothing stands on the disk before the first write", "[daemon]") {
+  Fixture f;
+  auto storage = f.make(f.wanted(".x.part", {{"a/b", 10, false}, {"c", 0, false}}, false, true));
+
+  const auto opened = outcome<StorageOpened>(storage->open());
+
+  CHECK(opened.free_bytes > 0);
+  CHECK(opened.allocated_bytes == 0);
+  CHECK(opened.file_sizes == std::vector<std::uint64_t>{0, 0});
+  CHECK_FALSE(exists(f.parent + "/.x.part"));
+}
+
+TEST_CASE("good blocks are written from inside their records and bad ones are not", "[daemon]") {
+  Fixture f;
+  const Bytes content = pattern(3 * kBlock + 100);
+  auto storage = f.make(f.wanted(".x.part", {{"d/e/f", content.size(), false}}, false, true));
+  REQUIRE(storage->open());
+  auto wanted = blocks(0, 0, content);
+  wanted.blocks[1].leaf.bytes[0] ^= 1U;
+
+  const auto written = outcome<BlocksWritten>(write(*storage, wanted));
+
+  CHECK(written.mismatched == std::vector<std::uint32_t>{1});
+  const std::string path = f.parent + "/.x.part/d/e/f";
+  std::string expected = text(content);
+  expected.replace(kBlock, kBlock, std::string(kBlock, '\0'));
+  CHECK(read_file(path) == expected);
+  CHECK(mode_of(f.parent + "/.x.part") == 0700);
+  CHECK(mode_of(f.parent + "/.x.part/d/e") == 0700);
+  CHECK(mode_of(path) == 0600);
+}
+
+TEST_CASE("a job of bad blocks only makes no file", "[daemon]") {
+  Fixture f;
+  auto storage = f.make(f.wanted(".x.part", {{"", kBlock, false}}, true, true));
+  REQUIRE(storage->open());
+  auto wanted = blocks(0, 0, pattern(kBlock));
+  wanted.blocks[0].leaf = {};
+
+  CHECK(outcome<BlocksWritten>(write(*storage, wanted)).mismatched.size() == 1);
+  CHECK_FALSE(exists(f.parent + "/.x.part"));
+}
+
+TEST_CASE("an unfinished storage that is opened again says what it holds", "[daemon]") {
+  Fixture f;
+  const std::vector<FileSpec> files{{"a", 2 * kBlock, false}, {"b", kBlock, false}};
+  {
+    auto storage = f.make(f.wanted(".x.part", files, false, true));
+    REQUIRE(storage->open());
+    REQUIRE(write(*storage, blocks(0, 0, pattern(kBlock))));
+  }
+  auto storage = f.make(f.wanted(".x.part", files, false, true));
+
+  const auto opened = outcome<StorageOpened>(storage->open());
+
+  CHECK(opened.file_sizes == std::vector<std::uint64_t>{kBlock, 0});
+  CHECK(opened.allocated_bytes >= kBlock);
+}
+
+TEST_CASE("opening fails where it cannot mean what was saved", "[daemon]") {
+  Fixture f;
+  SECTION("the parent is gone") {
+    auto wanted = f.wanted("x", {{"", 1, false}}, true, true);
+    wanted.parent = f.dir / "nowhere";
+    CHECK(f.make(wanted)->open().error().code == Errc::not_found);
+  }
+  SECTION("the top of a finished share is gone") {
+    CHECK(f.make(f.wanted("x", {{"", 1, false}}, true, false))->open().error().code ==
+          Errc::not_found);
+  }
+  SECTION("a file of a finished share is gone") {
+    std::filesystem::create_directory(f.parent + "/x");
+    CHECK(f.make(f.wanted("x", {{"a", 1, false}}, false, false))->open().error().code ==
+          Errc::corrupt);
+  }
+  SECTION("a file of a finished share has another size") {
+    write_file(f.parent + "/x", "four");
+    CHECK(f.make(f.wanted("x", {{"", 3, false}}, true, false))->open().error().code ==
+          Errc::corrupt);
+  }
+  SECTION("a directory stands where a file should") {
+    std::filesystem::create_directory(f.parent + "/x");
+    CHECK(f.make(f.wanted("x", {{"", 3, false}}, true, true))->open().error().code == Errc::denied);
+  }
+  SECTION("a link stands at the top") {
+    write_file(f.parent + "/real", "abc");
+    std::filesystem::create_symlink("real", f.parent + "/x");
+    CHECK(f.make(f.wanted("x", {{"", 3, false}}, true, false))->open().error().code ==
+          Errc::denied);
+  }
+  SECTION("the name of the finished download is taken") {
+    write_file(f.parent + "/final", "abc");
+    auto wanted = f.wanted(".x.part", {{"", 3, false}}, true, true);
+    wanted.must_be_free = "final";
+    CHECK(f.make(wanted)->open().error().code == Errc::exists);
+  }
+}
+
+TEST_CASE("a link that is put into the tree is never followed", "[daemon]") {
+  Fixture f;
+  std::filesystem::create_directory(f.dir / "outside");
+  write_file(f.dir / "outside/victim", "precious");
+  const Bytes content = pattern(kBlock);
+  auto storage = f.make(f.wanted(".x.part", {{"d/victim", content.size(), false}}, false, true));
+  REQUIRE(storage->open());
+
+  SECTION("in place of a directory") {
+    std::filesystem::create_directory(f.parent + "/.x.part");
+    std::filesystem::create_directory_symlink(f.dir / "outside", f.parent + "/.x.part/d");
+  }
+  SECTION("in place of the file") {
+    std::filesystem::create_directories(f.parent + "/.x.part/d");
+    std::filesystem::create_symlink(f.dir / "outside/victim", f.parent + "/.x.part/d/victim");
+  }
+  SECTION("in place of the top") {
+    std::filesystem::create_directory(f.dir / "outside/d");
+    std::filesystem::create_directory_symlink(f.dir / "outside", f.parent + "/.x.part");
+  }
+  SECTION("as a second name of a file elsewhere") {
+    std::filesystem::create_directories(f.parent + "/.x.part/d");
+    std::filesystem::create_hard_link(f.dir / "outside/victim", f.parent + "/.x.part/d/victim");
+  }
+  SECTION("as a pipe that would hang the writer") {
+    std::filesystem::create_directories(f.parent + "/.x.part/d");
+    REQUIRE(mkfifo((f.parent + "/.x.part/d/victim").c_str(), 0600) == 0);
+  }
+
+  const auto result = write(*storage, blocks(0, 0, content));
+  REQUIRE_FALSE(result);
+  CHECK(result.error().code == Errc::denied);
+  CHECK(read_file(f.dir / "outside/victim") == "precious");
+  CHECK_FALSE(exists(f.dir / "outside/d/victim"));
+  // Nor is it deleted through.
+  static_cast<void>(storage->remove(true));
+  CHECK(read_file(f.dir / "outside/victim") == "precious");
+}
+
+TEST_CASE("a swapper beside a download never gets a byte outside", "[daemon]") {
+  Fixture f;
+  std::filesystem::create_directory(f.dir / "outside");
+  std::vector<FileSpec> files;
+  for (int i = 0; i < 300; ++i) files.push_back({"d/" + std::to_string(i), 1, false});
+  auto storage = f.make(f.wanted(".x.part", files, false, true));
+  REQUIRE(storage->open());
+  REQUIRE(write(*storage, blocks(0, 0, pattern(1))));
+  std::atomic<bool> is_over = false;
+  std::thread swapper([&] {
+    const std::string here = f.parent + "/.x.part/d";
+    const std::string there = f.parent + "/.x.part/away";
+    while (!is_over) {
+      rename(here.c_str(), there.c_str());
+      if (symlink((f.dir / "outside").c_str(), here.c_str()) == 0) unlink(here.c_str());
+      rename(there.c_str(), here.c_str());
+    }
+  });
+  for (std::uint32_t i = 0; i < files.size(); ++i) {
+    static_cast<void>(write(*storage, blocks(i, 0, pattern(1))));
+  }
+  is_over = true;
+  swapper.join();
+
+  CHECK(std::filesystem::is_empty(f.dir / "outside"));
+}
+
+TEST_CASE("a file deleted under a download is an error and not a loss", "[daemon]") {
+  Fixture f;
+  const Bytes content = pattern(2 * kBlock);
+  auto storage = f.make(f.wanted(".x.part", {{"", content.size(), false}}, true, true));
+  REQUIRE(storage->open());
+  REQUIRE(write(*storage, blocks(0, 0, BytesView(content).first(kBlock))));
+  std::filesystem::remove(f.parent + "/.x.part");
+
+  const auto result = write(*storage, blocks(0, kBlock, BytesView(content).subspan(kBlock)));
+  REQUIRE_FALSE(result);
+  CHECK(result.error().code == Errc::not_found);
+}
+
+TEST_CASE("what was verified is read without hashing as long as nobody touched it", "[daemon]") {
+  Fixture f;
+  const Bytes content = pattern(2 * kBlock + 5);
+  auto storage = f.seed("file", content);
+
+  CHECK(outcome<BlocksRead>(read(*storage, 0, 0, kBlock + kBlock, false)).data ==
+        to_bytes(BytesView(content).first(2 * kBlock)));
+  CHECK(outcome<BlocksRead>(read(*storage, 0, 2 * kBlock, 5, false, 2)).data.size() == 5);
+  const auto again = outcome<BlocksRead>(read(*storage, 0, kBlock, kBlock, true));
+  CHECK_FALSE(again.is_changed);
+  CHECK(again.data == to_bytes(BytesView(content).subspan(kBlock, kBlock)));
+}
+
+TEST_CASE("a changed file gives no verified data until each block was hashed again", "[daemon]") {
+  Fixture f;
+  const Bytes content = pattern(3 * kBlock);
+  auto storage = f.seed("file", content);
+  const std::string path = f.parent + "/file";
+  REQUIRE(read(*storage, 0, 0, 3 * kBlock, false));
+
+  SECTION("written in place, times put back") {
+    struct stat before {};
+    REQUIRE(stat(path.c_str(), &before) == 0);
+    const int fd = open(path.c_str(), O_WRONLY);
+    REQUIRE(pwrite(fd, "x", 1, 2 * kBlock) == 1);
+    const timespec times[2] = {before.st_atim, before.st_mtim};
+    REQUIRE(futimens(fd, times) == 0);
+    close(fd);
+  }
+  SECTION("replaced by another file") {
+    Bytes other = content;
+    other[2 * kBlock] = static_cast<std::uint8_t>(other[2 * kBlock] + 1);
+    write_file(path + ".new", other);
+    std::filesystem::rename(path + ".new", path);
+  }
+
+  const auto first = outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true));
+  CHECK(first.is_changed);
+  CHECK(first.data.empty());
+  // Good blocks are good again once hashed; the bad one never passes.
+  CHECK(outcome<BlocksRead>(read(*storage, 0, 0, kBlock, false)).data ==
+        to_bytes(BytesView(content).first(kBlock)));
+  CHECK_FALSE(outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true)).is_changed);
+  const auto bad = read(*storage, 0, 2 * kBlock, kBlock, false, 2);
+  REQUIRE_FALSE(bad);
+  CHECK(bad.error().code == Errc::corrupt);
+}
+
+TEST_CASE("hashing one block again does not vouch for the others", "[daemon]") {
+  Fixture f;
+  const Bytes content = pattern(2 * kBlock);
+  auto storage = f.seed("file", content);
+  REQUIRE(read(*storage, 0, 0, 2 * kBlock, false));
+  const int fd = open((f.parent + "/file").c_str(), O_WRONLY);
+  REQUIRE(pwrite(fd, "x", 1, kBlock) == 1);
+  close(fd);
+
+  // The first read after the change is an unverified one, of a block that is still good.
+  REQUIRE(read(*storage, 0, 0, kBlock, false));
+
+  CHECK(outcome<BlocksRead>(read(*storage, 0, kBlock, kBlock, true)).is_changed);
+}
+
+TEST_CASE("a late result from before a change counts as a change of its own", "[daemon]") {
+  Fixture f;
+  const Bytes content = pattern(2 * kBlock);
+  auto storage = f.seed("file", content);
+  REQUIRE(read(*storage, 0, 0, kBlock, false));
+  Generation late = 0;
+  REQUIRE(storage->read_blocks({JobId{1}, kId, 0, kBlock, kBlock, 1, false}, 0, late));
+
+  const int fd = open((f.parent + "/file").c_str(), O_WRONLY);
+  REQUIRE(pwrite(fd, "x", 1, kBlock) == 1);
+  close(fd);
+  REQUIRE(outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true)).is_changed);
+  REQUIRE(read(*storage, 0, 0, kBlock, false));
+  // Only now the engine hears that the second block was good, and takes it for verified.
+  storage->on_told(0, late, false);
+
+  CHECK(outcome<BlocksRead>(read(*storage, 0, kBlock, kBlock, true)).is_changed);
+}
+
+TEST_CASE("a file that is changed again and again is never served wrong", "[daemon]") {
+  Fixture f;
+  const Bytes good = pattern(kBlock, 1);
+  const Bytes bad = pattern(kBlock, 2);
+  auto storage = f.seed("file", good);
+  const int fd = open((f.parent + "/file").c_str(), O_WRONLY);
+  bool is_known_good = false;
+  for (int i = 0; i < 400; ++i) {
+    const Bytes& now = i % 3 == 0 ? bad : good;
+    REQUIRE(pwrite(fd, now.data(), now.size(), 0) == static_cast<ssize_t>(now.size()));
+    if (is_known_good) {
+      const auto served = outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true));
+      if (!served.is_changed) CHECK(served.data == good);
+      is_known_good = !served.is_changed;
+    }
+    if (!is_known_good && i % 20 == 1)
+      is_known_good = read(*storage, 0, 0, kBlock, false).has_value();
+  }
+  close(fd);
+}
+
+TEST_CASE("our own writes are no change, those of others are", "[daemon]") {
+  Fixture f;
+  const Bytes content = pattern(3 * kBlock);
+  auto storage = f.make(f.wanted(".x.part", {{"", content.size(), false}}, true, true));
+  REQUIRE(storage->open());
+  REQUIRE(write(*storage, blocks(0, 0, BytesView(content).first(kBlock))));
+  REQUIRE(write(*storage, blocks(0, kBlock, BytesView(content).subspan(kBlock, kBlock))));
+  CHECK_FALSE(outcome<BlocksRead>(read(*storage, 0, 0, 2 * kBlock, true)).is_changed);
+
+  const int fd = open((f.parent + "/.x.part").c_str(), O_WRONLY);
+  REQUIRE(pwrite(fd, "x", 1, 3) == 1);
+  REQUIRE(ftruncate(fd, 3 * kBlock) == 0);
+  close(fd);
+  // The next write is ours again, but it must not hide what happened before.
+  REQUIRE(write(*storage, blocks(0, 2 * kBlock, BytesView(content).subspan(2 * kBlock))));
+  CHECK(outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true)).is_changed);
+}
+
+TEST_CASE("a read of what was never written is corrupt and makes no file", "[daemon]") {
+  Fixture f;
+  const Bytes content = pattern(kBlock);
+  auto storage = f.make(f.wanted(".x.part", {{"", content.size(), false}}, true, true));
+  REQUIRE(storage->open());
+  REQUIRE(storage->write_leaves({JobId{1}, kId, 0, leaves_of(content)}));
+
+  CHECK(read(*storage, 0, 0, kBlock, false).error().code == Errc::not_found);
+  CHECK_FALSE(exists(f.parent + "/.x.part"));
+}
+
+TEST_CASE("leaf hashes come back as they were written, and only whole", "[daemon]") {
+  Fixture f;
+  auto storage = f.make(f.wanted("x", {{"", 4 * kBlock, false}}, true, true));
+  REQUIRE(storage->open());
+  CHECK(storage->read_leaves({JobId{1}, kId, 0, 1}).error().code == Errc::not_found);
+  const std::vector<Hash> leaves{test::tagged<Hash>(1), test::tagged<Hash>(2)};
+  REQUIRE(storage->write_leaves({JobId{1}, kId, 1, leaves}));
+
+  CHECK(outcome<LeavesRead>(storage->read_leaves({JobId{1}, kId, 1, 2})).leaves == leaves);
+  CHECK(storage->read_leaves({JobId{1}, kId, 2, 2}).error().code == Errc::corrupt);
+  CHECK(mode_of(f.dir / "leaves/0123456789abcdef") == 0600);
+}
+
+TEST_CASE("hashing a range gives its leaves and piece nodes", "[daemon]") {
+  Fixture f;
+  const Bytes content = pattern(5 * kBlock + 1);  // pieces of 2 blocks: the last has both
+  write_file(f.parent + "/file", content);
+  auto storage = f.make(f.wanted("file", {{"", content.size(), false}}, true, false));
+  REQUIRE(storage->open());
+  const auto leaves = leaves_of(content);
+
+  HashRange range{JobId{1}, kId, 0, 2 * kBlock, 3 * kBlock + 1, 2, 2, false};
+  const auto nodes = outcome<RangeHashed>(storage->hash_range(range)).piece_nodes;
+
+  REQUIRE(nodes.size() == 2);
+  CHECK(nodes[0] == merkle::piece_node({leaves.data() + 2, 2}, 2, false));
+  CHECK(nodes[1] == merkle::piece_node({leaves.data() + 4, 2}, 2, false));
+  const auto kept = outcome<LeavesRead>(storage->read_leaves({JobId{1}, kId, 2, 4})).leaves;
+  CHECK(kept == std::vector<Hash>(leaves.begin() + 2, leaves.end()));
+  CHECK_FALSE(outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true)).is_changed);
+}
+
+TEST_CASE("a file that is changed between two ranges is refused", "[daemon]") {
+  Fixture f;
+  const Bytes content = pattern(2 * kBlock);
+  write_file(f.parent + "/file", content);
+  auto storage = f.make(f.wanted("file", {{"", content.size(), false}}, true, false));
+  REQUIRE(storage->open());
+  REQUIRE(storage->hash_range({JobId{1}, kId, 0, 0, kBlock, 0, 1, false}));
+  const int fd = open((f.parent + "/file").c_str(), O_WRONLY);
+  REQUIRE(pwrite(fd, "x", 1, 0) == 1);
+  close(fd);
+
+  const auto second = storage->hash_range({JobId{1}, kId, 0, kBlock, kBlock, 1, 1, false});
+  REQUIRE_FALSE(second);
+  CHECK(second.error().code == Errc::corrupt);
+}
+
+TEST_CASE("a finished tree stands under its name with the user's modes", "[daemon]") {
+  Fixture f;
+  const Bytes content = pattern(kBlock + 3);
+  auto storage = f.make(f.wanted(".x.part",
+                                 {{"bin/run", content.size(), true},
+                                  {"empty/none", 0, false},
+                                  {"read", content.size(), false}},
+                                 false, true),
+                        027);
+  REQUIRE(storage->open());
+  REQUIRE(write(*storage, blocks(0, 0, content)));
+  REQUIRE(write(*storage, blocks(2, 0, content)));
+  REQUIRE(storage->sync());
+
+  outcome<FileDone>(storage->finish("final"));
+
+  CHECK_FALSE(exists(f.parent + "/.x.part"));
+  CHECK(read_file(f.parent + "/final/bin/run") == text(content));
+  CHECK(read_file(f.parent + "/final/empty/none").empty());
+  CHECK(mode_of(f.parent + "/final") == 0750);
+  CHECK(mode_of(f.parent + "/final/bin") == 0750);
+  CHECK(mode_of(f.parent + "/final/bin/run") == 0750);
+  CHECK(mode_of(f.parent + "/final/read") == 0640);
+  CHECK(mode_of(f.parent + "/final/empty/none") == 0640);
+  // What was verified stays verified: the change of modes was ours.
+  CHECK_FALSE(outcome<BlocksRead>(read(*storage, 2, 0, kBlock, true, 2)).is_changed);
+}
+
+TEST_CASE("a finished single file is known under its new name", "[daemon]") {
+  Fixture f;
+  const Bytes content = pattern(kBlock);
+  auto storage = f.make(f.wanted(".x.part", {{"", content.size(), false}}, true, true));
+  REQUIRE(storage->open());
+  REQUIRE(write(*storage, blocks(0, 0, content)));
+  REQUIRE(storage->write_leaves({JobId{1}, kId, 0, leaves_of(content)}));
+
+  outcome<FileDone>(storage->finish("final"));
+
+  CHECK_FALSE(exists(f.parent + "/.x.part"));
+  CHECK(mode_of(f.parent + "/final") == 0644);
+  CHECK_FALSE(outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true)).is_changed);
+  // And a later change of it is seen.
+  const int fd = open((f.parent + "/final").c_str(), O_WRONLY);
+  REQUIRE(pwrite(fd, "x", 1, 0) == 1);
+  close(fd);
+  CHECK(outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true)).is_changed);
+  CHECK(read(*storage, 0, 0, kBlock, false).error().code == Errc::corrupt);
+}
+
+TEST_CASE("finishing never replaces what stands there", "[daemon]") {
+  Fixture f;
+  const Bytes content = pattern(kBlock);
+  const bool is_single = GENERATE(true, false);
+  auto storage =
+      f.make(f.wanted(".x.part", {{is_single ? "" : "a", content.size(), false}}, is_single, true));
+  REQUIRE(storage->open());
+  REQUIRE(write(*storage, blocks(0, 0, content)));
+  SECTION("a file") {
+    write_file(f.parent + "/final", "mine");
+  }
+  SECTION("an empty directory") {
+    std::filesystem::create_directory(f.parent + "/final");
+  }
+  SECTION("a dangling link") {
+    std::filesystem::create_symlink("nowhere", f.parent + "/final");
+  }
+
+  const auto result = storage->finish("final");
+  REQUIRE_FALSE(result);
+  CHECK(result.error().code == Errc::exists);
+  CHECK(exists(f.parent + "/.x.part"));
+
+  // And it can be tried again.
+  std::filesystem::remove(f.parent + "/final");
+  outcome<FileDone>(storage->finish("final"));
+}
+
+TEST_CASE("deleting removes what is listed and the directories it leaves empty", "[daemon]") {
+  Fixture f;
+  const Bytes content = pattern(10);
+  auto storage = f.make(
+      f.wanted(".x.part", {{"a/b/one", 10, false}, {"a/two", 10, false}, {"c/three", 10, false}},
+               false, true));
+  REQUIRE(storage->open());
+  for (std::uint32_t i = 0; i < 3; ++i) REQUIRE(write(*storage, blocks(i, 0, content)));
+  REQUIRE(storage->write_leaves({JobId{1}, kId, 0, leaves_of(content)}));
+  write_file(f.parent + "/.x.part/c/stranger", "stays");
+
+  SECTION("with its data") {
+    outcome<FileDone>(storage->remove(true));
+    CHECK_FALSE(exists(f.parent + "/.x.part/a"));
+    CHECK(read_file(f.parent + "/.x.part/c/stranger") == "stays");
+    CHECK_FALSE(exists(f.parent + "/.x.part/c/three"));
+  }
+  SECTION("without") {
+    outcome<FileDone>(storage->remove(false));
+    CHECK(exists(f.parent + "/.x.part/a/b/one"));
+  }
+  CHECK_FALSE(exists(f.dir / "leaves/0123456789abcdef"));
+}
+
+TEST_CASE("a full disk is said to be full and space makes it good again", "[daemon]") {
+  Fixture f;
+  if (geteuid() != 0 || mount("none", f.parent.c_str(), "tmpfs", 0, "size=128k") != 0) {
+    WARN("no small file system can be mounted here: not tested");
+    return;
+  }
+  {
+    const Bytes content = pattern(16 * kBlock);
+    auto storage = f.make(f.wanted(".x.part", {{"", content.size(), false}}, true, true));
+    REQUIRE(storage->open());
+    write_file(f.parent + "/ballast", pattern(4 * kBlock));
+
+    const auto result = write(*storage, blocks(0, 0, content));
+    CHECK_FALSE(result);
+    if (!result) CHECK(result.error().code == Errc::no_space);
+
+    std::filesystem::remove(f.parent + "/ballast");
+    CHECK(write(*storage, blocks(0, 0, BytesView(content).first(kBlock))));
+  }
+  f.cache.drop(kId);
+  CHECK(umount(f.parent.c_str()) == 0);
+}
+
+TEST_CASE("another directory in the place of the parent is not written to", "[daemon]") {
+  Fixture f;
+  auto storage = f.make(f.wanted(".x.part", {{"a", kBlock, false}}, false, true));
+  REQUIRE(storage->open());
+  std::filesystem::rename(f.parent, f.parent + ".old");
+  std::filesystem::create_directory(f.parent);
+
+  CHECK(write(*storage, blocks(0, 0, pattern(kBlock))).error().code == Errc::denied);
+  CHECK(std::filesystem::is_empty(f.parent));
+}
+
+TEST_CASE("more files than may be open are served all the same", "[daemon]") {
+  Fixture f;
+  std::vector<FileSpec> files;
+  for (int i = 0; i < 40; ++i) files.push_back({std::to_string(i), 1, false});
+  auto storage = f.make(f.wanted(".x.part", files, false, true));
+  REQUIRE(storage->open());
+  for (std::uint32_t i = 0; i < files.size(); ++i) {
+    REQUIRE(write(*storage, blocks(i, 0, pattern(1))));
+    CHECK(f.cache.size() <= 8);
+  }
+  outcome<FileDone>(storage->sync());
+  for (std::uint32_t i = 0; i < files.size(); ++i) {
+    CHECK_FALSE(outcome<BlocksRead>(read(*storage, i, 0, 1, true, i)).is_changed);
+  }
+}
+
+TEST_CASE("a tree is listed in the order of its paths, with what was left out", "[daemon]") {
+  Fixture f;
+  const std::string top = f.parent + "/tree";
+  std::filesystem::create_directories(top + "/b/deep");
+  std::filesystem::create_directories(top + "/hollow/inner");
+  std::filesystem::create_directories(top + "/links");
+  write_file(top + "/b/deep/file", "1");
+  write_file(top + "/b.txt", "22");
+  write_file(top + "/a", "");
+  chmod((top + "/a").c_str(), 0755);
+  std::filesystem::create_symlink("../a", top + "/links/a");
+  REQUIRE(mkfifo((top + "/pipe").c_str(), 0600) == 0);
+  const std::string part = ".s" + std::string(56, 'a') + ".part";
+  std::filesystem::create_directory(top + "/" + part);
+
+  const auto listed = outcome<TreeListed>(list_tree({JobId{1}, f.parent, "tree", 100}));
+
+  CHECK_FALSE(listed.is_single_file);
+  REQUIRE(listed.entries.size() == 3);
+  CHECK(listed.entries[0].path == "a");
+  CHECK(listed.entries[0].is_executable);
+  CHECK(listed.entries[1].path == "b.txt");
+  CHECK(listed.entries[1].size == 2);
+  CHECK(listed.entries[2].path == "b/deep/file");
+  std::vector<std::string> left_out;
+  for (const LeftOut& one : listed.left_out) left_out.push_back(one.path + ": " + one.reason);
+  CHECK(left_out ==
+        std::vector<std::string>{part + ": unfinished download", "hollow: empty directory",
+                                 "hollow/inner: empty directory", "links: empty directory",
+                                 "links/a: symlink", "pipe: fifo"});
+}
+
+TEST_CASE("listing keeps to its limit and refuses what is no file", "[daemon]") {
+  Fixture f;
+  const std::string top = f.parent + "/tree";
+  std::filesystem::create_directory(top);
+  for (int i = 0; i < 5; ++i) write_file(top + "/" + std::to_string(i), "x");
+
+  CHECK(list_tree({JobId{1}, f.parent, "tree", 5}));
+  CHECK(list_tree({JobId{1}, f.parent, "tree", 4}).error().code == Errc::too_large);
+  CHECK(list_tree({JobId{1}, f.parent, "none", 5}).error().code == Errc::not_found);
+  REQUIRE(mkfifo((f.parent + "/pipe").c_str(), 0600) == 0);
+  CHECK(list_tree({JobId{1}, f.parent, "pipe", 5}).error().code == Errc::refused);
+  std::filesystem::create_symlink("tree", f.parent + "/link");
+  CHECK(list_tree({JobId{1}, f.parent, "link", 5}).error().code == Errc::refused);
+  const auto single = outcome<TreeListed>(list_tree({JobId{1}, top, "3", 5}));
+  CHECK(single.is_single_file);
+  REQUIRE(single.entries.size() == 1);
+  CHECK(single.entries[0].path.empty());
+}
+
+TEST_CASE("paths that lead outside are refused by both ways of opening", "[daemon]") {
+  Fixture f;
+  write_file(f.dir / "secret", "s");
+  write_file(f.parent + "/plain", "p");
+  std::filesystem::create_symlink("../secret", f.parent + "/link");
+  std::filesystem::create_directory_symlink(f.dir.path(), f.parent + "/up");
+  auto parent = open_directory(f.parent);
+  REQUIRE(parent);
+
+  for (auto open_it : {open_beneath, walk_beneath}) {
+    CHECK(open_it(parent->get(), "plain", O_RDONLY, 0));
+    for (const char* path : {"../secret", "link", "up/secret", "/etc/passwd", "a/../../secret"}) {
+      INFO(path);
+      const auto opened = open_it(parent->get(), path, O_RDONLY, 0);
+      REQUIRE_FALSE(opened);
+      CHECK((opened.error().code == Errc::denied || opened.error().code == Errc::not_found));
+    }
+    CHECK(open_it(parent->get(), "link", O_PATH, 0).error().code == Errc::denied);
+    CHECK(open_it(parent->get(), "none", O_RDONLY, 0).error().code == Errc::not_found);
+  }
+}
+
+}  // namespace peernet::daemon
