@@ -25,6 +25,7 @@ TEST_CASE("control characters become visible, the backslash two", "[core]") {
 }
 
 TEST_CASE("what reorders or hides text becomes visible", "[core]") {
+  // NOLINTNEXTLINE(misc-misleading-bidirectional): that is what is tested
   CHECK(escape({"exe\xe2\x80\xaegpj"}) == "exe\\u202egpj");
   CHECK(escape({"a\u200bb\u200d\ufeff"}) == "a\\u200bb\\u200d\\ufeff");
   CHECK(escape({"\u2066x\u2069"}) == "\\u2066x\\u2069");
