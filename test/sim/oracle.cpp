@@ -15,7 +15,7 @@ constexpr std::size_t kUnprovenMax = 1024;
 constexpr std::size_t kHalfOpenMax = 64;
 constexpr std::size_t kOutboundMax = 256;
 constexpr std::uint32_t kRequestsOutMax = 256;
-constexpr std::size_t kSendQueueMax = 128 * 1024;
+constexpr std::size_t kSendQueueMax = 512 * 1024;           // 100 ms of a fast link
 constexpr std::size_t kSendQueueSlack = 64 * 1024;  // control records, which are never held back
 constexpr std::uint32_t kWakesPerSecondMax = 1000;  // a clock of milliseconds, at full speed
 
@@ -379,6 +379,8 @@ void Oracle::on_crash(Host& host) {
     if (saved != host.store.progress().end()) {
       check_durable(host, *holding.share, saved->second.durable, true);
     }
+    const ShareRecord* const record = host.store.share(*holding.share);
+    if (record != nullptr && record->stage == ShareStage::complete) check_share(host, *record);
     recount(host, holding);
   }
 }

@@ -87,7 +87,12 @@ void World::start(HostIndex index) {
   }
   host.node = std::make_unique<daemon::Node>(config, host.identity, host.rng.fork(), *log_);
   turn(index);
-  host.node->start(timeline.now(), wall(host), host.store.saved(), host.out);
+  const Saved saved = host.store.saved();
+  for (const ShareRecord& share : saved.shares) {
+    // The crash may have come between the commit and the event.
+    if (share.stage == ShareStage::complete) host.shares[share.id].is_complete = true;
+  }
+  host.node->start(timeline.now(), wall(host), saved, host.out);
   settle(host);
   timeline.after(kWallClockEvery,
                  [this, index, incarnation = host.incarnation] { wall_clock(index, incarnation); });
