@@ -156,7 +156,7 @@ Result<void> Handshake::on_first(BytesView message, WallTime now, HandshakeGuard
     // key, or who repeats what another said.
     auto probe = make_noise({});
     BytesView rest = message;
-    const auto begun = probe.begin_read(rest);
+    auto begun = probe.begin_read(rest);
     if (!begun) return begun;
     const auto payload = probe.finish_read(rest);
     if (!payload) return payload.error();
@@ -165,12 +165,11 @@ Result<void> Handshake::on_first(BytesView message, WallTime now, HandshakeGuard
     if (!reader.done() || sent > std::uint64_t{std::numeric_limits<std::int64_t>::max()}) {
       return fault(Errc::malformed, "a first message has no time");
     }
-    const auto admitted =
-        guard.admit(probe.remote_ephemeral(), {static_cast<std::int64_t>(sent)}, now);
+    auto admitted = guard.admit(probe.remote_ephemeral(), {static_cast<std::int64_t>(sent)}, now);
     if (!admitted) return admitted;
   }
   noise_ = make_noise({ephemeral_secret_, dh_public(ephemeral_secret_)});
-  const auto begun = noise_->begin_read(message);
+  auto begun = noise_->begin_read(message);
   if (!begun) return begun;
   const auto payload = noise_->finish_read(message);
   if (!payload) return payload.error();
@@ -178,7 +177,7 @@ Result<void> Handshake::on_first(BytesView message, WallTime now, HandshakeGuard
 }
 
 Result<void> Handshake::on_identity(BytesView message) {
-  const auto begun = noise_->begin_read(message);
+  auto begun = noise_->begin_read(message);
   if (!begun) return begun;
   const Hash transcript = noise_->hash();
   const auto payload = noise_->finish_read(message);

@@ -11,6 +11,7 @@ namespace peernet::transfer {
 namespace {
 
 constexpr std::string_view kScheme = "peernet:";
+constexpr std::string_view kHexDigits = "0123456789ABCDEF";
 constexpr std::string_view kLinkForm = "a link looks like peernet:s…?dn=NAME&xl=SIZE&pe=HOST:PORT";
 
 Error malformed(std::string what, std::string hint = std::string(kLinkForm)) {
@@ -76,11 +77,10 @@ void percent_encode(std::string_view text, std::string& out) {
     if (is_letter(c) || is_digit(c) || c == '-' || c == '.' || c == '_' || c == '~') {
       out += c;
     } else {
-      constexpr std::string_view kDigits = "0123456789ABCDEF";
       const auto byte = static_cast<unsigned char>(c);
       out += '%';
-      out += kDigits[byte >> 4U];
-      out += kDigits[byte & 15U];
+      out += kHexDigits[byte >> 4U];
+      out += kHexDigits[byte & 15U];
     }
   }
 }

@@ -44,9 +44,9 @@ bool Picker::Block::remove_requester(ConnId peer) {
   return true;
 }
 
-Picker::Picker(Layout layout, const Bitfield& have, Rng rng, std::uint32_t run_blocks_max)
+Picker::Picker(Layout layout, const Bitfield& have, const Rng& rng, std::uint32_t run_blocks_max)
     : layout_(std::move(layout)),
-      rng_(std::move(rng)),
+      rng_(rng),
       run_blocks_max_(run_blocks_max),
       have_(have),
       missing_(layout_.pieces_count()),

@@ -45,7 +45,7 @@ class Picker {
 
   // `layout` is copied. `have`: what is there already. Requires: have.size() ==
   // layout.pieces_count().
-  Picker(Layout layout, const Bitfield& have, Rng rng,
+  Picker(Layout layout, const Bitfield& have, const Rng& rng,
          std::uint32_t run_blocks_max = kRunBlocksMax);
 
   // ---- What the peers have

@@ -10,10 +10,17 @@
 
 namespace {
 
-using namespace peernet;
-using transfer::Handshake;
-using transfer::HandshakeConfig;
-using transfer::HandshakeGuard;
+using peernet::Bytes;
+using peernet::BytesView;
+using peernet::dh_public;
+using peernet::Identity;
+using peernet::Key;
+using peernet::Rng;
+using peernet::Role;
+using peernet::WallTime;
+using peernet::transfer::Handshake;
+using peernet::transfer::HandshakeConfig;
+using peernet::transfer::HandshakeGuard;
 
 constexpr WallTime kNow{1'800'000'000'000};
 
@@ -24,18 +31,18 @@ Key key_of(std::uint8_t byte) {
 }
 
 const HandshakeConfig& config_of(bool is_first, bool is_private) {
-  static const Identity kIdentities[]{Identity(key_of(1)), Identity(key_of(2))};
-  static const auto kMake = [](int index, bool with_key) {
+  static const Identity identities[]{Identity(key_of(1)), Identity(key_of(2))};
+  static const auto make = [](int index, bool with_key) {
     const Key secret = key_of(static_cast<std::uint8_t>(3 + index));
-    return HandshakeConfig{&kIdentities[index],
+    return HandshakeConfig{&identities[index],
                            {secret, dh_public(secret)},
                            with_key ? std::optional(key_of(9)) : std::nullopt,
                            7341,
                            0};
   };
-  static const HandshakeConfig kConfigs[]{kMake(0, false), kMake(1, false), kMake(0, true),
-                                          kMake(1, true)};
-  return kConfigs[(is_private ? 2 : 0) + (is_first ? 0 : 1)];
+  static const HandshakeConfig configs[]{make(0, false), make(1, false), make(0, true),
+                                         make(1, true)};
+  return configs[(is_private ? 2 : 0) + (is_first ? 0 : 1)];
 }
 
 bool give(Handshake& to, BytesView bytes, HandshakeGuard& guard, Bytes& answer) {

@@ -123,15 +123,15 @@ TEST_CASE("newcomers are three times as likely to get the optimistic slot", "[tr
     candidates.back().is_newcomer = i < 5;
   }
   int newcomers = 0;
-  constexpr int kRounds = 4000;
+  constexpr int rounds = 4000;
   Rng rng(1);
-  for (int i = 0; i < kRounds; ++i) {
+  for (int i = 0; i < rounds; ++i) {
     const auto decision = choose(candidates, {.slots = 1}, kNow, rng);
     REQUIRE(decision.optimistic.has_value());
     if (*decision.optimistic < conn(5)) ++newcomers;
   }
-  CHECK(newcomers > kRounds * 72 / 100);
-  CHECK(newcomers < kRounds * 78 / 100);
+  CHECK(newcomers > rounds * 72 / 100);
+  CHECK(newcomers < rounds * 78 / 100);
 }
 
 TEST_CASE("many identities in one network have the chance of one", "[transfer]") {

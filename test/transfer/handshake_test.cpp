@@ -332,10 +332,10 @@ Bytes identity_payload(const Identity& identity, std::uint8_t role, const Hash& 
 }
 
 const Bytes& fields() {
-  static const Bytes kFields = *from_hex(
+  static const Bytes bytes = *from_hex(
       "00010000000000000000"
       "1cad");
-  return kFields;
+  return bytes;
 }
 
 // Does an initiator accept this payload in the second message?

@@ -159,33 +159,33 @@ TEST_CASE("started pieces come before new ones, the oldest first", "[transfer]")
 }
 
 TEST_CASE("the first pieces are random and the others rarest first", "[transfer]") {
-  constexpr std::uint32_t kCount = 40;
+  constexpr std::uint32_t pieces_count = 40;
   std::set<std::uint32_t> firsts;
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
-    Picker picker = make_picker(kCount, k64KiB, seed);
-    picker.add_peer(conn(1), full(kCount));
-    picker.add_peer(conn(2), bits(kCount, {0, 1, 2, 3, 4, 5}));
-    const auto wanted = picker.wanted_pieces(full(kCount), 1);
+    Picker picker = make_picker(pieces_count, k64KiB, seed);
+    picker.add_peer(conn(1), full(pieces_count));
+    picker.add_peer(conn(2), bits(pieces_count, {0, 1, 2, 3, 4, 5}));
+    const auto wanted = picker.wanted_pieces(full(pieces_count), 1);
     REQUIRE(wanted.size() == 1);
     firsts.insert(wanted.front());
   }
   CHECK(firsts.size() > 15);
 
-  Picker picker = make_picker(kCount);
+  Picker picker = make_picker(pieces_count);
   for (std::uint32_t piece = 0; piece < kRandomFirstPieces; ++piece) complete(picker, piece);
   // Piece p is with 1 + p % 7 peers.
   std::map<std::uint32_t, Bitfield> peers;
   for (std::uint32_t i = 0; i < 7; ++i) {
-    Bitfield has(kCount);
-    for (std::uint32_t piece = 0; piece < kCount; ++piece) {
+    Bitfield has(pieces_count);
+    for (std::uint32_t piece = 0; piece < pieces_count; ++piece) {
       if (i <= piece % 7) has.set(piece);
     }
-    if (i == 0) has.reset(kCount - 1);
+    if (i == 0) has.reset(pieces_count - 1);
     picker.add_peer(conn(i), has);
     peers.emplace(i, has);
   }
   const Bitfield& has = peers.at(0);
-  const auto wanted = picker.wanted_pieces(has, kCount);
+  const auto wanted = picker.wanted_pieces(has, pieces_count);
   CHECK(wanted.size() == has.count_set() - kRandomFirstPieces);
   CHECK(std::is_sorted(wanted.begin(), wanted.end(), [&](std::uint32_t a, std::uint32_t b) {
     return picker.availability(a) < picker.availability(b);
@@ -207,9 +207,9 @@ TEST_CASE("ties in rarity are broken differently by different nodes", "[transfer
 }
 
 TEST_CASE("availability follows what peers have, gain and take away", "[transfer]") {
-  constexpr std::uint32_t kCount = 60;
+  constexpr std::uint32_t pieces_count = 60;
   Rng rng(5);
-  Picker picker = make_picker(kCount);
+  Picker picker = make_picker(pieces_count);
   for (std::uint32_t piece = 0; piece < kRandomFirstPieces; ++piece) complete(picker, piece);
   std::map<std::uint64_t, Bitfield> peers;
   std::set<std::uint32_t> elsewhere;  // not missing
@@ -217,15 +217,15 @@ TEST_CASE("availability follows what peers have, gain and take away", "[transfer
     const std::uint64_t number = rng.below(12);
     auto found = peers.find(number);
     if (found == peers.end()) {
-      Bitfield has(kCount);
+      Bitfield has(pieces_count);
       const std::uint64_t odds = rng.below(5);
-      for (std::uint32_t piece = 0; piece < kCount; ++piece) {
+      for (std::uint32_t piece = 0; piece < pieces_count; ++piece) {
         if (odds == 4 || rng.below(4) < odds) has.set(piece);
       }
       picker.add_peer(conn(number), has);
       peers.emplace(number, has);
     } else if (const auto lacks =
-                   found->second.next_unset(static_cast<std::uint32_t>(rng.below(kCount)));
+                   found->second.next_unset(static_cast<std::uint32_t>(rng.below(pieces_count)));
                lacks && rng.below(5) > 0) {
       found->second.set(*lacks);
       picker.on_peer_has(conn(number), *lacks);
@@ -233,8 +233,8 @@ TEST_CASE("availability follows what peers have, gain and take away", "[transfer
       picker.remove_peer(conn(number), found->second);
       peers.erase(found);
     }
-    const auto piece =
-        static_cast<std::uint32_t>(kRandomFirstPieces + rng.below(kCount - kRandomFirstPieces));
+    const auto piece = static_cast<std::uint32_t>(kRandomFirstPieces +
+                                                  rng.below(pieces_count - kRandomFirstPieces));
     switch (rng.below(4)) {
       case 0: picker.prepare(piece); break;
       case 1: picker.activate(piece); break;
@@ -243,8 +243,8 @@ TEST_CASE("availability follows what peers have, gain and take away", "[transfer
     }
 
     std::uint32_t held_by_none = 0;
-    Bitfield all_of_them(kCount);
-    for (std::uint32_t p = 0; p < kCount; ++p) {
+    Bitfield all_of_them(pieces_count);
+    for (std::uint32_t p = 0; p < pieces_count; ++p) {
       const auto holders = static_cast<std::uint32_t>(std::count_if(
           peers.begin(), peers.end(), [p](const auto& entry) { return entry.second.test(p); }));
       REQUIRE(picker.availability(p) == holders);
@@ -252,15 +252,15 @@ TEST_CASE("availability follows what peers have, gain and take away", "[transfer
       if (holders > 0) all_of_them.set(p);
     }
     REQUIRE(picker.without_holder_count() == held_by_none);
-    REQUIRE(picker.without_holder(kCount).size() == held_by_none);
-    const auto wanted = picker.wanted_pieces(all_of_them, kCount);
+    REQUIRE(picker.without_holder(pieces_count).size() == held_by_none);
+    const auto wanted = picker.wanted_pieces(all_of_them, pieces_count);
     for (const std::uint32_t p : wanted) REQUIRE(picker.state(p) == State::missing);
     REQUIRE(std::is_sorted(wanted.begin(), wanted.end(), [&](std::uint32_t a, std::uint32_t b) {
       return picker.availability(a) < picker.availability(b);
     }));
     const auto missing_held = [&] {
       std::uint32_t count = 0;
-      for (std::uint32_t p = 0; p < kCount; ++p) {
+      for (std::uint32_t p = 0; p < pieces_count; ++p) {
         if (picker.state(p) == State::missing && all_of_them.test(p)) ++count;
       }
       return count;
@@ -438,9 +438,9 @@ TEST_CASE("partial bytes count the blocks written of pieces not complete", "[tra
 // Ready, and everything that was asked for is sent: does a share always complete, each block once?
 TEST_CASE("a swarm of peers that come, go, reject and lie completes a share", "[transfer]") {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
-    constexpr std::uint32_t kCount = 50;
+    constexpr std::uint32_t pieces_count = 50;
     Rng rng(seed);
-    Picker picker = make_picker(kCount, k64KiB, seed);
+    Picker picker = make_picker(pieces_count, k64KiB, seed);
     std::map<std::uint64_t, Bitfield> peers;
     std::map<std::uint64_t, std::vector<BlockRun>> asked;
     std::uint64_t written = 0;
@@ -449,8 +449,8 @@ TEST_CASE("a swarm of peers that come, go, reject and lie completes a share", "[
       REQUIRE(++turns < 20'000);
       const std::uint64_t number = rng.below(6);
       if (!peers.contains(number)) {
-        Bitfield has(kCount);
-        for (std::uint32_t p = 0; p < kCount; ++p) {
+        Bitfield has(pieces_count);
+        for (std::uint32_t p = 0; p < pieces_count; ++p) {
           if (number == 0 || rng.below(2) == 0) has.set(p);
         }
         picker.add_peer(conn(number), has);
@@ -493,7 +493,7 @@ TEST_CASE("a swarm of peers that come, go, reject and lie completes a share", "[
       }
       if (rng.below(50) == 0) picker.expire(at(turns - 100));
     }
-    CHECK(written == kCount * 4);
+    CHECK(written == pieces_count * 4);
     CHECK(picker.active_blocks() == 0);
     for (std::uint64_t number = 0; number < 6; ++number)
       CHECK(picker.outstanding(conn(number)) == 0);
@@ -501,13 +501,13 @@ TEST_CASE("a swarm of peers that come, go, reject and lie completes a share", "[
 }
 
 TEST_CASE("a peer with little of a large share is served by its own pieces", "[transfer]") {
-  constexpr std::uint32_t kCount = 1U << 20U;
-  Picker picker = make_picker(kCount, kBlockSize);
-  const Bitfield has = bits(kCount, {77, 500'000, kCount - 1});
+  constexpr std::uint32_t pieces_count = 1U << 20U;
+  Picker picker = make_picker(pieces_count, kBlockSize);
+  const Bitfield has = bits(pieces_count, {77, 500'000, pieces_count - 1});
   picker.add_peer(conn(1), has);
   auto wanted = picker.wanted_pieces(has, 9);
   std::sort(wanted.begin(), wanted.end());
-  CHECK(wanted == std::vector<std::uint32_t>{77, 500'000, kCount - 1});
+  CHECK(wanted == std::vector<std::uint32_t>{77, 500'000, pieces_count - 1});
 }
 
 }  // namespace

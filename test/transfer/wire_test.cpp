@@ -33,21 +33,21 @@ std::string repeated(std::string_view byte, std::size_t count) {
 
 // One of each kind, with every field different from its neighbours.
 std::vector<Bytes> one_of_each() {
-  static const Bytes kBits = hex("80ff01");
-  static const Bytes kData = hex("64313a");
+  static const Bytes bits = hex("80ff01");
+  static const Bytes data = hex("64313a");
   const Endpoint v4 = *Endpoint::parse("192.0.2.1:7341");
   const Endpoint v6 = *Endpoint::parse("[2001:db8::1]:7341");
   const BlockRun run{0x01020304, 0x0005, 0x0006};
   const HashSpan span{HashKind::leaves, 0x01020304, 2};
   const auto header = piece_header(0x0102, 0x03040506, 0x0007);
   Bytes piece(header.begin(), header.end());
-  append(piece, kData);
+  append(piece, data);
   return {encoded(Choke{}),
           encoded(Unchoke{}),
           encoded(Interested{0x0102}),
           encoded(NotInterested{0x0102}),
           encoded(Have{0x0102, 0x03040506}),
-          encoded(BitfieldPart{0x0102, 0x03040506, kBits}),
+          encoded(BitfieldPart{0x0102, 0x03040506, bits}),
           encoded(Request{0x0102, run}),
           piece,
           encoded(Cancel{0x0102, run}),
@@ -62,7 +62,7 @@ std::vector<Bytes> one_of_each() {
           encoded(ShareClose{test::tagged<DhtId>(1), ShareCloseReason::stopped}),
           encoded(ManifestHave{0x0102}),
           encoded(ManifestRequest{0x0102, 0x03040506, 0x0708}),
-          encoded(ManifestData{0x0102, 0x10, 0x0d, kData}),
+          encoded(ManifestData{0x0102, 0x10, 0x0d, data}),
           encoded(Pex{0x0102, {v4, v6}, {v4}}),
           encoded(Ping{0x0102030405060708}),
           encoded(Pong{0x0102030405060708}),
