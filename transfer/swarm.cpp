@@ -110,6 +110,11 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
   is_open_ = true;
   if (record_.stage == ShareStage::complete) {
     begin_exchange(turn, durable_);
+    if (record_.completed == WallTime{}) {
+      // The last run ended between the rename and the record of it.
+      record_.completed = turn.wall;
+      save_record(turn, SaveKind::complete);
+    }
     tell_state(turn);
     return;
   }
