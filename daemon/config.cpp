@@ -385,7 +385,8 @@ std::string config_to_json(const DaemonConfig& config) {
 
 std::vector<ConfigKeyRow> config_keys() {
   std::vector<ConfigKeyRow> rows;
-  for (const Key& key : kKeys) rows.push_back({key.name, key.expects, key.meaning});
+  for (const Key& key : kKeys)
+    rows.push_back({key.name, key.expects, key.meaning, key.not_built.empty()});
   return rows;
 }
 

@@ -60,6 +60,7 @@ struct ConfigKeyRow {
   std::string_view key;
   std::string_view expects;
   std::string_view meaning;
+  bool is_built = true;  // false: only its default is accepted
 };
 std::vector<ConfigKeyRow> config_keys();
 
