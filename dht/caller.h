@@ -18,7 +18,7 @@ namespace peernet::dht {
 
 class Caller {
  public:
-  Caller(const DhtId& own_id, Rng rng) : own_id_(own_id), rng_(std::move(rng)) {}
+  Caller(const DhtId& own_id, Rng rng) : own_id_(own_id), rng_(rng) {}
 
   // To a node of this id. `soft_timeout`: what is known of it; empty: what is known of all. False
   // if too many queries are in flight.

@@ -14,6 +14,7 @@ namespace peernet::dht {
 struct Contact {
   DhtId id;
   Endpoint endpoint;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 trips over defaulted comparisons
   auto operator<=>(const Contact&) const = default;
 };
 

@@ -12,7 +12,7 @@
 namespace peernet::dht {
 
 Dht::Dht(Config config, Rng rng, Log& log)
-    : config_(std::move(config)), rng_(std::move(rng)), log_(&log), join_(config_.bootstrap) {}
+    : config_(std::move(config)), rng_(rng), log_(&log), join_(config_.bootstrap) {}
 
 void Dht::start(Time now, const DhtRecord& saved, Effects& out) {
   PN_CHECK(!running_);

@@ -7,6 +7,8 @@ namespace peernet::dht {
 
 namespace {
 
+constexpr unsigned kDoublingsMax = 16;  // more would be over the maximum anyway
+
 // The endpoint, if the host is the text of an address.
 std::optional<Endpoint> literal(const BootstrapName& name) {
   const bool is_v6 = name.host.find(':') != std::string::npos;
@@ -15,7 +17,6 @@ std::optional<Endpoint> literal(const BootstrapName& name) {
 }
 
 Duration backoff(unsigned attempts) {
-  constexpr unsigned kDoublingsMax = 16;
   return std::min(kJoinRetryMin * (std::int64_t{1} << std::min(attempts, kDoublingsMax)),
                   kJoinRetryMax);
 }

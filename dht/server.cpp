@@ -29,7 +29,7 @@ void shorten(Reply& reply, std::size_t excess) {
 
 Server::Server(const DhtId& own_id, bool special_use_is_global, Rng rng)
     : own_id_(own_id),
-      rng_(std::move(rng)),
+      rng_(rng),
       tokens_(rng_),
       store_(own_id, special_use_is_global),
       guard_(special_use_is_global, rng_) {}

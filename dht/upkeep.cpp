@@ -1,7 +1,6 @@
 #include "dht/upkeep.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "dht/node_id.h"
 
@@ -14,7 +13,7 @@ constexpr unsigned kFullRounds = 2;  // the later ones look for the own id only
 }  // namespace
 
 Upkeep::Upkeep(bool special_use_is_global, Rng rng)
-    : special_use_is_global_(special_use_is_global), rng_(std::move(rng)) {}
+    : special_use_is_global_(special_use_is_global), rng_(rng) {}
 
 void Upkeep::on_joined(Time now) {
   rounds_count_ = 0;

@@ -11,12 +11,9 @@
 #include "dht/node_id.h"
 #include "test/dht/network.h"
 
-using namespace peernet;
-using namespace peernet::dht;
+namespace peernet::dht::test {
+
 using namespace std::chrono_literals;
-using test::global_endpoint;
-using test::local_endpoint;
-using test::make_id;
 
 namespace {
 
@@ -604,3 +601,5 @@ TEST_CASE("a new id is drawn unless one was saved, and it is kept", "[dht]") {
   again.start(Time{}, fresh.snapshot(), out);
   CHECK(again.stats().id == fresh.stats().id);
 }
+
+}  // namespace peernet::dht::test

@@ -4,8 +4,8 @@
 
 #include "dht/krpc.h"
 
-using namespace peernet;
-using namespace peernet::dht;
+namespace peernet::dht::test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -132,3 +132,5 @@ TEST_CASE("no more proofs are remembered than the limit, the newest ones", "[dht
   CHECK(f.guard.is_proven(now, source(1)));
   CHECK(f.guard.is_proven(now, source(kProvenMax)));
 }
+
+}  // namespace peernet::dht::test

@@ -6,8 +6,7 @@
 #include <map>
 #include <string>
 
-using namespace peernet;
-using namespace peernet::dht;
+namespace peernet::dht::test {
 
 namespace {
 
@@ -267,3 +266,5 @@ TEST_CASE("errors are decoded also when they say little", "[dht]") {
   CHECK(as<ErrorReply>(decoded(as_bytes("d1:t2:aa1:y1:ee"))).code == 201);
   CHECK(as<ErrorReply>(decoded(as_bytes("d1:e3:foo1:t2:aa1:y1:ee"))).text.empty());
 }
+
+}  // namespace peernet::dht::test

@@ -6,8 +6,7 @@
 
 #include "dht/node_id.h"
 
-using namespace peernet;
-using namespace peernet::dht;
+namespace peernet::dht::test {
 
 namespace {
 
@@ -184,3 +183,5 @@ TEST_CASE("the nodes found carry their tokens, nearest first", "[dht]") {
   CHECK(found[0].token.empty());
   CHECK(as_text(found[1].token) == "token a");
 }
+
+}  // namespace peernet::dht::test

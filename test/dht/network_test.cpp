@@ -4,9 +4,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace peernet;
-using namespace peernet::dht;
-using namespace peernet::dht::test;
+namespace peernet::dht::test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -256,3 +255,5 @@ TEST_CASE("the same seed gives the same datagrams, another seed others", "[dht]"
   CHECK(digest(11) == digest(11));
   CHECK(digest(11) != digest(12));
 }
+
+}  // namespace peernet::dht::test

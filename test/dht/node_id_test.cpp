@@ -2,8 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-using namespace peernet;
-using namespace peernet::dht;
+namespace peernet::dht::test {
 
 TEST_CASE("distance is symmetric and zero only for equal ids", "[dht]") {
   Rng rng(1);
@@ -33,3 +32,5 @@ TEST_CASE("a random id shares exactly as many bits as asked for", "[dht]") {
   }
   CHECK(shared_bits(id, id) == kIdBits);
 }
+
+}  // namespace peernet::dht::test

@@ -7,8 +7,8 @@
 
 #include "dht/node_id.h"
 
-using namespace peernet;
-using namespace peernet::dht;
+namespace peernet::dht::test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -180,3 +180,5 @@ TEST_CASE("nobody is told of peers more local than he is", "[dht]") {
   const Endpoint neighbour = Endpoint::v4(0xc0a80106, 6881);
   CHECK(f.store.sample(kStart, key, 8, f.rng, &neighbour).size() == 2);
 }
+
+}  // namespace peernet::dht::test

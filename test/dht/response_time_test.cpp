@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace peernet;
-using namespace peernet::dht;
+namespace peernet::dht::test {
+
 using namespace std::chrono_literals;
 
 TEST_CASE("the soft timeout of a node follows its own answers within its bounds", "[dht]") {
@@ -30,3 +30,5 @@ TEST_CASE("nodes we never measured are judged by the recent answers of all", "[d
   for (std::size_t i = 0; i < ResponseTimes::kKept; ++i) times.add(i % 20 == 0 ? 2s : 120ms);
   CHECK(times.soft_timeout() == 180ms);
 }
+
+}  // namespace peernet::dht::test

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-using namespace peernet;
-using namespace peernet::dht;
+namespace peernet::dht::test {
+
 using namespace std::chrono_literals;
 using Outcome = RoutingTable::Outcome;
 
@@ -200,3 +200,5 @@ TEST_CASE("upkeep tests the node unheard for longest, each once in five seconds"
   f.table.on_answer(due, first, kTook);
   CHECK(f.table.good_count(due) == 1);
 }
+
+}  // namespace peernet::dht::test

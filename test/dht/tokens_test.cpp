@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace peernet;
-using namespace peernet::dht;
+namespace peernet::dht::test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -16,7 +16,7 @@ const Endpoint kWhose = Endpoint::v4(0x01020304, 5000);
 TEST_CASE("a token is good for five to ten minutes", "[dht]") {
   Rng rng(1);
   const Tokens tokens(rng);
-  const DhtId key = rng.tagged<DhtId>();
+  const auto key = rng.tagged<DhtId>();
   const Mac early = tokens.make(kStart, kWhose, key);
   CHECK(tokens.is_valid(kStart, kWhose, key, early.view()));
   CHECK(tokens.is_valid(kStart + 10min - 1us, kWhose, key, early.view()));
@@ -29,7 +29,7 @@ TEST_CASE("a token is good for five to ten minutes", "[dht]") {
 TEST_CASE("a token is good for one address and one key, at any port", "[dht]") {
   Rng rng(2);
   const Tokens tokens(rng);
-  const DhtId key = rng.tagged<DhtId>();
+  const auto key = rng.tagged<DhtId>();
   const Mac token = tokens.make(kStart, kWhose, key);
   CHECK(tokens.is_valid(kStart, Endpoint::v4(0x01020304, 6000), key, token.view()));
   CHECK_FALSE(tokens.is_valid(kStart, Endpoint::v4(0x01020305, 5000), key, token.view()));
@@ -39,3 +39,5 @@ TEST_CASE("a token is good for one address and one key, at any port", "[dht]") {
   const Tokens others(rng);
   CHECK_FALSE(others.is_valid(kStart, kWhose, key, token.view()));
 }
+
+}  // namespace peernet::dht::test

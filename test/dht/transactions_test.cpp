@@ -2,8 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace peernet;
-using namespace peernet::dht;
+namespace peernet::dht::test {
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -67,3 +67,5 @@ TEST_CASE("no more queries are in flight than the limit", "[dht]") {
   CHECK(transactions.match(first->view(), kNode));
   CHECK(transactions.begin(kStart, kNode, std::nullopt, kLookup, 200ms, rng));
 }
+
+}  // namespace peernet::dht::test

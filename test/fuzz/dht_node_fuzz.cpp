@@ -14,9 +14,7 @@
 #include "dht/dht.h"
 #include "dht/krpc.h"
 
-using namespace peernet;
-using namespace peernet::dht;
-
+namespace peernet::dht {
 namespace {
 
 constexpr std::size_t kStepsMax = 128;
@@ -157,11 +155,14 @@ class Fuzz {
 };
 
 }  // namespace
+}  // namespace peernet::dht
 
+// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Reader input({data, size});
-  Fuzz fuzz(input);
-  for (std::size_t i = 0; i < kStepsMax && input.ok() && input.remaining() > 0; ++i) fuzz.step();
+  peernet::Reader input({data, size});
+  peernet::dht::Fuzz fuzz(input);
+  for (std::size_t i = 0; i < peernet::dht::kStepsMax && input.ok() && input.remaining() > 0; ++i)
+    fuzz.step();
   fuzz.check();
   return 0;
 }

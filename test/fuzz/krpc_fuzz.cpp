@@ -8,9 +8,7 @@
 #include "core/effects.h"
 #include "dht/krpc.h"
 
-using namespace peernet;
-using namespace peernet::dht;
-
+namespace peernet::dht {
 namespace {
 
 Bytes encoded(const Message& message) {
@@ -21,16 +19,21 @@ Bytes encoded(const Message& message) {
                     message);
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto message = decode({data, size});
-  if (!message) return 0;
+void run(BytesView bytes) {
+  const auto message = decode(bytes);
+  if (!message) return;
   const Bytes once = encoded(*message);
-  // A reply we write may be longer than one we read: ports and lists are spelt out.
-  if (once.size() > kDatagramInMax) return 0;
+  if (once.size() > kDatagramInMax) return;
   const auto again = decode(once);
   PN_CHECK(again.has_value());
   PN_CHECK(encoded(*again) == once);
+}
+
+}  // namespace
+}  // namespace peernet::dht
+
+// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  peernet::dht::run({data, size});
   return 0;
 }
