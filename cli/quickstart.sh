@@ -25,7 +25,7 @@ trap finish EXIT
 # a node it already knows, or nothing.
 start_node() {
   local home=$demo/$1 known=${2:-}
-  mkdir -p "$home"
+  mkdir -p -m 700 "$home"
   printf '{ "identity": { "name": "%s" }, "listen": ["127.0.0.1:0"], "bootstrap": [%s] }\n' \
     "$1" "${known:+\"127.0.0.1:$known\"}" >"$home/config.json"
   build/peernetd --home "$home" 2>"$home/log" &

@@ -59,6 +59,12 @@ std::string Swarm::reason(Time now, const Peers& peers, const Dialer& dialer) co
            " asked in the last lookup";
   }
   if (!metadata_.is_complete()) return "no connected peer has given the manifest yet";
+  const bool has_anyone_spoken = std::ranges::any_of(members_, [&](ConnId conn) {
+    const auto peer = peers.find(conn);
+    const PeerShare* share = peer == peers.end() ? nullptr : peer->second.find_share(record_.id);
+    return share != nullptr && share->has.has_value();
+  });
+  if (!has_anyone_spoken) return "no connected peer has said yet what it has";
   if (!picker_ || served_.all()) return {};
   if (const std::uint32_t lost = picker_->without_holder_count(); lost > 0) {
     // Only what nobody has stands in the way; the rest is a matter of time.

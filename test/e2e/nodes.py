@@ -49,7 +49,7 @@ class Node:
     def __init__(self, directory, name, bootstrap=(), **config):
         self.name = name
         self.home = os.path.join(directory, name)
-        os.makedirs(self.home, exist_ok=True)
+        os.makedirs(self.home, mode=0o700, exist_ok=True)
         self.config = {
             "identity": {"name": name},
             "listen": ["127.0.0.1:0"],
