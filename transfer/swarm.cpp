@@ -350,6 +350,8 @@ void Swarm::on_saved(Turn& turn, JobId job, const Result<void>& result) {
       is_removed_ = true;
       return;
     }
+    // So that it is recorded, and told, when the share is resumed.
+    if (saved.kind == SaveKind::complete) record_.completed = {};
     fail(turn, result.error());
     continue_removal(turn);
     return;
