@@ -528,6 +528,21 @@ TEST_CASE("no more nodes are remembered than the limit", "[dht]") {
   CHECK(engine.dht.snapshot().nodes.size() == kRememberedMax);
 }
 
+TEST_CASE("when the last node is lost those of better times are asked at once", "[dht]") {
+  Engine engine;
+  engine.list(contact(1));
+  engine.pass(60min);
+  engine.known.clear();
+  while (engine.dht.stats().is_joined) {
+    engine.out.clear();
+    engine.now = engine.dht.deadline();
+    engine.dht.on_time(engine.now, engine.out);
+  }
+  CHECK(std::holds_alternative<Query>(engine.only(contact(1).endpoint).message));
+  CHECK(engine.dht.deadline() <= engine.now + 1s);
+  CHECK(engine.dht.snapshot().nodes.size() == 1);
+}
+
 TEST_CASE("a bootstrap name is resolved, and again when nobody there answers", "[dht]") {
   Engine engine({{"seed.example", 7341}});
   REQUIRE(engine.out.size() == 1);
