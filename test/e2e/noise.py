@@ -235,11 +235,13 @@ class Direction:
 
     def seal(self, plain):
         """One record, without the length before it."""
-        return self.cipher.encrypt(self.next_nonce(), plain, None)
+        nonce = self.next_nonce()  # before cipher is looked at: the key may change
+        return self.cipher.encrypt(nonce, plain, None)
 
     def open(self, sealed):
+        nonce = self.next_nonce()
         try:
-            return self.cipher.decrypt(self.next_nonce(), sealed, None)
+            return self.cipher.decrypt(nonce, sealed, None)
         except InvalidTag:
             raise Refused("a record does not open") from None
 

@@ -6,6 +6,7 @@ import random
 import socket
 import struct
 import threading
+import time
 
 import noise
 import wire
@@ -13,6 +14,8 @@ from noise import INITIATOR, RESPONDER, Refused
 
 # Between what a peer must do at once and what a busy machine with two cores takes for it.
 PATIENCE = 30
+# A daemon computes at most 200 handshakes a second, and closes what is more without a word.
+HANDSHAKE_PAUSE = 1 / 120
 
 
 class Closed(Exception):
@@ -41,6 +44,7 @@ def read_frame(sock, size_max):
 
 def connect(port, source=None):
     """A TCP connection to a daemon on loopback. source: an address of our own, 127.x.y.z."""
+    time.sleep(HANDSHAKE_PAUSE)
     sock = socket.socket()
     sock.settimeout(PATIENCE)
     sock.bind((source or "127.0.0.1", 0))
