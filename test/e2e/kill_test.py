@@ -68,6 +68,8 @@ def test():
 
         # What it serves now it hashes first, once.
         other = world.node("other", [seed.port])
+        wait_for("other knows more than the seed",
+                 lambda: other.rpc("dht.status")["nodes_count"] >= 2)
         seed.kill()
         other.fetch(link, world.path("got-other"))
         other.wait_complete(share, 120)
