@@ -290,6 +290,10 @@ Result<void> Store::save(std::span<const Record> records) {
     result = save_one(record);
     if (!result) break;
   }
+  const bool is_peer_saved = std::any_of(records.begin(), records.end(), [](const Record& record) {
+    return std::holds_alternative<PeerRecord>(record);
+  });
+  if (result && is_peer_saved) result = forget_old_peers();
   if (result) result = run("COMMIT");
   if (!result) sqlite3_exec(database_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
   return result;
@@ -377,6 +381,10 @@ Result<void> Store::save_peer(const PeerRecord& record) {
   peer.bind(record.id.view()).bind(std::string_view(endpoint)).bind(to_signed(record.downloaded));
   peer.bind(record.seen.unix_ms).bind(to_signed(record.uploaded));
   if (!peer.run()) return last_error("cannot save a peer in");
+  return {};
+}
+
+Result<void> Store::forget_old_peers() {
   Statement old(database_.get(),
                 "DELETE FROM peers WHERE id IN (SELECT id FROM peers ORDER BY seen_ms DESC, id "
                 "LIMIT -1 OFFSET ?)");

@@ -56,6 +56,7 @@ class Store {
   Result<void> save_removal(const ShareRemoved& record);
   Result<void> save_dht(const DhtRecord& record);
   Result<void> save_peer(const PeerRecord& record);
+  Result<void> forget_old_peers();
   Result<void> load_shares(Saved& saved);
   Result<void> load_hints(Saved& saved);
   Result<void> load_progress(Saved& saved);

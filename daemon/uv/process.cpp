@@ -94,7 +94,7 @@ Result<Fd> lock_state(const std::string& path) {
     if (errno != EWOULDBLOCK) return system_error(errno, "cannot lock " + path);
     std::string holder = read_all(fd.get());
     while (!holder.empty() && holder.back() == '\n') holder.pop_back();
-    return Error{Errc::exists,
+    return Error{Errc::refused,
                  "another peernetd is running here" +
                      (holder.empty() ? std::string() : " (process " + holder + ")"),
                  "use it, stop it, or give another --home"};

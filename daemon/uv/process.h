@@ -23,7 +23,7 @@ std::uint64_t descriptors_max();
 // The size of libuv's pool; before its first use.
 void set_pool_size();
 
-// Held as long as the Fd lives. Errors: exists (another daemon; `what` says its process id).
+// Held as long as the Fd lives. Errors: refused (another daemon; `what` says its process id).
 Result<Fd> lock_state(const std::string& path);
 
 // A short file as text. Errors: not_found, too_large, denied, io.

@@ -22,7 +22,7 @@ TEST_CASE("a second daemon on one state hears who holds it", "[daemon]") {
     REQUIRE(first);
     const auto second = lock_state(dir / "lock");
     REQUIRE_FALSE(second);
-    CHECK(second.error().code == Errc::exists);
+    CHECK(second.error().code == Errc::refused);
     CHECK(second.error().what.find(std::to_string(getpid())) != std::string::npos);
   }
   CHECK(lock_state(dir / "lock"));
