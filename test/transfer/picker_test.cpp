@@ -87,6 +87,7 @@ TEST_CASE("a piece is had when all of its blocks are written", "[transfer]") {
     CHECK(picker.on_block_written(1, block) == (block == 3));
     CHECK_FALSE(picker.on_block_written(1, block));
   }
+  CHECK_FALSE(picker.oldest_request(conn(1)).has_value());
   CHECK(picker.state(1) == State::have);
   CHECK(picker.have() == bits(2, {1}));
   CHECK(picker.active_blocks() == 0);
