@@ -68,6 +68,7 @@ void AeadKey::seal(std::uint64_t nonce, BytesView associated,
   std::size_t plain_size = 0;
   for (const BytesView part : parts) plain_size += part.size();
   std::size_t at = out.size();
+  make_room(out, plain_size + kTagSize);
   out.resize(at + plain_size + kTagSize);
 
   start(context_, nonce, kSealing, associated);
@@ -87,6 +88,7 @@ bool AeadKey::open(std::uint64_t nonce, BytesView associated, BytesView sealed, 
   std::array<std::uint8_t, kTagSize> tag{};
   std::copy(sealed.end() - kTagSize, sealed.end(), tag.begin());
   const std::size_t at = out.size();
+  make_room(out, ciphertext.size());
   out.resize(at + ciphertext.size());
 
   start(context_, nonce, kOpening, associated);

@@ -70,7 +70,12 @@ inline std::string_view as_text(BytesView bytes) {
 inline Bytes to_bytes(BytesView view) {
   return {view.begin(), view.end()};
 }
+// Capacity for `more` bytes beyond the size, growing by doubling. A vector with an allocator of its
+// own moves its elements one by one when it grows; this moves them as one block, so that whatever
+// makes a buffer longer asks for room first.
+void make_room(Bytes& bytes, std::size_t more);
 void append(Bytes& to, BytesView from);
+Bytes to_bytes(BytesView view);
 
 std::string to_hex(BytesView bytes);
 std::optional<Bytes> from_hex(std::string_view text);  // either case; nullopt on anything else

@@ -5,6 +5,7 @@ namespace peernet {
 namespace {
 
 void write_integer(Bytes& out, std::uint64_t value, unsigned size) {
+  make_room(out, size);
   for (unsigned i = size; i > 0; --i) {
     out.push_back(static_cast<std::uint8_t>(value >> (8 * (i - 1))));
   }

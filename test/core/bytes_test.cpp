@@ -112,3 +112,15 @@ TEST_CASE("a reader fails for good at the first read that does not fit", "[core]
 }
 
 }  // namespace peernet::test
+
+TEST_CASE("a growing buffer keeps its bytes and gets room for what was asked", "[core]") {
+  peernet::Bytes bytes;
+  for (std::size_t i = 0; i < 5000; ++i) {
+    peernet::make_room(bytes, i % 7);
+    REQUIRE(bytes.capacity() - bytes.size() >= i % 7);
+    bytes.push_back(static_cast<std::uint8_t>(i));
+  }
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    REQUIRE(bytes[i] == static_cast<std::uint8_t>(i));
+  }
+}
