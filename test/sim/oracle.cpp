@@ -15,7 +15,7 @@ constexpr std::size_t kUnprovenMax = 1024;
 constexpr std::size_t kHalfOpenMax = 64;
 constexpr std::size_t kOutboundMax = 256;
 constexpr std::uint32_t kRequestsOutMax = 256;
-constexpr std::size_t kSendQueueMax = 512 * 1024;           // 100 ms of a fast link
+constexpr std::size_t kSendQueueMax = 512 * 1024;   // 100 ms of a fast link
 constexpr std::size_t kSendQueueSlack = 64 * 1024;  // control records, which are never held back
 constexpr std::uint32_t kWakesPerSecondMax = 1000;  // a clock of milliseconds, at full speed
 
@@ -179,6 +179,13 @@ void Oracle::check_share(Host& host, const ShareRecord& record) {
 
 void Oracle::check_progress(Host& host, const ProgressRecord& record) {
   check_durable(host, record.id, record.durable, false);
+  const auto saved = host.store.progress().find(record.id);
+  if (saved == host.store.progress().end() || host.is_tampered) return;
+  for (std::size_t i = 0; i < 8 * saved->second.durable.size(); ++i) {
+    if (has_bit(saved->second.durable, i) && !has_bit(record.durable, i)) {
+      fail(host, "piece " + std::to_string(i) + " was durable and is forgotten");
+    }
+  }
 }
 
 // ---- Claims

@@ -40,6 +40,7 @@ const std::vector<Scenario>& scenarios() {
       {"seed_dies_too_early", "before they do; it comes back later", seed_dies_too_early},
       {"seed_dies_after_two", "A seeds to B and C, dies at 60 % of D", seed_dies_after_two},
       {"crash_restart", "a leecher loses power again and again", crash_restart},
+      {"crash_at_the_end", "the power goes while a share is put into its place", crash_at_the_end},
       {"lossy_cut", "lost datagrams, cut, stalled and reset streams", lossy_cut},
       {"liar", "a seed that serves altered blocks", liar},
       {"split", "the network falls into two halves, and heals", split},

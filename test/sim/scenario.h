@@ -54,6 +54,7 @@ void seed_dies_at_60(World& world, Report& report);
 void seed_dies_too_early(World& world, Report& report);
 void seed_dies_after_two(World& world, Report& report);
 void crash_restart(World& world, Report& report);
+void crash_at_the_end(World& world, Report& report);
 void lossy_cut(World& world, Report& report);
 void liar(World& world, Report& report);
 void split(World& world, Report& report);

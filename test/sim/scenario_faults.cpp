@@ -67,6 +67,43 @@ void crash_restart(World& world, Report& report) {
                                static_cast<double>(fetched) / kSize));
 }
 
+void crash_at_the_end(World& world, Report& report) {
+  constexpr std::uint32_t kShares = 25;
+  begin(world);
+  const HostIndex seed = join(world, 1, newcomer(), seconds(1)).front();
+  const HostIndex leecher = join(world, 1, newcomer(), seconds(1)).front();
+  std::uint32_t finishing = 0;
+  for (std::uint32_t i = 0; i < kShares; ++i) {
+    const Content& content = world.keep(
+        i % 2 == 0 ? make_file(world.rng.next(), fmt::format("file-{}", i), 100'000, kPiece)
+                   : make_tree(world.rng.next(), fmt::format("tree-{}", i), 7, 100'000, kPiece));
+    if (!offer(world, seed, content)) return;
+    world.fetch(leecher, content, seed);
+    const auto state = [&] {
+      const auto status =
+          world.host(leecher).node->share(world.timeline.now(), world.share_id(content).value());
+      return status ? status->state : transfer::ShareState::opening;
+    };
+    // Into the commits, the sync and the rename between the last block and the end.
+    for (std::uint32_t ms = 0; ms < 60'000 && state() != transfer::ShareState::finishing; ++ms) {
+      if (!world.run_for(Duration{1000})) return;
+    }
+    if (state() == transfer::ShareState::finishing) ++finishing;
+    world.run_for(between(world, Duration{0}, Duration{150'000}));
+    if (world.has_failed()) return;
+    if (i % 3 == 0) {
+      world.kill(leecher);
+    } else {
+      world.cut_power(leecher);
+    }
+    world.run_for(seconds(1));
+    world.start(leecher);
+    if (!demand(world, {leecher}, content, minutes(30))) return;
+  }
+  if (finishing < kShares / 2) world.fail("the crashes came at another time than they were to");
+  report.push_back(fmt::format("{} crashes, {} of them while finishing", kShares, finishing));
+}
+
 void lossy_cut(World& world, Report& report) {
   world.network.options.loss = 0.10;
   world.network.options.duplicate = 0.05;
