@@ -67,9 +67,6 @@ inline BytesView as_bytes(std::string_view text) {
 inline std::string_view as_text(BytesView bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
-inline Bytes to_bytes(BytesView view) {
-  return {view.begin(), view.end()};
-}
 // Capacity for `more` bytes beyond the size, growing by doubling. A vector with an allocator of its
 // own moves its elements one by one when it grows; this moves them as one block, so that whatever
 // makes a buffer longer asks for room first.
