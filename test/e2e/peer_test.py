@@ -16,7 +16,8 @@ except ImportError:
 
 import noise
 import wire
-from nodes import World, check, run
+from nodes import World, check, run, wait_for
+from noise import Refused
 from peer import Peer, Seed, Visitor, id_bytes, id_text, link_to
 
 README = os.path.join(os.path.dirname(__file__), "..", "..", "transfer", "README.md")
@@ -170,6 +171,54 @@ def many_records(daemon, link):
         check(peer.manifest(share_id).id == share_id, "no manifest after the keys changed")
 
 
+class Half(Seed):
+    """Has only every second piece, and says so."""
+
+    def has(self, piece):
+        return piece % 2 == 0
+
+    def on_manifest_have(self, peer, _, state):
+        if not state["announced"]:
+            state["announced"] = True
+            bits = sum(self.has(piece) << (7 - piece) for piece in range(len(self.contents)))
+            peer.send("bitfield", ch=7, first=0, data=bytes([bits]))
+
+    def on_request(self, peer, message, state):
+        if not self.has(message.piece):
+            raise Refused(f"{message!r}, which it does not have")
+        super().on_request(peer, message, state)
+
+
+def from_half(daemon, world):
+    """A daemon that has half of a share serves that half, and says of the rest that it has it not."""
+    content = random.Random(3).randbytes(5 * 65_536)
+    with Half(b"half.bin", content) as seed, Seed(b"half.bin", content) as whole:
+        share = daemon.fetch(seed.link(), world.path("got"))
+        wait_for("it has three pieces of five", lambda: daemon.share(share)["pieces_done"] == 3)
+        check(not os.path.exists(world.path("got", "half.bin")), "half a file stands at its final place")
+        with Visitor.dial(daemon.port) as peer:
+            peer.open(seed.id)
+            known = peer.manifest(seed.id)
+            layers = peer.layers(known)
+            having = peer.know_all()
+            check(having.name == "bitfield" and having.data == b"\xa8", f"it says that it has {having!r}")
+            peer.want()
+            for piece in range(5):
+                if seed.has(piece):
+                    leaves = peer.hashes(1, piece, 4)
+                    check(known.check_leaves(piece, leaves, layers), f"wrong leaves of piece {piece}")
+                    check(peer.piece(known, piece, leaves) == seed.contents[piece], f"piece {piece} differs")
+                else:
+                    peer.send("request", ch=1, piece=piece, block=0, count=4)
+                    said = peer.sync()
+                    check([m.name for m in said] == ["reject"], f"for a piece it has not it said {said}")
+            # What it gets from now on it tells.
+            daemon.fetch(link_to(seed.id, whole.port), world.path("got"))
+            check(sorted(peer.until("have").piece for _ in range(2)) == [1, 3], "it does not tell what it gets")
+        daemon.wait_complete(share)
+        check(not seed.errors, f"the daemon said something wrong: {seed.errors}")
+
+
 def two_roles(daemon, link):
     """The daemon's own opening on a connection that it dialled is proved with role byte 0, ours with 1."""
     share_id = id_bytes(link)
@@ -199,6 +248,9 @@ def test():
             with open(seed_to(daemon, world, content, b"%d.bin" % size), "rb") as file:
                 check(file.read() == content, f"the file of {size} bytes differs")
         print("seeded to a daemon, byte for byte")
+
+        from_half(daemon, world)
+        print("fetched from a daemon that fetches")
 
         many_records(daemon, link)
         print("the keys changed twice")
