@@ -162,6 +162,11 @@ Message Client::next(std::chrono::milliseconds timeout) {
   return message;
 }
 
+void Client::drop_kept(std::string_view kind) {
+  std::erase_if(kept_,
+                [&](const Message& message) { return text_at(message.value, "kind") == kind; });
+}
+
 Message Client::receive(std::chrono::milliseconds timeout) {
   Message message;
   while (true) {

@@ -69,6 +69,8 @@ class Client {
   Outcome<std::uint64_t> send(std::string_view method, const Json& params);
   // The next event or answer; kept events first.
   Message next(std::chrono::milliseconds timeout);
+  // Forgets kept events of this kind: an answer that came after them says more than they do.
+  void drop_kept(std::string_view kind);
 
  private:
   Message receive(std::chrono::milliseconds timeout);

@@ -13,6 +13,7 @@ namespace peernet::cli {
 constexpr std::chrono::milliseconds kTick{1000};
 constexpr std::size_t kLeftOutShownMax = 20;
 constexpr unsigned kPlainStep = 10;  // percent between two lines of a log
+constexpr double kLasting = 0.9;     // seconds a state stands before a log is told of it
 
 namespace {
 
@@ -80,7 +81,8 @@ class FetchStory {
 
   void tell(const Json& share, std::optional<std::uint64_t> dht_nodes) {
     if (screen_.is_json()) {
-      screen_.story_json(share);
+      if (share != last_share_) screen_.story_json(share);
+      last_share_ = share;
       return;
     }
     const bool is_moving_data = text_at(share, "state") == "fetching";
@@ -96,21 +98,29 @@ class FetchStory {
   }
 
  private:
-  // In a log: a line for each change of state or reason, and for each tenth.
+  // In a log: a line for each tenth, and for each state or reason that lasts.
   void tell_plainly(const Json& share, std::optional<std::uint64_t> dht_nodes) {
     const std::string state = text_at(share, "state") + text_at(share, "reason");
     const auto done = percent(integer_at(share, "done").value_or(0), integer_at(share, "size"));
     const unsigned step = done.value_or(0) / kPlainStep;
-    if (state == last_state_ && step == last_step_) return;
-    last_state_ = state;
-    last_step_ = step;
+    if (state != state_) {
+      state_ = state;
+      state_since_ = seconds_now();
+    }
+    const bool is_new_state = state != told_state_ && seconds_now() - state_since_ >= kLasting;
+    if (step == told_step_ && !is_new_state) return;
+    told_state_ = state;
+    told_step_ = step;
     screen_.story(fetch_plain(share, dht_nodes));
   }
 
   Screen& screen_;
+  Json last_share_;
   bool is_head_told_ = false;
-  std::string last_state_;
-  unsigned last_step_ = 0;
+  std::string state_;
+  double state_since_ = 0;
+  std::string told_state_;
+  unsigned told_step_ = 0;
 };
 
 // A fetch that is followed: asks for the share, waits for what happens to it.
@@ -137,6 +147,7 @@ class Follower {
     auto share = client_.call("share.status", Json::object({{"id", id_}}));
     if (auto* failure = std::get_if<Failure>(&share)) return std::move(*failure);
     share_ = std::move(std::get<Json>(share));
+    client_.drop_kept("progress");
     dht_nodes_.reset();
     const std::string state = text_at(share_, "state");
     if (state != "finding" && state != "stalled") return std::nullopt;

@@ -6,6 +6,7 @@
 #include <exception>
 #include <utility>
 
+#include "core/check.h"
 #include "daemon/config.h"
 #include "daemon/rpc_values.h"
 
@@ -104,13 +105,18 @@ std::optional<Fault> read_request(Json& json, Request& request) {
 }  // namespace
 
 Rpc::Rpc(RpcContext context) : context_(std::move(context)) {
-  const auto config = parse_config(context_.config_json);
-  if (!config) return;
-  limit_up_ = config->limit_up;
-  limit_down_ = config->limit_down;
+  on_config(context_.config_json);
 }
 
 Rpc::~Rpc() = default;
+
+void Rpc::on_config(std::string config_json) {
+  context_.config_json = std::move(config_json);
+  const auto config = parse_config(context_.config_json);
+  PN_CHECK(config.has_value());  // it was made from a config
+  limit_up_ = config->limit_up;
+  limit_down_ = config->limit_down;
+}
 
 void Rpc::on_wall_clock(Time now, WallTime wall) {
   wall_set_ = now;
@@ -206,7 +212,7 @@ void Rpc::answer(ClientId client, const std::optional<std::string>& id,
   const Error& error = result.error();
   reply(client,
         error_line(*id, -32000 - exit_code(error.code), error_kind(error.code), error.what,
-                   error.hint),
+                   hint_of(error)),
         false);
 }
 

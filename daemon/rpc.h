@@ -48,6 +48,9 @@ class Rpc {
   Rpc(const Rpc&) = delete;
   Rpc& operator=(const Rpc&) = delete;
 
+  // The config was read anew: what is effective from now on.
+  void on_config(std::string config_json);
+
   // Inputs. The first is on_wall_clock, given again whenever Node is given it.
   void on_wall_clock(Time now, WallTime wall);
   // One line without its newline. Never throws; every request is answered once, now or later.

@@ -15,22 +15,29 @@ struct ErrcRow {
   Errc code;
   std::string_view kind;
   int exit_code;
+  std::string_view usual_hint;
 };
 
 constexpr std::array kErrors{
-    ErrcRow{Errc::malformed, "malformed", 2},
-    ErrcRow{Errc::too_large, "too_large", 1},
-    ErrcRow{Errc::refused, "refused", 1},
-    ErrcRow{Errc::timed_out, "timed_out", 5},
-    ErrcRow{Errc::closed, "closed", 6},
-    ErrcRow{Errc::corrupt, "corrupt", 8},
-    ErrcRow{Errc::not_found, "not_found", 3},
-    ErrcRow{Errc::exists, "exists", 13},
-    ErrcRow{Errc::no_space, "no_space", 9},
-    ErrcRow{Errc::denied, "denied", 10},
-    ErrcRow{Errc::unavailable, "unavailable", 6},
-    ErrcRow{Errc::cancelled, "cancelled", 7},
-    ErrcRow{Errc::io, "io", 1},
+    ErrcRow{Errc::malformed, "malformed", 2,
+            "compare it with what was given to you, letter by letter"},
+    ErrcRow{Errc::too_large, "too_large", 1,
+            "daemon/README.md and transfer/README.md list the limits"},
+    ErrcRow{Errc::refused, "refused", 1,
+            "there is no way around it but to change what is asked for"},
+    ErrcRow{Errc::timed_out, "timed_out", 5, "try again"},
+    ErrcRow{Errc::closed, "closed", 6, "try again"},
+    ErrcRow{Errc::corrupt, "corrupt", 8,
+            "the data has changed or the disk fails; try again when nothing writes to it"},
+    ErrcRow{Errc::not_found, "not_found", 3, "is the name right, and is it still there?"},
+    ErrcRow{Errc::exists, "exists", 13,
+            "move away what stands there, then: peernet resume ID; or peernet rm ID, and fetch "
+            "into another directory with -o"},
+    ErrcRow{Errc::no_space, "no_space", 9, "make room, then: peernet resume ID"},
+    ErrcRow{Errc::denied, "denied", 10, "the user who runs peernetd needs the permission"},
+    ErrcRow{Errc::unavailable, "unavailable", 6, "try again later"},
+    ErrcRow{Errc::cancelled, "cancelled", 7, "ask for it again"},
+    ErrcRow{Errc::io, "io", 1, "the log of peernetd may say more"},
 };
 
 const ErrcRow& row_of(Errc code) {
@@ -183,6 +190,10 @@ int exit_code(Errc code) {
 
 std::string_view error_kind(Errc code) {
   return row_of(code).kind;
+}
+
+std::string_view usual_hint(Errc code) {
+  return row_of(code).usual_hint;
 }
 
 const Method* find_method(std::string_view name) {

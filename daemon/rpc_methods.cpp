@@ -163,7 +163,11 @@ Rpc::Answer Rpc::share_add(Call& call) {
 
 Rpc::Answer Rpc::share_fetch(Call& call) {
   auto link = transfer::parse_link(text_of(call.params, "link"));
-  if (!link) return Result<Json>(link.error());
+  if (!link) {
+    Error error = link.error();
+    if (error.hint.empty()) error.hint = "copy the whole link again, as peernet add printed it";
+    return Result<Json>(std::move(error));
+  }
   std::string directory = text_of(call.params, "directory");
   if (directory.empty()) directory = context_.paths.downloads;
   const auto clean = clean_path(directory);

@@ -120,5 +120,7 @@ Json discover(std::string_view version);
 // JSON-RPC error is -32000 minus the exit code.
 int exit_code(Errc code);
 std::string_view error_kind(Errc code);
+// What to do about an error that says nothing of its own about that.
+std::string_view usual_hint(Errc code);
 
 }  // namespace peernet::daemon

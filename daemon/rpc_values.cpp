@@ -69,11 +69,15 @@ std::string_view state_word(const transfer::ShareStatus& share) {
   return is_stalled ? "stalled" : state_word(share.state);
 }
 
+std::string hint_of(const Error& error) {
+  return error.hint.empty() ? std::string(usual_hint(error.code)) : error.hint;
+}
+
 Json error_json(const Error& error) {
   return Json::object({{"code", -32000 - exit_code(error.code)},
                        {"kind", error_kind(error.code)},
                        {"message", error.what},
-                       {"hint", error.hint}});
+                       {"hint", hint_of(error)}});
 }
 
 Json share_json(const transfer::ShareStatus& share, std::optional<WallTime> lookup_ended) {

@@ -27,6 +27,8 @@ std::string rfc3339(WallTime time);
 std::string_view state_word(transfer::ShareState state);
 std::string_view state_word(const transfer::ShareStatus& share);
 
+// An error's own hint, or the usual one: nobody is left without.
+std::string hint_of(const Error& error);
 Json error_json(const Error& error);
 // `lookup_ended`: when the share's last lookup was, as wall time.
 Json share_json(const transfer::ShareStatus& share, std::optional<WallTime> lookup_ended);

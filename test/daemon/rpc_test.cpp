@@ -1,4 +1,5 @@
 #include "core/identity.h"
+#include "daemon/rpc_values.h"
 #include "test/daemon/rpc_fixture.h"
 
 using namespace peernet;
@@ -170,6 +171,19 @@ TEST_CASE("errors carry the exit code, a kind and a hint", "[daemon]") {
   CHECK(exit_code(Errc::corrupt) == 8);
 }
 
+TEST_CASE("no error leaves without a hint", "[daemon]") {
+  for (const Errc code :
+       {Errc::malformed, Errc::too_large, Errc::refused, Errc::timed_out, Errc::closed,
+        Errc::corrupt, Errc::not_found, Errc::exists, Errc::no_space, Errc::denied,
+        Errc::unavailable, Errc::cancelled, Errc::io}) {
+    CHECK_FALSE(error_json(Error{code, "w", {}})["hint"].get<std::string>().empty());
+    CHECK(error_json(Error{code, "w", "own"})["hint"] == "own");
+  }
+  RpcFixture fixture;
+  const Json answer = fixture.ask("share.fetch", Json::object({{"link", "nonsense"}}));
+  CHECK(answer["error"]["data"]["hint"] == "copy the whole link again, as peernet add printed it");
+}
+
 TEST_CASE("names from outside leave as ASCII, whatever they are", "[daemon]") {
   RpcFixture fixture;
   fixture.line("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\\u001b[2J\xe2\x80\xae\"}");
@@ -276,6 +290,15 @@ TEST_CASE("daemon.shutdown is answered and asked of the shell", "[daemon]") {
   CHECK_FALSE(fixture.rpc.is_shutdown_wanted());
   CHECK(fixture.ask("daemon.shutdown").contains("result"));
   CHECK(fixture.rpc.is_shutdown_wanted());
+}
+
+TEST_CASE("the config that daemon.config shows is the effective one", "[daemon]") {
+  RpcFixture fixture;
+  DaemonConfig config;
+  config.limit_up = 1'000'000;
+  fixture.rpc.on_config(config_to_json(config));
+  CHECK(fixture.ask("daemon.config")["result"]["config"]["limits"]["up"] == "1MB/s");
+  CHECK(fixture.ask("daemon.status")["result"]["limit_up"] == 1'000'000);
 }
 
 // ---- The table
