@@ -235,7 +235,8 @@ def lies(world, daemon, kind, must_ban):
         check(must_ban or liar.peer_text() not in events.banned() or kind not in (Waiting, Rejecting, Mute, Clumsy, Seed),
               f"{name} is banned, but told no lie: {events.banned()}")
         print(f"{name}: {events.banned().get(liar.peer_text(), 'not banned')}; completed")
-        check(got(world, name) == {b"w": tree[b"w"], b"x": tree[b"x"], b"y/z": tree[b"y"][b"z"]}, f"{name}: the tree differs")
+        wanted = {b"w": tree[b"w"], b"x": tree[b"x"], b"y/z": tree[b"y"][b"z"]}
+        check(got(world, name) == wanted, f"{name}: the tree differs")
         check(not honest.errors and not liar.errors,
               f"{name}: the daemon said something wrong: {honest.errors} {liar.errors}")
 
