@@ -138,8 +138,6 @@ std::string render_node(const Json& node, const Look& look) {
   const Json& dht = at(node, "dht");
   text += flag_at(dht, "is_enabled") ? "   dht " + plural(count(dht, "nodes_count"), "node")
                                      : "   dht off";
-  text += "   port " + std::to_string(count(node, "port"));
-  text += "   " + plural(count(node, "peers_connected"), "peer");
   const auto with_limit = [&](const char* word, const char* rate, const char* limit) {
     std::string part = std::string(word) + " " + rate_text(count(node, rate));
     if (const auto most = integer_at(node, limit)) part += " (limit " + rate_text(*most) + ")";
@@ -147,6 +145,8 @@ std::string render_node(const Json& node, const Look& look) {
   };
   text += "   " + with_limit("down", "rate_down", "limit_down");
   text += "  " + with_limit("up", "rate_up", "limit_up");
+  text += "   " + plural(count(node, "peers_connected"), "peer");
+  text += "   port " + std::to_string(count(node, "port"));
   if (look.width != 0) text = cut(text, look.width);
   return text + "\n";
 }

@@ -49,8 +49,8 @@ Json node() {
 
 TEST_CASE("status shows the node on one line", "[cli]") {
   CHECK(render_node(node(), {}) ==
-        "node p7wz3kd6 \"lab-1\"   up 3 d   dht 184 nodes   port 7341   5 peers   "
-        "down 41.2 MiB/s  up 6.3 MiB/s (limit 8.0 MiB/s)\n");
+        "node p7wz3kd6 \"lab-1\"   up 3 d   dht 184 nodes   down 41.2 MiB/s  "
+        "up 6.3 MiB/s (limit 8.0 MiB/s)   5 peers   port 7341\n");
   CHECK(width_of(render_node(node(), {40, false})) <= 41);
 }
 
