@@ -29,6 +29,7 @@ ChokeCandidate candidate(std::uint64_t number, std::uint64_t received = 0) {
 
 std::vector<ConnId> conns(const std::vector<std::uint64_t>& numbers) {
   std::vector<ConnId> result;
+  result.reserve(numbers.size());
   for (const std::uint64_t number : numbers) result.push_back(conn(number));
   return result;
 }

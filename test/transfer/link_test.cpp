@@ -50,7 +50,7 @@ TEST_CASE("unknown parameters of a link are ignored", "[transfer]") {
 }
 
 TEST_CASE("a link of another kind is refused by its name", "[transfer]") {
-  const PeerId peer = Rng(8).tagged<PeerId>();
+  const auto peer = Rng(8).tagged<PeerId>();
   const auto peer_link = parse_link("peernet:" + to_text(peer));
   REQUIRE_FALSE(peer_link);
   CHECK(peer_link.error().what.find("peer") != std::string::npos);

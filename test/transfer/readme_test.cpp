@@ -136,12 +136,11 @@ Examples private_examples() {
 }
 
 Examples message_examples() {
-  using namespace wire;
-  const BlockRun run{7, 16, 4};
+  const wire::BlockRun run{7, 16, 4};
   const Bytes bits = test::hex("f780");
   const Bytes text = test::hex("64393a66");
   const Bytes data = test::hex("68656c6c6f");
-  const auto header = piece_header(1, 7, 3);
+  const auto header = wire::piece_header(1, 7, 3);
   Bytes piece(header.begin(), header.end());
   append(piece, data);
   const Endpoint v4 = *Endpoint::parse("192.0.2.1:7341");
@@ -152,32 +151,32 @@ Examples message_examples() {
   key.bytes.fill(0xaa);
   Hash hash;
   hash.bytes.fill(0xcc);
-  const auto hex = [](const auto& message) { return to_hex(encoded(message)); };
-  return {{"choke", hex(Choke{})},
-          {"unchoke", hex(Unchoke{})},
-          {"interested", hex(Interested{1})},
-          {"not_interested", hex(NotInterested{1})},
-          {"have", hex(Have{1, 7})},
-          {"bitfield", hex(BitfieldPart{1, 0, bits})},
-          {"request", hex(Request{1, run})},
+  const auto hex = [](const auto& message) { return to_hex(wire::encoded(message)); };
+  return {{"choke", hex(wire::Choke{})},
+          {"unchoke", hex(wire::Unchoke{})},
+          {"interested", hex(wire::Interested{1})},
+          {"not_interested", hex(wire::NotInterested{1})},
+          {"have", hex(wire::Have{1, 7})},
+          {"bitfield", hex(wire::BitfieldPart{1, 0, bits})},
+          {"request", hex(wire::Request{1, run})},
           {"piece", to_hex(piece)},
-          {"cancel", hex(Cancel{1, run})},
-          {"suggest", hex(Suggest{1, 7})},
-          {"have_all", hex(HaveAll{1})},
-          {"have_none", hex(HaveNone{1})},
-          {"reject", hex(Reject{1, run})},
-          {"hash_request", hex(HashRequest{1, {HashKind::leaves, 7, 4}})},
-          {"hashes", hex(Hashes{1, {HashKind::piece_layers, 7, 1}, {hash}})},
-          {"hash_reject", hex(HashReject{1, {HashKind::leaves, 7, 4}})},
-          {"share_open", hex(ShareOpen{1, key, proof, kShareHasManifest})},
-          {"share_close", hex(ShareClose{key, ShareCloseReason::unknown})},
-          {"manifest_have", hex(ManifestHave{1})},
-          {"manifest_request", hex(ManifestRequest{1, 0, kManifestPartMax})},
-          {"manifest_data", hex(ManifestData{1, 20'000, 16'384, text})},
-          {"pex", hex(Pex{1, {v4, v6}, {v4}})},
-          {"ping", hex(Ping{0x0102030405060708})},
-          {"pong", hex(Pong{0x0102030405060708})},
-          {"close", hex(Close{CloseReason::duplicate})}};
+          {"cancel", hex(wire::Cancel{1, run})},
+          {"suggest", hex(wire::Suggest{1, 7})},
+          {"have_all", hex(wire::HaveAll{1})},
+          {"have_none", hex(wire::HaveNone{1})},
+          {"reject", hex(wire::Reject{1, run})},
+          {"hash_request", hex(wire::HashRequest{1, {wire::HashKind::leaves, 7, 4}})},
+          {"hashes", hex(wire::Hashes{1, {wire::HashKind::piece_layers, 7, 1}, {hash}})},
+          {"hash_reject", hex(wire::HashReject{1, {wire::HashKind::leaves, 7, 4}})},
+          {"share_open", hex(wire::ShareOpen{1, key, proof, wire::kShareHasManifest})},
+          {"share_close", hex(wire::ShareClose{key, wire::ShareCloseReason::unknown})},
+          {"manifest_have", hex(wire::ManifestHave{1})},
+          {"manifest_request", hex(wire::ManifestRequest{1, 0, wire::kManifestPartMax})},
+          {"manifest_data", hex(wire::ManifestData{1, 20'000, 16'384, text})},
+          {"pex", hex(wire::Pex{1, {v4, v6}, {v4}})},
+          {"ping", hex(wire::Ping{0x0102030405060708})},
+          {"pong", hex(wire::Pong{0x0102030405060708})},
+          {"close", hex(wire::Close{wire::CloseReason::duplicate})}};
 }
 
 TEST_CASE("the README's handshake is the one we speak", "[transfer]") {
