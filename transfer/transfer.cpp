@@ -145,14 +145,12 @@ void Transfer::on_resolved(Time now, JobId job, const std::vector<Endpoint>& end
                            Effects& out) {
   const auto found = resolving_.find(job);
   if (found == resolving_.end()) return;
-  const Swarm* swarm = find_swarm(found->second);
-  if (swarm != nullptr && swarm->wants_data()) {
-    for (const Endpoint& endpoint : endpoints) {
-      dialer_.add(now, endpoint, swarm->id(), Dialer::Source::link);
-    }
-  }
-  resolving_.erase(found);
   Turn t = turn(now, out);
+  Swarm* swarm = find_swarm(found->second);
+  resolving_.erase(found);
+  if (swarm != nullptr && swarm->wants_data()) {
+    for (const Endpoint& endpoint : endpoints) offer(t, *swarm, endpoint, Dialer::Source::link);
+  }
   dial(t);
 }
 
@@ -304,7 +302,7 @@ void Transfer::add_hints(Turn& t, Swarm& swarm, const Link& link) {
     const std::string host =
         hint.host.find(':') == std::string::npos ? hint.host : "[" + hint.host + "]";
     if (const auto literal = Endpoint::parse(host + ":" + std::to_string(hint.port))) {
-      dialer_.add(t.now, *literal, swarm.id(), Dialer::Source::link);
+      offer(t, swarm, *literal, Dialer::Source::link);
       continue;
     }
     const JobId job = jobs_.next();
@@ -348,17 +346,20 @@ void Transfer::add_peers(Time now, const DhtId& key, const std::vector<Endpoint>
   Swarm* swarm = find_swarm(key);
   if (swarm == nullptr || !swarm->wants_data()) return;
   Turn t = turn(now, out);
-  for (const Endpoint& endpoint : peers) {
-    if (const auto known = by_listen_.find(endpoint); known != by_listen_.end()) {
-      Peer& peer = peers_.at(known->second);
-      open_share(t, peer, *swarm);
-      peer.flush(out);
-      continue;
-    }
-    if (bans_.is_banned(now, endpoint)) continue;
-    dialer_.add(now, endpoint, swarm->id(), Dialer::Source::dht);
-  }
+  for (const Endpoint& endpoint : peers) offer(t, *swarm, endpoint, Dialer::Source::dht);
   dial(t);
+}
+
+// A place where a peer of this share may be: on a connection there is, or to be dialled.
+void Transfer::offer(Turn& t, Swarm& swarm, const Endpoint& endpoint, Dialer::Source source) {
+  if (const auto known = by_listen_.find(endpoint); known != by_listen_.end()) {
+    Peer& peer = peers_.at(known->second);
+    open_share(t, peer, swarm);
+    peer.flush(t.out);
+    return;
+  }
+  if (source == Dialer::Source::dht && bans_.is_banned(t.now, endpoint)) return;
+  dialer_.add(t.now, endpoint, swarm.id(), source);
 }
 
 void Transfer::on_lookup_done(Time /*now*/, const DhtId& key, const LookupFacts& facts) {

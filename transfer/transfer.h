@@ -129,6 +129,7 @@ class Transfer {
   const Swarm* find_swarm(const ShareId& id) const;
   Swarm* find_swarm(const DhtId& key);
   void add_hints(Turn& turn, Swarm& swarm, const Link& link);
+  void offer(Turn& turn, Swarm& swarm, const Endpoint& endpoint, Dialer::Source source);
   void on_import(Turn& turn, Importer& importer);
   void sweep(Turn& turn);  // shares that are gone, imports that have ended
 
