@@ -273,6 +273,17 @@ void Transfer::ban(Turn& t, const Swarm::Liar& liar, const std::string& why) {
 
 // ---- Messages
 
+// Above its caller: clang 14 does not instantiate it otherwise.
+template <class M>
+Result<void> Transfer::on_share_message(Turn& t, Peer& peer, const M& message) {
+  // A message may cross our share_close: what comes for a share that is not open is dropped.
+  PeerShare* share = peer.find_channel(message.channel);
+  if (share == nullptr || !share->is_open()) return {};
+  Swarm* swarm = find_swarm(share->id);
+  if (swarm == nullptr || !swarm->is_active()) return {};
+  return swarm->on_message(t, peer, *share, message);
+}
+
 Result<void> Transfer::on_record(Turn& t, Peer& peer, Bytes record) {
   const auto message = wire::decode(record);
   if (!message) return message.error();
@@ -350,16 +361,6 @@ Result<void> Transfer::on_record(Turn& t, Peer& peer, Bytes record) {
           [&](const auto& m) -> Result<void> { return on_share_message(t, peer, m); },
       },
       *message);
-}
-
-template <class M>
-Result<void> Transfer::on_share_message(Turn& t, Peer& peer, const M& message) {
-  // A message may cross our share_close: what comes for a share that is not open is dropped.
-  PeerShare* share = peer.find_channel(message.channel);
-  if (share == nullptr || !share->is_open()) return {};
-  Swarm* swarm = find_swarm(share->id);
-  if (swarm == nullptr || !swarm->is_active()) return {};
-  return swarm->on_message(t, peer, *share, message);
 }
 
 Result<void> Transfer::on_share_open(Turn& t, Peer& peer, const wire::ShareOpen& message) {
