@@ -92,13 +92,14 @@ class Storage {
   Result<FileCache::SharedFd> adopt_reference(std::uint32_t file_index, Generation& seen);
   Result<FileCache::SharedFd> start_hashing(std::uint32_t file_index);
   Result<void> hash_blocks(const HashRange& wanted, int fd, std::vector<Hash>& leaves);
+  Result<void> sync_marked(bool are_modes_synced);
   Result<void> sync_leaves(bool is_new);
   Result<void> finish_file(std::uint32_t file_index);
   Result<void> adopt_own_change(std::uint32_t file_index, int fd);
   Result<void> finish_directories(int parent);
   Result<void> rename_top(int parent, const std::string& name);
   Result<void> sync_all(int parent, const std::set<std::uint32_t>& files,
-                        const std::set<std::string>& directories);
+                        const std::set<std::string>& directories, bool are_modes_synced);
   Result<void> remove_files(int parent);
   static Result<void> remove_file(int parent, const std::string& path);
   static Result<void> remove_directory(int parent, const std::string& path);

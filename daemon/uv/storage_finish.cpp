@@ -51,6 +51,10 @@ FileResult done_unless(const Result<void>& result) {
 // ---------------------------------------------------------------------------------------
 
 FileResult Storage::sync() {
+  return done_unless(sync_marked(false));
+}
+
+Result<void> Storage::sync_marked(bool are_modes_synced) {
   // What is marked after this belongs to jobs that have not reported when this sync was asked for.
   std::set<std::uint32_t> files;
   std::set<std::string> directories;
@@ -66,7 +70,8 @@ FileResult Storage::sync() {
   Result<void> result;
   if (!files.empty() || !directories.empty()) {
     auto parent = open_parent();
-    result = parent ? sync_all(parent->get(), files, directories) : parent.error();
+    result =
+        parent ? sync_all(parent->get(), files, directories, are_modes_synced) : parent.error();
   }
   if (result && is_leaf_file_dirty) result = sync_leaves(is_leaf_file_new);
   if (!result) {
@@ -77,7 +82,7 @@ FileResult Storage::sync() {
     is_leaf_file_dirty_ = is_leaf_file_dirty_ || is_leaf_file_dirty;
     is_leaf_file_new_ = is_leaf_file_new_ || is_leaf_file_new;
   }
-  return done_unless(result);
+  return result;
 }
 
 Result<void> Storage::sync_leaves(bool is_new) {
@@ -93,7 +98,7 @@ Result<void> Storage::sync_leaves(bool is_new) {
 }
 
 Result<void> Storage::sync_all(int parent, const std::set<std::uint32_t>& files,
-                               const std::set<std::string>& directories) {
+                               const std::set<std::string>& directories, bool are_modes_synced) {
   if (files.size() + directories.size() > kFilesSyncedSinglyMax) {
     auto result = sync_file_system(parent);
     if (result) return result;
@@ -107,7 +112,8 @@ Result<void> Storage::sync_all(int parent, const std::set<std::uint32_t>& files,
   for (const std::uint32_t file : files) {
     auto fd = open_file(file, false);
     if (!fd) return fd.error();
-    if (fsync((*fd)->get()) != 0) {
+    const int status = are_modes_synced ? fsync((*fd)->get()) : fdatasync((*fd)->get());
+    if (status != 0) {
       return forget_pages((*fd)->get(), file_error(errno, file, "sync"));
     }
   }
@@ -134,8 +140,8 @@ FileResult Storage::finish(const std::string& name) {
     auto finished = finish_directories(parent->get());
     if (!finished) return finished.error();
   }
-  auto synced = sync();
-  if (!synced) return synced;
+  auto synced = sync_marked(true);
+  if (!synced) return synced.error();
   auto renamed = rename_top(parent->get(), name);
   if (!renamed) return renamed.error();
   return done_unless(sync_directory(parent->get()));
