@@ -35,6 +35,7 @@ Failure failure_of(const Json& error);
 inline constexpr std::size_t kLineSizeMax = 64U << 20U;  // of one answer; larger is a fault
 inline constexpr std::chrono::milliseconds kAnswerTimeout{30'000};
 
+// NOLINTNEXTLINE(bugprone-exception-escape): moving JSON does not throw
 struct Message {
   enum class Kind {
     event,

@@ -266,6 +266,7 @@ Outcome<Json> fetch_params(const FetchOptions& options) {
 
 // ---- status ----
 
+// NOLINTNEXTLINE(bugprone-exception-escape): moving JSON does not throw
 struct Snapshot {
   Json node;
   std::vector<Json> shares;

@@ -129,6 +129,7 @@ int usage(Screen& screen, const CLI::App& app, const CLI::ParseError& error) {
   } else if (const auto rest = app.remaining(); !rest.empty() && !rest.front().starts_with('-')) {
     const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
     std::vector<std::string_view> names;
+    names.reserve(commands.size());
     for (const CLI::App* command : commands) names.push_back(command->get_name());
     failure.message = "there is no command \"" + rest.front() + "\"";
     failure.hint = "did you mean \"" + std::string(nearest(rest.front(), names)) +

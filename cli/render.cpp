@@ -11,6 +11,7 @@
 namespace peernet::cli {
 
 constexpr std::size_t kShortIdSize = 8;
+constexpr std::size_t kHashingWidth = 10;  // of "hashing   "
 constexpr std::size_t kBarWidthMin = 6;
 constexpr std::size_t kBarWidthMax = 26;
 constexpr std::size_t kWidthUnlimited = 100;  // of the moving line where there is no terminal
@@ -312,9 +313,8 @@ std::string hashing_line(const std::string& name, std::uint64_t done, std::uint6
   const std::string tail = "   " + size_text(total) + "   " + rate_text(rate) + "   " +
                            std::to_string(percent(done, total).value_or(0)) + "%";
   std::string label = shown(name);
-  constexpr std::size_t kHeadWidth = 10;
   if (look.width != 0) {
-    const std::size_t used = kHeadWidth + width_of(tail) + 1;
+    const std::size_t used = kHashingWidth + width_of(tail) + 1;
     label = cut(label, look.width > used ? look.width - used : 1);
   }
   return "hashing   " + label + tail;

@@ -8,6 +8,10 @@
 #include "core/escape.h"
 
 namespace peernet::cli {
+
+constexpr std::uint64_t kDay = 86'400;  // seconds
+constexpr std::uint64_t kSecondsMax = 1'000'000'000;
+
 namespace {
 
 struct Unit {
@@ -91,7 +95,6 @@ std::string done_text(std::uint64_t done, std::uint64_t total) {
 }
 
 std::string countdown_text(std::uint64_t seconds) {
-  constexpr std::uint64_t kDay = 86'400;
   if (seconds >= 4 * kDay) return std::to_string(seconds / kDay) + " d";
   const std::string tail = two_digits(seconds % 60);
   if (seconds < 3600) return std::to_string(seconds / 60) + ":" + tail;
@@ -139,7 +142,6 @@ std::optional<std::uint64_t> parse_seconds(std::string_view text) {
   if (unit == "m") scale = 60;
   if (unit == "h") scale = 3600;
   if (unit == "d") scale = 86'400;
-  constexpr std::uint64_t kSecondsMax = 1'000'000'000;
   if (scale == 0 || value > kSecondsMax / scale) return std::nullopt;
   return value * scale;
 }

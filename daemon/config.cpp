@@ -101,6 +101,7 @@ std::optional<dht::BootstrapName> parse_bootstrap(std::string_view text) {
 Verdict read_listen(const Json& value, DaemonConfig& config) {
   if (!value.is_array() || value.empty() || value.size() > kListenMax) return Verdict::wrong;
   std::vector<Endpoint> listen;
+  listen.reserve(value.size());
   for (const Json& item : value) {
     const auto text = json_text(item);
     const auto endpoint = text ? Endpoint::parse(*text) : std::nullopt;
@@ -117,6 +118,7 @@ Verdict read_listen(const Json& value, DaemonConfig& config) {
 Verdict read_bootstrap(const Json& value, DaemonConfig& config) {
   if (!value.is_array() || value.size() > kBootstrapMax) return Verdict::wrong;
   std::vector<dht::BootstrapName> names;
+  names.reserve(value.size());
   for (const Json& item : value) {
     const auto text = json_text(item);
     auto name = text ? parse_bootstrap(*text) : std::nullopt;
@@ -248,6 +250,7 @@ std::string place_of(const std::string& key, const JsonLines& lines) {
 
 Error unknown_key(const std::string& key, const JsonLines& lines) {
   std::vector<std::string_view> names;
+  names.reserve(kKeys.size());
   for (const Key& known : kKeys) names.push_back(known.name);
   return Error{Errc::malformed, place_of(key, lines) + ": there is no such key",
                "did you mean \"" + std::string(nearest(key, names)) + "\"?"};
@@ -385,6 +388,7 @@ std::string config_to_json(const DaemonConfig& config) {
 
 std::vector<ConfigKeyRow> config_keys() {
   std::vector<ConfigKeyRow> rows;
+  rows.reserve(kKeys.size());
   for (const Key& key : kKeys)
     rows.push_back({key.name, key.expects, key.meaning, key.not_built.empty()});
   return rows;

@@ -205,6 +205,7 @@ const Method* find_method(std::string_view name) {
 
 std::string_view nearest_method(std::string_view name) {
   std::vector<std::string_view> names;
+  names.reserve(methods().size());
   for (const Method& method : methods()) names.push_back(method.name);
   return nearest(name, names);
 }
@@ -222,6 +223,7 @@ Result<void> check_params(const Method& method, const Json& params) {
                                     [&](const Field& f) { return f.name == name; });
     if (field == method.params.end()) {
       std::vector<std::string_view> names;
+      names.reserve(method.params.size());
       for (const Field& known : method.params) names.push_back(known.name);
       return Error{Errc::malformed, std::string(method.name) + " has no parameter \"" + name + "\"",
                    names.empty() ? "it takes no parameters"

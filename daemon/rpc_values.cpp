@@ -17,6 +17,8 @@ constexpr double kRateShownMax = 1e15;
 constexpr std::int64_t kWallMin = -62'167'219'200'000;  // the year 0
 constexpr std::int64_t kWallMax = 253'402'300'799'999;  // the last millisecond of 9999
 
+constexpr std::int64_t kDay = 86'400'000;  // ms
+
 namespace {
 
 std::uint64_t whole_seconds(Duration duration) {
@@ -35,7 +37,6 @@ Json time_or_null(WallTime time) {
 
 std::string rfc3339(WallTime time) {
   const std::int64_t ms = std::clamp(time.unix_ms, kWallMin, kWallMax);
-  constexpr std::int64_t kDay = 86'400'000;
   const std::int64_t days = ms >= 0 ? ms / kDay : -((-ms + kDay - 1) / kDay);
   const std::int64_t rest = ms - days * kDay;
   const std::chrono::year_month_day date{

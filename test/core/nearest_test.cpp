@@ -18,17 +18,16 @@ TEST_CASE("the edit distance counts insertions, removals, replacements and swaps
 }
 
 TEST_CASE("the nearest name is the one with the fewest edits", "[core]") {
-  constexpr std::array<std::string_view, 4> kNames{"limits.up", "limits.down", "log.level",
-                                                   "bootstrap"};
-  CHECK(nearest("limits.dwon", kNames) == "limits.down");
-  CHECK(nearest("bootstraps", kNames) == "bootstrap");
+  const std::array<std::string_view, 4> names{"limits.up", "limits.down", "log.level", "bootstrap"};
+  CHECK(nearest("limits.dwon", names) == "limits.down");
+  CHECK(nearest("bootstraps", names) == "bootstrap");
   CHECK(nearest("anything", {}).empty());
 }
 
 TEST_CASE("a name without its section is found by its last part", "[core]") {
-  constexpr std::array<std::string_view, 3> kNames{"limits.up", "log.level", "paths.downloads"};
-  CHECK(nearest("level", kNames) == "log.level");
-  CHECK(nearest("download", kNames) == "paths.downloads");
+  const std::array<std::string_view, 3> names{"limits.up", "log.level", "paths.downloads"};
+  CHECK(nearest("level", names) == "log.level");
+  CHECK(nearest("download", names) == "paths.downloads");
 }
 
 TEST_CASE("very long names are compared by their beginning only", "[core]") {
