@@ -120,9 +120,9 @@ class Rpc {
   void handle(Time now, ClientId client, std::string_view line, Node& node, Effects& out);
   Answer dispatch(Call& call, MethodName method);
   Answer daemon_status(Call& call);
-  Answer daemon_config(Call& call);
+  Answer daemon_config(Call& call) const;
   Answer share_add(Call& call);
-  Answer share_fetch(Call& call);
+  Answer share_fetch(Call& call) const;
   Answer share_list(Call& call);
   Answer share_status(Call& call);
   Answer status_of(Call& call, const ShareId& id);

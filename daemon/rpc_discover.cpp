@@ -218,7 +218,9 @@ std::optional<EventKind> find_event_kind(std::string_view name) {
 }
 
 Result<void> check_params(const Method& method, const Json& params) {
-  for (const auto& [name, value] : params.items()) {
+  for (const auto& item : params.items()) {
+    const std::string& name = item.key();
+    const Json& value = item.value();
     const auto field = std::find_if(method.params.begin(), method.params.end(),
                                     [&](const Field& f) { return f.name == name; });
     if (field == method.params.end()) {

@@ -123,7 +123,7 @@ Rpc::Answer Rpc::daemon_status(Call& call) {
   return Result<Json>(std::move(json));
 }
 
-Rpc::Answer Rpc::daemon_config(Call& /*call*/) {
+Rpc::Answer Rpc::daemon_config(Call& /*call*/) const {
   auto config = parse_json(context_.config_json, {});
   if (!config) return Result<Json>(config.error());
   return Result<Json>(
@@ -161,7 +161,7 @@ Rpc::Answer Rpc::share_add(Call& call) {
   return std::nullopt;
 }
 
-Rpc::Answer Rpc::share_fetch(Call& call) {
+Rpc::Answer Rpc::share_fetch(Call& call) const {
   auto link = transfer::parse_link(text_of(call.params, "link"));
   if (!link) {
     Error error = link.error();

@@ -310,7 +310,8 @@ void check_shape(const Json& value, const Shape& shape) {
   CAPTURE(shape.name, value.dump());
   REQUIRE(value.is_object());
   if (shape.fields.empty()) return;
-  for (const auto& [name, member] : value.items()) {
+  for (const auto& item : value.items()) {
+    const std::string& name = item.key();
     CAPTURE(name);
     CHECK(std::any_of(shape.fields.begin(), shape.fields.end(),
                       [&](const Field& field) { return field.name == name; }));
