@@ -137,7 +137,7 @@ const std::vector<std::string> kEngines = {"core", "dht", "transfer", "daemon/no
 const std::vector<std::string> kOurs = {"core", "dht", "transfer", "daemon", "cli"};
 
 const std::vector<Ban>& bans() {
-  static const std::vector<Ban> kBans = {
+  static const std::vector<Ban> all = {
       {"clock",
        "the `now` you were given",
        {"system_clock", "steady_clock", "high_resolution_clock", "time(", "uv_now", "uv_hrtime",
@@ -225,7 +225,7 @@ const std::vector<Ban>& bans() {
        "cli/main.cpp",
        "using namespace std;"},
   };
-  return kBans;
+  return all;
 }
 
 bool stands_at(std::string_view line, std::size_t at, const std::string& word) {
@@ -282,7 +282,7 @@ std::string room_of(const std::string& path) {
 
 // What each room may include of ours. `test` and `bench` may include anything.
 const std::map<std::string, std::vector<std::string>>& rooms() {
-  static const std::map<std::string, std::vector<std::string>> kRooms = {
+  static const std::map<std::string, std::vector<std::string>> all = {
       {"core", {"core"}},
       {"dht", {"core", "dht"}},
       {"transfer", {"core", "transfer"}},
@@ -293,7 +293,7 @@ const std::map<std::string, std::vector<std::string>>& rooms() {
         "core/paths.h", "cli"}},
       {"test/sim", {"core", "dht", "transfer", "daemon", "test/sim", "test/support"}},
   };
-  return kRooms;
+  return all;
 }
 
 // Libraries, and the files that may see them. Everything else outside the standard library is the
@@ -303,7 +303,7 @@ struct Library {
   std::vector<std::string> where;
 };
 const std::vector<Library>& libraries() {
-  static const std::vector<Library> kLibraries = {
+  static const std::vector<Library> all = {
       {"sodium.h", {"core/rng.cpp", "core/crypto.cpp", "core/identity.cpp", "daemon/main.cpp"}},
       {"openssl/", {"core/hash.cpp", "core/aead.cpp"}},
       {"sqlite3.h", {"daemon/store.cpp"}},
@@ -317,7 +317,7 @@ const std::vector<Library>& libraries() {
       // Heavy: where something is written, never in a header.
       {"spdlog/", {"dht", "transfer", "daemon"}},
   };
-  return kLibraries;
+  return all;
 }
 const std::vector<std::string> kSystemRooms = {"daemon/uv", "daemon/main.cpp", "daemon/store.cpp",
                                                "daemon/key_file.cpp", "cli"};

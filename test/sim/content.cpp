@@ -44,9 +44,10 @@ Content make_tree(std::uint64_t seed, const std::string& name, std::uint32_t fil
   content.name = name;
   content.piece_length = piece_length;
   for (std::uint32_t i = 0; i < files_count; ++i) {
-    std::string path = "f" + std::to_string(i);
-    if (i % 3 == 1) path = "d" + std::to_string(i % 5) + "/" + path;
-    if (i % 7 == 2) path = "deep/er/" + path;
+    std::string path;
+    if (i % 7 == 2) path = "deep/er/";
+    if (i % 3 == 1) path += "d" + std::to_string(i % 5) + "/";
+    path += "f" + std::to_string(i);
     const std::uint64_t average = std::max<std::uint64_t>(size / files_count, 1);
     const std::uint64_t drawn = i % 6 == 5 ? 0 : 1 + rng.below(2 * average);
     content.files.push_back({path, make_bytes(rng, drawn), i % 4 == 3});

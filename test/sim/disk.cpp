@@ -69,7 +69,8 @@ void Disk::read_leaves(const ReadLeaves& job) {
 void Disk::write_leaves(WriteLeaves job) {
   const JobId id = job.job;
   const StorageId storage = job.storage;
-  submit(id, storage, job.leaves.size() * 32, false,
+  const std::uint64_t size = job.leaves.size() * Hash::kSize;
+  submit(id, storage, size, false,
          [this, moved = std::move(job)] { return run_write_leaves(moved); }, {leaf_path(storage)});
 }
 

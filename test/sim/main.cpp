@@ -55,15 +55,11 @@ std::optional<Arguments> parse(int argc, char** argv) {
       arguments.is_loud = true;
     } else if (name == "--list") {
       arguments.is_list = true;
-    } else if (value == nullptr) {
-      return std::nullopt;
-    } else if (name == "--scenario") {
+    } else if (name == "--scenario" && value != nullptr) {
       arguments.scenario = value;
       ++i;
-    } else if (name == "--seed" || name == "--runs") {
-      const auto parsed = number(value);
-      if (!parsed) return std::nullopt;
-      (name == "--seed" ? arguments.seed : arguments.runs) = *parsed;
+    } else if ((name == "--seed" || name == "--runs") && value != nullptr && number(value)) {
+      (name == "--seed" ? arguments.seed : arguments.runs) = *number(value);
       ++i;
     } else {
       return std::nullopt;

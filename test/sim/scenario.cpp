@@ -15,8 +15,8 @@ std::string describe(World& world, HostIndex index, const Content& content) {
   if (!host.is_running()) return fmt::format("host {} does not run", index);
   const auto status = id ? host.node->share(world.timeline.now(), *id) : std::nullopt;
   if (!status) return fmt::format("host {} does not know the share", index);
-  static constexpr const char* kStates[] = {"opening", "finding", "fetching", "finishing",
-                                            "seeding", "paused",  "failed"};
+  static constexpr const char* states[] = {"opening", "finding", "fetching", "finishing",
+                                           "seeding", "paused",  "failed"};
   std::string lookup = "no lookup";
   if (status->lookup) {
     lookup = fmt::format("lookup at {:.1f} s asked {} and found {}",
@@ -24,7 +24,7 @@ std::string describe(World& world, HostIndex index, const Content& content) {
                          status->lookup->peers_found);
   }
   return fmt::format("host {} is {} with {}/{} pieces, {} connected, {} known, {}, reason \"{}\"{}",
-                     index, kStates[static_cast<std::size_t>(status->state)], status->pieces_done,
+                     index, states[static_cast<std::size_t>(status->state)], status->pieces_done,
                      status->pieces_count, status->peers_connected, status->peers_known, lookup,
                      status->reason, status->error ? ", error " + status->error->what : "");
 }
@@ -32,7 +32,7 @@ std::string describe(World& world, HostIndex index, const Content& content) {
 }  // namespace
 
 const std::vector<Scenario>& scenarios() {
-  static const std::vector<Scenario> kAll = {
+  static const std::vector<Scenario> all = {
       {"bootstrap_200", "200 nodes join through one and find each other's shares", bootstrap_200},
       {"dead_bootstrap", "after all have joined, the bootstrap node is gone", dead_bootstrap},
       {"one_seed_20_leechers", "against the fluid bound, with capped links", one_seed_20_leechers},
@@ -49,7 +49,7 @@ const std::vector<Scenario>& scenarios() {
       {"tree", "a directory with empty, odd and executable files", tree},
       {"random", "everything from the seed: breakage, then healing, then progress", random_day},
   };
-  return kAll;
+  return all;
 }
 
 HostIndex begin(World& world) {
@@ -117,7 +117,7 @@ std::uint32_t pieces_count(const Content& content) {
 }
 
 std::uint32_t pieces_held(World& world, const Hosts& hosts, const Content& content) {
-  constexpr std::uint64_t kBlock = 16 * 1024;
+  constexpr std::uint64_t block_size = 16 * 1024;
   std::uint32_t held = 0;
   for (const ContentFile& file : content.files) {
     for (std::uint64_t at = 0; at < file.bytes.size(); at += content.piece_length) {
@@ -131,7 +131,7 @@ std::uint32_t pieces_held(World& world, const Hosts& hosts, const Content& conte
           for (std::uint32_t i = 0; i < holding.spec.files.size(); ++i) {
             if (holding.spec.files[i].path != file.path) continue;
             std::uint64_t block = at;
-            while (block < end && holding.right_blocks.contains({i, block})) block += kBlock;
+            while (block < end && holding.right_blocks.contains({i, block})) block += block_size;
             return block >= end;
           }
         }

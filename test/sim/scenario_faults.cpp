@@ -23,12 +23,12 @@ Duration between(World& world, Duration low, Duration high) {
 }  // namespace
 
 void crash_restart(World& world, Report& report) {
-  constexpr std::uint64_t kSize = 4 * kMiB;
-  constexpr std::uint64_t kDown = 100'000;
+  constexpr std::uint64_t size = 4 * kMiB;
+  constexpr std::uint64_t down = 100'000;
   begin(world);
   const HostIndex seed = join(world, 1, newcomer(1'000'000, 1'000'000), seconds(1)).front();
-  const HostIndex leecher = join(world, 1, newcomer(1'000'000, kDown), seconds(1)).front();
-  const Content& content = world.keep(make_file(world.rng.next(), "film", kSize, kPiece));
+  const HostIndex leecher = join(world, 1, newcomer(1'000'000, down), seconds(1)).front();
+  const Content& content = world.keep(make_file(world.rng.next(), "film", size, kPiece));
   if (!offer(world, seed, content)) return;
   world.run_for(seconds(20));
   world.fetch(leecher, content);
@@ -50,7 +50,7 @@ void crash_restart(World& world, Report& report) {
   if (!demand(world, {leecher}, content, minutes(30))) return;
   const std::uint64_t fetched = world.host(leecher).fetched_bytes;
   // SECURITY.md 1.2: at most the last 2 s are lost with a crash, and here the pieces begun.
-  const std::uint64_t allowed = kSize + crashes * (2 * kDown + 8 * std::uint64_t{kPiece});
+  const std::uint64_t allowed = size + crashes * (2 * down + 8 * std::uint64_t{kPiece});
   if (fetched > allowed) {
     world.fail(fmt::format("{} bytes were written over {} crashes, {} would be explained", fetched,
                            crashes, allowed));
@@ -64,16 +64,16 @@ void crash_restart(World& world, Report& report) {
     world.fail("complete before the power cut, and not after");
   }
   report.push_back(fmt::format("{} crashes, {:.3f} times the size written", crashes,
-                               static_cast<double>(fetched) / kSize));
+                               static_cast<double>(fetched) / size));
 }
 
 void crash_at_the_end(World& world, Report& report) {
-  constexpr std::uint32_t kShares = 25;
+  constexpr std::uint32_t shares_count = 25;
   begin(world);
   const HostIndex seed = join(world, 1, newcomer(), seconds(1)).front();
   const HostIndex leecher = join(world, 1, newcomer(), seconds(1)).front();
   std::uint32_t finishing = 0;
-  for (std::uint32_t i = 0; i < kShares; ++i) {
+  for (std::uint32_t i = 0; i < shares_count; ++i) {
     const Content& content = world.keep(
         i % 2 == 0 ? make_file(world.rng.next(), fmt::format("file-{}", i), 100'000, kPiece)
                    : make_tree(world.rng.next(), fmt::format("tree-{}", i), 7, 100'000, kPiece));
@@ -100,8 +100,9 @@ void crash_at_the_end(World& world, Report& report) {
     world.start(leecher);
     if (!demand(world, {leecher}, content, minutes(30))) return;
   }
-  if (finishing < kShares / 2) world.fail("the crashes came at another time than they were to");
-  report.push_back(fmt::format("{} crashes, {} of them while finishing", kShares, finishing));
+  if (finishing < shares_count / 2)
+    world.fail("the crashes came at another time than they were to");
+  report.push_back(fmt::format("{} crashes, {} of them while finishing", shares_count, finishing));
 }
 
 void lossy_cut(World& world, Report& report) {

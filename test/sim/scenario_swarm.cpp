@@ -23,28 +23,28 @@ double best(World& world, const Hosts& hosts, const Content& content) {
 }  // namespace
 
 void one_seed_20_leechers(World& world, Report& report) {
-  constexpr std::uint64_t kSize = 8 * kMiB;
-  constexpr std::uint64_t kSeedUp = 500'000;
-  constexpr std::uint64_t kUp = 250'000;
-  constexpr std::uint64_t kDown = 1'000'000;
-  constexpr std::uint32_t kLeechers = 20;
+  constexpr std::uint64_t size = 8 * kMiB;
+  constexpr std::uint64_t seed_up = 500'000;
+  constexpr std::uint64_t up = 250'000;
+  constexpr std::uint64_t down = 1'000'000;
+  constexpr std::uint32_t leechers_count = 20;
   begin(world);
-  const HostIndex seed = join(world, 1, newcomer(kSeedUp, kDown), seconds(1)).front();
-  const Hosts leechers = join(world, kLeechers, newcomer(kUp, kDown), seconds(10));
+  const HostIndex seed = join(world, 1, newcomer(seed_up, down), seconds(1)).front();
+  const Hosts leechers = join(world, leechers_count, newcomer(up, down), seconds(10));
   world.run_for(seconds(20));
-  const Content& content = world.keep(make_file(world.rng.next(), "film", kSize, kPiece));
+  const Content& content = world.keep(make_file(world.rng.next(), "film", size, kPiece));
   if (!offer(world, seed, content)) return;
   world.run_for(seconds(20));
   const std::uint64_t before = world.network.bytes_up(seed);
   fetch_all(world, leechers, content);
   if (!demand(world, leechers, content, minutes(30))) return;
-  const double size = static_cast<double>(kSize);
+  const auto bytes = static_cast<double>(size);
   const double bound =
-      std::max({size / kSeedUp, size / kDown,
-                kLeechers * size / static_cast<double>(kSeedUp + kLeechers * kUp)});
+      std::max({bytes / seed_up, bytes / down,
+                leechers_count * bytes / static_cast<double>(seed_up + leechers_count * up)});
   report.push_back(times(world, leechers, content) + fmt::format(", fluid bound {:.1f} s", bound));
   report.push_back(fmt::format("the seed sent {:.2f} copies",
-                               static_cast<double>(world.network.bytes_up(seed) - before) / size));
+                               static_cast<double>(world.network.bytes_up(seed) - before) / bytes));
   demand_rest(world);
 }
 

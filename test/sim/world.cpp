@@ -249,13 +249,13 @@ bool World::run_for(Duration duration) {
 }
 
 bool World::run_until(const std::function<bool()>& is_so, Duration limit) {
-  constexpr Duration kLookEvery = std::chrono::milliseconds(50);
+  constexpr Duration look_every = std::chrono::milliseconds(50);
   const Time until = timeline.now() + limit;
   Time look_at = timeline.now();
   while (!has_failed()) {
     if (timeline.now() >= look_at) {
       if (is_so()) return true;
-      look_at = timeline.now() + kLookEvery;
+      look_at = timeline.now() + look_every;
     }
     if (timeline.next() > until) {
       timeline.advance(until);
