@@ -42,6 +42,8 @@ void Swarm::on_open(Turn& turn, Peer& peer, PeerShare& share) {
 }
 
 void Swarm::on_gone(Turn& turn, Peer& peer, PeerShare& share) {
+  // What it sent in this same read is not left lying: nobody else may come by to flush it.
+  flush_writes(turn);
   members_.erase(peer.conn());
   if (picker_) {
     peer.pipeline.on_rejected(picker_->outstanding(peer.conn()));
