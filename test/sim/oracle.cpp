@@ -1,6 +1,7 @@
 #include "test/sim/oracle.h"
 
 #include <algorithm>
+#include <array>
 #include <variant>
 
 #include "core/hash.h"
@@ -63,15 +64,15 @@ void Oracle::on_effect(Host& host, const Effect& effect) {
                    holding.is_opened = true;
                    recount(host, holding);
                  },
-                 [&](const CloseStorage& job) { check_storage(host, job.storage); },
+                 [&](const CloseStorage& job) { check_storage(host, job.storage, effect); },
                  [&](const WriteBlocks& job) {
                    check_job(host, job.job);
-                   check_storage(host, job.storage);
+                   check_storage(host, job.storage, effect);
                    check_write(host, job);
                  },
                  [&](const FinishStorage& job) {
                    check_job(host, job.job);
-                   check_storage(host, job.storage);
+                   check_storage(host, job.storage, effect);
                    host.holdings[job.storage].target = job.name;
                    host.finishes[job.job] = job;
                  },
@@ -91,7 +92,8 @@ void Oracle::on_effect(Host& host, const Effect& effect) {
                  },
                  [&](const auto& other) {
                    if constexpr (requires { other.job; }) check_job(host, other.job);
-                   if constexpr (requires { other.storage; }) check_storage(host, other.storage);
+                   if constexpr (requires { other.storage; })
+                     check_storage(host, other.storage, effect);
                  },
              },
              effect);
@@ -103,8 +105,14 @@ void Oracle::check_job(Host& host, JobId job) {
   last = job;
 }
 
-void Oracle::check_storage(Host& host, StorageId storage) {
-  if (!host.disk.is_known(storage)) fail(host, "a job names a storage that is not open");
+void Oracle::check_storage(Host& host, StorageId storage, const Effect& effect) {
+  static constexpr std::array<const char*, std::variant_size_v<Effect>> names = {
+      "SendDatagram",  "Connect",       "Write",         "Close",        "PauseReading",
+      "ResumeReading", "Resolve",       "OpenStorage",   "CloseStorage", "WriteBlocks",
+      "ReadBlocks",    "ReadLeaves",    "WriteLeaves",   "ListTree",     "HashRange",
+      "Sync",          "FinishStorage", "DeleteStorage", "Save"};
+  if (host.disk.is_known(storage)) return;
+  fail(host, std::string(names.at(effect.index())) + " names a storage that is not open");
 }
 
 void Oracle::check_write(Host& host, const WriteBlocks& job) {

@@ -52,7 +52,7 @@ class Oracle {
 
  private:
   void check_job(Host& host, JobId job);
-  void check_storage(Host& host, StorageId storage);
+  void check_storage(Host& host, StorageId storage, const Effect& effect);
   void check_conn(const Host& host, ConnId conn);
   void check_write(Host& host, const WriteBlocks& job);
   void check_block(Host& host, const Holding& holding, const WriteBlocks& job,

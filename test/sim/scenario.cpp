@@ -47,6 +47,9 @@ const std::vector<Scenario>& scenarios() {
       {"disk_full", "no space left, then some", disk_full},
       {"flaky_disk", "reads, writes and syncs that fail now and then", flaky_disk},
       {"tree", "a directory with empty, odd and executable files", tree},
+      {"tampered", "a seed whose file is changed all the time", tampered},
+      {"blackout", "everybody loses power at once, three times", blackout},
+      {"commands", "pause, resume, remove and fetch again, in any order", commands},
       {"random", "everything from the seed: breakage, then healing, then progress", random_day},
   };
   return all;

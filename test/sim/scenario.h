@@ -61,6 +61,9 @@ void split(World& world, Report& report);
 void disk_full(World& world, Report& report);
 void flaky_disk(World& world, Report& report);
 void tree(World& world, Report& report);
+void tampered(World& world, Report& report);
+void blackout(World& world, Report& report);
+void commands(World& world, Report& report);
 void random_day(World& world, Report& report);
 
 }  // namespace peernet::sim
