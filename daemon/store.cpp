@@ -17,7 +17,7 @@
 namespace peernet::daemon {
 namespace {
 
-constexpr int kBusyTimeout_ms = 5000;
+constexpr int kBusyTimeoutMs = 5000;
 
 constexpr const char* kCreate = R"(
   CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -52,8 +52,8 @@ static_assert(std::size(kMigrations) == Store::kVersion - 1);
 
 // SQLite's integers are signed: a count beyond them is kept as the largest.
 std::int64_t to_signed(std::uint64_t value) {
-  constexpr auto kMax = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
-  return static_cast<std::int64_t>(std::min(value, kMax));
+  constexpr auto max = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  return static_cast<std::int64_t>(std::min(value, max));
 }
 std::uint64_t to_unsigned(std::int64_t value) {
   return value < 0 ? 0 : static_cast<std::uint64_t>(value);
@@ -191,7 +191,7 @@ Result<Store> Store::open(const std::string& path) {
 
 Result<void> Store::prepare() {
   sqlite3_extended_result_codes(database_.get(), 1);
-  sqlite3_busy_timeout(database_.get(), kBusyTimeout_ms);
+  sqlite3_busy_timeout(database_.get(), kBusyTimeoutMs);
   // Nothing here writes to the file until its version is known and good.
   auto set = run("PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA foreign_keys=ON;");
   if (!set) return set;
@@ -498,7 +498,7 @@ Result<void> Store::load_peers(Saved& saved) {
     record.downloaded = to_unsigned(rows.read_integer());
     record.seen.unix_ms = rows.read_integer();
     record.uploaded = to_unsigned(rows.read_integer());
-    saved.peers.push_back(std::move(record));
+    saved.peers.push_back(record);
   }
   if (!rows.is_ok()) return last_error("cannot read peers from");
   return {};

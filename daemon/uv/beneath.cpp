@@ -71,10 +71,10 @@ Error system_error(int error_number, std::string_view what) {
 }
 
 Stamp Stamp::of(const struct stat& status) {
-  constexpr std::int64_t kSecond = 1'000'000'000;
+  constexpr std::int64_t second_ns = 1'000'000'000;
   return {static_cast<std::uint64_t>(status.st_size),
-          status.st_mtim.tv_sec * kSecond + status.st_mtim.tv_nsec,
-          status.st_ctim.tv_sec * kSecond + status.st_ctim.tv_nsec, status.st_ino, status.st_dev};
+          status.st_mtim.tv_sec * second_ns + status.st_mtim.tv_nsec,
+          status.st_ctim.tv_sec * second_ns + status.st_ctim.tv_nsec, status.st_ino, status.st_dev};
 }
 
 Result<Fd> open_directory(const std::string& path) {

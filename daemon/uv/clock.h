@@ -18,15 +18,15 @@ class MonotonicClock {
     const auto due = static_cast<std::uint64_t>(
         std::chrono::ceil<std::chrono::milliseconds>(deadline.time_since_epoch()).count());
     const std::uint64_t now = uv_now(loop);
-    const std::uint64_t at = due + start_ns_ / kMillisecond_ns + 1;
+    const std::uint64_t at = due + start_ns_ / kMillisecondNs + 1;
     return at > now ? at - now : 0;
   }
 
  private:
-  static constexpr std::uint64_t kMicrosecond_ns = 1000;
-  static constexpr std::uint64_t kMillisecond_ns = 1'000'000;
+  static constexpr std::uint64_t kMicrosecondNs = 1000;
+  static constexpr std::uint64_t kMillisecondNs = 1'000'000;
   Time at(std::uint64_t ns) const {
-    return Time(Duration(static_cast<std::int64_t>((ns - start_ns_) / kMicrosecond_ns)));
+    return Time(Duration(static_cast<std::int64_t>((ns - start_ns_) / kMicrosecondNs)));
   }
 
   std::uint64_t start_ns_ = uv_hrtime();

@@ -256,7 +256,7 @@ void Control::send(Time now, Rpc::Reply reply) {
     doom(*client);
     return;
   }
-  line.release();  // comes back in on_sent
+  static_cast<void>(line.release());  // comes back in on_sent
   client->is_ending = client->is_ending || reply.is_closing;
 }
 

@@ -106,10 +106,9 @@ void Disk::start(WriteBlocks wanted) {
   queue(make_job(std::move(wanted)));
 }
 
-void Disk::start(ReadBlocks wanted) {
-  const std::uint32_t file_index = wanted.file_index;
-  auto job = make_job(std::move(wanted));
-  if (job->entry != nullptr) job->told = job->entry->storage.told(file_index);
+void Disk::start(const ReadBlocks& wanted) {
+  auto job = make_job(wanted);
+  if (job->entry != nullptr) job->told = job->entry->storage.told(wanted.file_index);
   queue(std::move(job));
 }
 
@@ -175,6 +174,8 @@ void Disk::on_work(uv_work_t* request) noexcept {
   static_cast<Job*>(request->data)->run();
 }
 
+// An exception would end the process, as it should.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 void Disk::on_after_work(uv_work_t* request, int) noexcept {
   const JobPtr job(static_cast<Job*>(request->data));
   Disk& disk = *job->disk;

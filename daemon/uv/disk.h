@@ -42,7 +42,7 @@ class Disk {
   void start(OpenStorage wanted);
   void start(const CloseStorage& wanted);
   void start(WriteBlocks wanted);
-  void start(ReadBlocks wanted);
+  void start(const ReadBlocks& wanted);
   void start(ReadLeaves wanted);
   void start(WriteLeaves wanted);
   void start(ListTree wanted);
@@ -63,6 +63,7 @@ class Disk {
   JobPtr make_job(Wanted wanted);
 
   static void on_work(uv_work_t* request) noexcept;
+  // NOLINTNEXTLINE(bugprone-exception-escape)
   static void on_after_work(uv_work_t* request, int status) noexcept;
   void queue(JobPtr job);
   void queue_slow(JobPtr job);

@@ -3,11 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <netdb.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <utility>
 #include <variant>
 
@@ -109,6 +109,8 @@ void Loop::watch_signals() {
   }
 }
 
+// In these an exception would end the process, as it should.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 void Loop::on_signal(uv_signal_t* handle, int number) noexcept {
   auto& self = *static_cast<Loop*>(handle->data);
   if (number == SIGHUP) {
@@ -166,6 +168,7 @@ bool Loop::is_idle_allowed(ClientId client) const {
   return is_running_ && parts_.rpc->is_idle_allowed(client);
 }
 
+// NOLINTNEXTLINE(bugprone-exception-escape)
 void Loop::on_timer(uv_timer_t* handle) noexcept {
   auto& self = *static_cast<Loop*>(handle->data);
   self.timer_due_ = kNever;
@@ -227,7 +230,7 @@ void Loop::carry_out() {
   set_timer();
 }
 
-void Loop::drain_events() {
+void Loop::drain_events() const {
   while (auto event = parts_.node->next_event()) {
     if (parts_.on_event) parts_.on_event(now(), *event);
     parts_.rpc->on_event(now(), *event, *parts_.node);
@@ -250,9 +253,10 @@ void Loop::carry_out_one(const Resolve& effect) {
     return;
   }
   ++resolving_count_;
-  resolution.release();  // comes back in on_resolved
+  static_cast<void>(resolution.release());  // comes back in on_resolved
 }
 
+// NOLINTNEXTLINE(bugprone-exception-escape)
 void Loop::on_resolved(uv_getaddrinfo_t* request, int status, addrinfo* found) noexcept {
   const std::unique_ptr<Resolution> resolution(static_cast<Resolution*>(request->data));
   Loop& self = *resolution->loop;

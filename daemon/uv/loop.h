@@ -35,6 +35,7 @@ inline constexpr std::size_t kSavesMax = 1024;  // records in one commit
 // Tries to find a port that is free for TCP and UDP in all families.
 inline constexpr int kPortTriesMax = 32;
 
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): it is final
 class Loop final : private Tcp::Inputs,
                    private Udp::Inputs,
                    private Disk::Inputs,
@@ -89,9 +90,11 @@ class Loop final : private Tcp::Inputs,
   bool is_idle_allowed(ClientId client) const override;
   void carry_out() override;
 
+  // NOLINTBEGIN(bugprone-exception-escape): an exception would end the process, as it should
   static void on_timer(uv_timer_t* handle) noexcept;
   static void on_signal(uv_signal_t* handle, int number) noexcept;
   static void on_resolved(uv_getaddrinfo_t* request, int status, addrinfo* found) noexcept;
+  // NOLINTEND(bugprone-exception-escape)
 
   // Effects.
   void carry_out_one(SendDatagram effect) { udp_.send(std::move(effect)); }
@@ -109,7 +112,7 @@ class Loop final : private Tcp::Inputs,
 
   Result<std::uint16_t> try_listen(const std::vector<Endpoint>& endpoints, bool may_skip);
   void watch_signals();
-  void drain_events();
+  void drain_events() const;
   void start_saving();
   void tell_wall_clock(bool is_forced);
   void set_timer();

@@ -23,7 +23,7 @@ using merkle::kBlockSize;
 
 // The kernel stamps changes with a clock that ticks every 1 to 10 ms. A file whose last change is
 // older than this cannot be changed again without a new stamp.
-constexpr std::int64_t kStampTick_ns = 20'000'000;
+constexpr std::int64_t kStampTickNs = 20'000'000;
 constexpr int kChangesMax = 16;                // by others, while one read is tried
 constexpr std::size_t kHashChunk = 1U << 20U;  // bytes read at a time
 constexpr std::size_t kLeafSize = Hash::kSize;
@@ -82,8 +82,8 @@ void let_stamp_settle(const Stamp& stamp) {
   clock_gettime(CLOCK_REALTIME_COARSE, &now);
   const std::int64_t now_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
   const std::int64_t age = now_ns - stamp.changed_ns;
-  if (age < 0 || age >= kStampTick_ns) return;
-  std::this_thread::sleep_for(std::chrono::nanoseconds(kStampTick_ns - age));
+  if (age < 0 || age >= kStampTickNs) return;
+  std::this_thread::sleep_for(std::chrono::nanoseconds(kStampTickNs - age));
 }
 
 }  // namespace
@@ -94,11 +94,11 @@ Storage::Storage(OpenStorage wanted, StoragePlace place, FileCache& cache)
       cache_(cache),
       states_(wanted_.files.size()),
       is_writable_(wanted_.is_writable) {
-  constexpr std::size_t kNameSize = 16;
+  constexpr std::size_t name_size = 16;
   const std::string digits = "0123456789abcdef";
   auto number = static_cast<std::uint64_t>(wanted_.storage);
-  std::string name(kNameSize, '0');
-  for (std::size_t i = kNameSize; i > 0; --i, number >>= 4U) name[i - 1] = digits[number & 15U];
+  std::string name(name_size, '0');
+  for (std::size_t i = name_size; i > 0; --i, number >>= 4U) name[i - 1] = digits[number & 15U];
   leaves_path_ = place_.leaves_directory + "/" + name;
 }
 
@@ -134,7 +134,7 @@ FileResult Storage::open() {
 
 // Looks at every file: its reference, and for a read-only storage that it is all there.
 Result<void> Storage::check_files(int parent, StorageOpened& outcome) {
-  constexpr std::uint64_t kStatBlock = 512;
+  constexpr std::uint64_t stat_block = 512;
   auto top = open_beneath(parent, wanted_.top, O_PATH);
   if (!top) {
     if (top.error().code == Errc::not_found && wanted_.is_writable) return {};
@@ -166,7 +166,7 @@ Result<void> Storage::check_files(int parent, StorageOpened& outcome) {
     }
     states_[i].reference = Stamp::of(status);
     states_[i].has_reference = true;
-    outcome.allocated_bytes += static_cast<std::uint64_t>(status.st_blocks) * kStatBlock;
+    outcome.allocated_bytes += static_cast<std::uint64_t>(status.st_blocks) * stat_block;
     if (is_writable_) outcome.file_sizes[i] = states_[i].reference.size;
   }
   return {};

@@ -255,10 +255,11 @@ Result<void> Storage::remove_files(int parent) {
   };
   for (std::uint32_t i = 0; i < states_.size(); ++i) note(remove_file(parent, path_of(i)));
   if (wanted_.is_single_file) return result;
-  std::set<std::string> all = directories();
+  const std::set<std::string> all = directories();
   // The deeper path sorts behind its parent.
-  for (auto path = all.rbegin(); path != all.rend(); ++path) {
-    note(remove_directory(parent, wanted_.top + "/" + *path));
+  const std::vector<std::string> deepest_first(all.rbegin(), all.rend());
+  for (const std::string& path : deepest_first) {
+    note(remove_directory(parent, wanted_.top + "/" + path));
   }
   note(remove_directory(parent, wanted_.top));
   return result;

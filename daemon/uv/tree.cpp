@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -18,11 +19,11 @@ namespace {
 
 // ".s" + 56 characters of base32 + ".part": what fetch writes under (DESIGN.md 4).
 bool is_unfinished_name(std::string_view name) {
-  constexpr std::size_t kIdDigits = 56;
-  constexpr std::string_view kEnd = ".part";
-  if (name.size() != 2 + kIdDigits + kEnd.size()) return false;
-  if (name.substr(0, 2) != ".s" || name.substr(2 + kIdDigits) != kEnd) return false;
-  const auto id = name.substr(2, kIdDigits);
+  constexpr std::size_t id_digits = 56;
+  constexpr std::string_view end = ".part";
+  if (name.size() != 2 + id_digits + end.size()) return false;
+  if (name.substr(0, 2) != ".s" || name.substr(2 + id_digits) != end) return false;
+  const auto id = name.substr(2, id_digits);
   return std::all_of(id.begin(), id.end(),
                      [](char c) { return (c >= 'a' && c <= 'z') || (c >= '2' && c <= '7'); });
 }
@@ -136,10 +137,9 @@ class Lister {
 
   // A directory below the top in which nothing can be shared, however deep.
   void leave_out_empty() {
-    for (auto directory = directories_.rbegin(); directory != directories_.rend(); ++directory) {
-      const std::string& path = directory->first;
+    for (const auto& [path, count] : directories_) {
       if (path.empty()) continue;
-      if (directory->second == 0) {
+      if (count == 0) {
         result_.left_out.push_back({path, "empty directory"});
       } else {
         ++directories_[split_path(path).first];
@@ -150,7 +150,8 @@ class Lister {
   const ListTree& wanted_;
   int top_;
   std::vector<std::string> pending_;
-  std::map<std::string, std::uint32_t> directories_;  // path -> what it holds that can be shared
+  // Path -> how much it holds that can be shared; what is inside a directory before it.
+  std::map<std::string, std::uint32_t, std::greater<>> directories_;
   std::uint32_t seen_count_ = 0;
   TreeListed result_;
 };

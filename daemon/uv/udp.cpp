@@ -37,7 +37,8 @@ Result<void> set_options(int fd, bool is_v6) {
   }
   // Forged messages about path sizes must not change what we send. Kernels without it are no worse
   // than before.
-  const int omit = is_v6 ? IPV6_PMTUDISC_OMIT : IP_PMTUDISC_OMIT;
+  const int omit = IP_PMTUDISC_OMIT;  // the same number for IPv6
+  static_assert(IP_PMTUDISC_OMIT == IPV6_PMTUDISC_OMIT);
   setsockopt(fd, is_v6 ? IPPROTO_IPV6 : IPPROTO_IP, is_v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER,
              &omit, sizeof(omit));
   // The kernel gives what it allows.
