@@ -360,9 +360,11 @@ void Swarm::on_saved(Turn& turn, JobId job, const Result<void>& result) {
     case SaveKind::record: break;
     case SaveKind::progress: {
       const bool is_more = saved.have.count_set() > durable_.count_set();
-      if (error_ || !is_more) break;
+      if (!is_more) break;
+      // Also when the share has failed meanwhile: it was synced, and it is what resume starts from.
       durable_ = std::move(saved.have);
       durable_bytes_ = bytes_of(durable_);
+      if (error_) break;
       turn.events.emplace_back(Durable{record_.id, durable_bytes_});
       on_all_durable(turn);
       break;
