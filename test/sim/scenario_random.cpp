@@ -28,8 +28,10 @@ struct Day {
   bool is_tree = false;
   bool is_lied_to = false;
   NetworkOptions network;
-  double crashes = 0;     // per leecher and minute
-  double partitions = 0;  // chance for each minute
+  double pauses = 0;        // per leecher and minute
+  double seed_crashes = 0;  // per seed and minute
+  double crashes = 0;       // per leecher and minute
+  double partitions = 0;    // chance for each minute
   double disk_errors = 0;
   Duration breakage{};
 };
@@ -61,6 +63,8 @@ Day draw(Rng& rng) {
   day.crashes = often(2, 2);
   day.partitions = often(3, 0.7);
   day.disk_errors = often(4, 0.01);
+  day.pauses = often(3, 4);
+  day.seed_crashes = often(4, 0.5);
   day.breakage = seconds(60 + rng.below(240));
   return day;
 }
@@ -70,19 +74,19 @@ std::string describe(const Day& day) {
       "{} seeds, {} leechers ({} behind NAT), {} bystanders, {} x {} bytes{} in pieces of {}, up "
       "{}, "
       "down {}, round trip {:.0f} ms, loss {:.3f}, duplicate {:.3f}, reorder {:.3f}, cut {:.2f}, "
-      "stall {:.4f}, reset {:.4f}, crashes {:.2f}/min, partitions {:.2f}, disk errors {:.4f}{}",
+      "stall {:.4f}, reset {:.4f}, crashes {:.2f}/min (seeds {:.2f}), pauses {:.2f}/min, "
+      "partitions {:.2f}, disk errors {:.4f}{}",
       day.seeds, day.leechers, day.restricted, day.bystanders, day.contents, day.size,
       day.is_tree ? " as a tree" : "", day.piece_length, day.up, day.down,
       1000 * peernet::seconds(day.network.round_trip), day.network.loss, day.network.duplicate,
       day.network.reorder, day.network.cut, day.network.stall, day.network.reset, day.crashes,
-      day.partitions, day.disk_errors, day.is_lied_to ? ", one seed lies" : "");
+      day.seed_crashes, day.pauses, day.partitions, day.disk_errors,
+      day.is_lied_to ? ", one seed lies" : "");
 }
 
-// One second of phase one.
-void break_something(World& world, Rng& rng, const Day& day, const Hosts& leechers,
-                     std::uint32_t second) {
-  for (const HostIndex host : leechers) {
-    if (rng.unit() >= day.crashes / 60) continue;
+void crash_some(World& world, Rng& rng, const Hosts& hosts, double per_minute) {
+  for (const HostIndex host : hosts) {
+    if (rng.unit() >= per_minute / 60) continue;
     if (!world.host(host).is_running()) continue;
     const std::uint64_t how = rng.below(3);
     if (how == 0) {
@@ -93,9 +97,24 @@ void break_something(World& world, Rng& rng, const Day& day, const Hosts& leeche
       world.cut_power(host);
     }
   }
-  for (const HostIndex host : leechers) {
+  for (const HostIndex host : hosts) {
     if (!world.host(host).is_running() && rng.below(8) == 0) world.start(host);
   }
+}
+
+void pause_some(World& world, Rng& rng, const Day& day, const Hosts& hosts,
+                const std::vector<const Content*>& contents) {
+  for (const HostIndex host : hosts) {
+    if (rng.unit() >= day.pauses / 60 || !world.host(host).is_running()) continue;
+    const Content& content = *contents[rng.below(contents.size())];
+    const auto id = world.share_id(content);
+    if (!id || !world.host(host).node->share(world.timeline.now(), *id)) continue;
+    world.pause(host, content, rng.below(2) == 0);
+  }
+}
+
+// At the full minute of phase one.
+void cut_some(World& world, Rng& rng, const Day& day, std::uint32_t second) {
   if (second % 60 == 0) {
     world.network.blocked = {};
     if (rng.unit() < day.partitions) {
@@ -110,14 +129,17 @@ void break_something(World& world, Rng& rng, const Day& day, const Hosts& leeche
   }
 }
 
-// Whoever looked at the status would see the error and ask to try again.
+// Whoever looked at the status would see what is not running, and resume it.
 void try_again(World& world, const Hosts& hosts, const Content& content) {
   for (const HostIndex index : hosts) {
     const Host& host = world.host(index);
     const auto id = world.share_id(content);
     if (!host.is_running() || !id) continue;
     const auto status = host.node->share(world.timeline.now(), *id);
-    if (status && status->state == transfer::ShareState::failed) world.pause(index, content, false);
+    if (status && (status->state == transfer::ShareState::failed ||
+                   status->state == transfer::ShareState::paused)) {
+      world.pause(index, content, false);
+    }
   }
 }
 
@@ -167,7 +189,10 @@ void random_day(World& world, Report& report) {
   set_disk_errors(world, leechers, day.disk_errors);
   const auto length = static_cast<std::uint32_t>(peernet::seconds(day.breakage));
   for (std::uint32_t second = 0; second < length && !world.has_failed(); ++second) {
-    break_something(world, rng, day, leechers, second);
+    crash_some(world, rng, leechers, day.crashes);
+    crash_some(world, rng, seeds, day.seed_crashes);
+    pause_some(world, rng, day, leechers, contents);
+    cut_some(world, rng, day, second);
     world.run_for(seconds(1));
   }
 
@@ -177,7 +202,7 @@ void random_day(World& world, Report& report) {
   world.network.options.stall = 0;
   set_disk_errors(world, leechers, 0);
   world.run_for(seconds(6));  // who was stopping has stopped
-  for (const HostIndex host : leechers) {
+  for (std::uint32_t host = 0; host < world.hosts_count(); ++host) {
     if (!world.host(host).is_running()) world.start(host);
   }
   world.run_for(seconds(5));

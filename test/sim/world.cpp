@@ -152,8 +152,13 @@ const Content& World::keep(Content content) {
   return *kept;
 }
 
+// A node that is stopping takes no more commands.
+Host* World::commanded(HostIndex index) {
+  return hosts_[index]->is_stopping ? nullptr : turn(index);
+}
+
 void World::add(HostIndex index, const Content& content) {
-  Host* host = turn(index);
+  Host* host = commanded(index);
   if (host == nullptr) return;
   for (const ContentFile& file : content.files) {
     host->disk.put(Disk::join(kSharedDirectory, content.name, file.path), file.bytes,
@@ -175,7 +180,7 @@ std::optional<ShareId> World::share_id(const Content& content) const {
 }
 
 void World::fetch(HostIndex index, const Content& content, std::optional<HostIndex> hint) {
-  Host* host = turn(index);
+  Host* host = commanded(index);
   const auto id = share_id(content);
   if (host == nullptr || !id) return;
   transfer::FetchRequest request;
@@ -193,7 +198,7 @@ void World::fetch(HostIndex index, const Content& content, std::optional<HostInd
 }
 
 void World::remove(HostIndex index, const Content& content, bool is_data_deleted) {
-  Host* host = turn(index);
+  Host* host = commanded(index);
   if (host == nullptr) return;
   const auto result =
       host->node->remove(timeline.now(), share_id(content).value(), is_data_deleted, host->out);
@@ -202,7 +207,7 @@ void World::remove(HostIndex index, const Content& content, bool is_data_deleted
 }
 
 void World::pause(HostIndex index, const Content& content, bool is_paused) {
-  Host* host = turn(index);
+  Host* host = commanded(index);
   if (host == nullptr) return;
   const ShareId id = share_id(content).value();
   const auto result = is_paused ? host->node->pause(timeline.now(), id, host->out)

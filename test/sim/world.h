@@ -88,6 +88,7 @@ class World : private Receiver {
   void closed(HostIndex host, ConnId conn, const Error& why) override;
 
   Host* turn(HostIndex host);  // null: the process does not run
+  Host* commanded(HostIndex host);
   void settle(Host& host, bool was_on_time = false);
   void carry_out(Host& host, Effect& effect);
   void carry_out_disk(Host& host, Effect& effect);
