@@ -212,22 +212,22 @@ const std::array kKeys{
     Key{"paths.downloads", "an absolute path, or null",
         "where fetch puts things when not told; null: as peernetd --print-paths says",
         read_downloads},
-    Key{"limits.up", "a rate such as \"8MB/s\" or \"512KiB/s\", or null for no limit",
+    Key{"limits.up", R"(a rate such as "8MB/s" or "512KiB/s", or null for no limit)",
         "upload, over all shares and peers",
         [](const Json& v, DaemonConfig& c) { return read_rate(v, c.limit_up); }},
-    Key{"limits.down", "a rate such as \"8MB/s\" or \"512KiB/s\", or null for no limit",
+    Key{"limits.down", R"(a rate such as "8MB/s" or "512KiB/s", or null for no limit)",
         "download, over all shares and peers",
         [](const Json& v, DaemonConfig& c) { return read_rate(v, c.limit_down); }},
     Key{"limits.connections", "a whole number from 1 to 65535", "peers connected at a time",
         read_connections},
     Key{"limits.upload_slots", "a whole number from 1 to 1000, or null to adapt to the uplink",
         "peers served at a time", read_upload_slots},
-    Key{"limits.memory", "a size from \"16MiB\" to \"1TiB\"", "block data held at a time",
+    Key{"limits.memory", R"(a size from "16MiB" to "1TiB")", "block data held at a time",
         read_memory},
-    Key{"log.level", "one of \"trace\", \"debug\", \"info\", \"warn\", \"error\"",
+    Key{"log.level", R"(one of "trace", "debug", "info", "warn", "error")",
         "the least important lines that are still written",
         [](const Json& v, DaemonConfig& c) { return read_word(v, kLogLevels, c.log_level); }},
-    Key{"log.format", "one of \"text\", \"json\"", "lines for people or for programs",
+    Key{"log.format", R"(one of "text", "json")", "lines for people or for programs",
         [](const Json& v, DaemonConfig& c) { return read_word(v, kLogFormats, c.log_format); }},
     Key{"testing.special_use_is_global", "true or false",
         "loopback and private addresses count as global ones; for tests only",
@@ -319,7 +319,8 @@ Result<DaemonConfig> config_of(std::string_view text) {
                    "it is " + std::string(json_type_name(value))};
     }
     for (const auto& [name, inner] : value.items()) {
-      if (auto taken = take(section + "." + name, inner, lines, config); !taken) {
+      if (auto taken = take(std::string(section).append(".").append(name), inner, lines, config);
+          !taken) {
         return taken.error();
       }
     }
