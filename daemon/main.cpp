@@ -263,7 +263,12 @@ std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) 
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    exit_code = app.exit(error) == 0 ? 0 : kExitUsage;
+    if (error.get_exit_code() == 0) {
+      exit_code = app.exit(error);  // --help and --version
+    } else {
+      exit_code = kExitUsage;
+      std::fputs(error_text({Errc::malformed, error.what(), "peernetd --help"}).c_str(), stderr);
+    }
     return std::nullopt;
   }
   return arguments;

@@ -55,7 +55,11 @@ Result<std::uint16_t> Loop::listen(const std::vector<Endpoint>& endpoints, bool 
     const bool is_again = is_any_free && port.error().code == Errc::exists;
     tcp_.stop_listening();
     udp_.close_all();
-    if (!is_again || tries == kPortTriesMax) return port;
+    if (is_again && tries < kPortTriesMax) continue;
+    if (port.error().code != Errc::exists) return port;
+    return Error{Errc::exists, port.error().what,
+                 "stop the program that has the port, or set another one with `listen` in the "
+                 "config"};
   }
 }
 
