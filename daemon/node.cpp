@@ -66,6 +66,7 @@ void Node::on_dht_event(Time now, const dht::Event& event, Effects& out) {
             out.push_back(Save{jobs_.next(), dht_.snapshot()});
           },
           [&](const dht::Joined&) { transfer_.announce_all(now); },
+          [&](const dht::Grown&) { transfer_.announce_few(now); },
       },
       event);
 }

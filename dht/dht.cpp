@@ -193,6 +193,9 @@ void Dht::on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& 
     if (outcome == RoutingTable::Outcome::listed) {
       is_changed_ = true;
       r.searches.on_listed(now, r.family, out);
+      if (const std::size_t nodes_count = r.family.table.size(); nodes_count <= kBucketSize) {
+        events_.push_back(Grown{static_cast<std::uint32_t>(nodes_count)});
+      }
     } else if (const auto rival = r.family.table.rival_of(contact, now)) {
       r.upkeep.probe(now, *rival, r.family, out);
     }

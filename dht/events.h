@@ -37,6 +37,12 @@ struct Joined {
   std::uint32_t nodes = 0;
 };
 
-using Event = std::variant<PeersFound, LookupDone, NodesChanged, Joined>;
+// A node was listed while so few are known that each of them is among the nearest to every key:
+// what we announce belongs there too.
+struct Grown {
+  std::uint32_t nodes = 0;
+};
+
+using Event = std::variant<PeersFound, LookupDone, NodesChanged, Joined, Grown>;
 
 }  // namespace peernet::dht

@@ -236,6 +236,7 @@ void Transfer::sweep(Turn& t) {
     events_.emplace_back(Removed{id, swarm.removal()});
     dialer_.remove_share(id);
     announces_.cancel(id);
+    held_by_few_.erase(id);
     lookups_.cancel(id);
     lookup_tries_.erase(id);
     by_key_.erase(swarm.key());

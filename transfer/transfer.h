@@ -68,6 +68,8 @@ class Transfer {
   void on_announced(Time now, const DhtId& key, std::uint32_t nodes_count);
   // The DHT has come (back) to life: everything is announced anew.
   void announce_all(Time now);
+  // A node has come to a small DHT: what few nodes hold is announced to it too.
+  void announce_few(Time now);
   void stop(Time now, Effects& out);
 
   // Facts for the owner, oldest first.
@@ -170,6 +172,7 @@ class Transfer {
   Timers<ShareId> lookups_;
   std::map<ShareId, unsigned> lookup_tries_;
   Time last_announce_at_{};
+  std::set<ShareId> held_by_few_;  // announced at fewer nodes than wanted
   Time limit_wait_ = kNever;  // when a rate limit lets somebody go on
   Time next_tick_ = kNever;
   Time next_rechoke_ = kNever;

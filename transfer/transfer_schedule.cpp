@@ -241,6 +241,7 @@ void Transfer::schedule_share(Time now, const Swarm& swarm) {
   const ShareId& id = swarm.id();
   if (!swarm.is_active()) {
     announces_.cancel(id);
+    held_by_few_.erase(id);
     lookups_.cancel(id);
     lookup_tries_.erase(id);
     dialer_.remove_share(id);
@@ -264,13 +265,24 @@ void Transfer::schedule_share(Time now, const Swarm& swarm) {
 
 void Transfer::on_announced(Time now, const DhtId& key, std::uint32_t nodes_count) {
   const Swarm* swarm = find_swarm(key);
-  if (swarm == nullptr || !swarm->is_active() || nodes_count >= kAnnounceNodesWanted) return;
+  if (swarm == nullptr || !swarm->is_active()) return;
+  if (nodes_count >= kAnnounceNodesWanted) {
+    held_by_few_.erase(swarm->id());
+    return;
+  }
+  held_by_few_.insert(swarm->id());
   announces_.set(swarm->id(), now + (nodes_count == 0 ? kAnnounceAgainNone : kAnnounceAgainFew));
 }
 
 void Transfer::announce_all(Time now) {
   for (const ShareId& id : order_) announces_.cancel(id);
   for (const ShareId& id : order_) schedule_share(now, swarms_.at(id));
+}
+
+void Transfer::announce_few(Time now) {
+  for (const ShareId& id : held_by_few_) announces_.cancel(id);
+  const std::set<ShareId> few = std::exchange(held_by_few_, {});
+  for (const ShareId& id : few) schedule_share(now, swarms_.at(id));
 }
 
 void Transfer::on_due_shares(Turn& t) {
