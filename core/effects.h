@@ -101,9 +101,9 @@ struct FileSpec {
 // Makes `storage` known. A share of a single file is the file parent/top; a directory is the tree
 // below parent/top. A writable storage creates what is missing when it is first written to (the top
 // with mode 0700). Files of a read-only one must exist with the right size. `leaves_count` is the
-// number of leaf hashes of all files together. Result: StorageOpened. Errors: not_found (the parent;
-// of a read-only storage also the top), denied, corrupt (a file is missing or has another size),
-// exists (`must_be_free` is not empty and stands in the parent), io.
+// number of leaf hashes of all files together. Result: StorageOpened. Errors: not_found (the
+// parent; of a read-only storage also the top), denied, corrupt (a file is missing or has another
+// size), exists (`must_be_free` is not empty and stands in the parent), io.
 struct OpenStorage {
   JobId job;
   StorageId storage;

@@ -19,8 +19,8 @@ enum class Role : std::uint8_t { initiator, responder };
 class NoiseHandshake {
  public:
   struct Keys {
-    DhKeyPair fixed;         // the static key pair
-    DhKeyPair ephemeral;     // drawn by the caller, used once
+    DhKeyPair fixed;                             // the static key pair
+    DhKeyPair ephemeral;                         // drawn by the caller, used once
     std::optional<Key> psk;                      // present: XXpsk0+psk3
     std::optional<Key> psk_last = std::nullopt;  // absent: `psk` stands in both places
   };

@@ -173,7 +173,7 @@ class Transfer {
   std::map<ShareId, unsigned> lookup_tries_;
   Time last_announce_at_{};
   std::set<ShareId> held_by_few_;  // announced at fewer nodes than wanted
-  Time limit_wait_ = kNever;  // when a rate limit lets somebody go on
+  Time limit_wait_ = kNever;       // when a rate limit lets somebody go on
   Time next_tick_ = kNever;
   Time next_rechoke_ = kNever;
   Time last_rechoke_{};
