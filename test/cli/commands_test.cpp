@@ -13,9 +13,7 @@
 // The commands against a daemon that has said everything beforehand: what it will answer stands in
 // the socket already, and what it was asked is read afterwards. Nothing is a terminal.
 
-using namespace peernet;
-using namespace peernet::cli;
-
+namespace peernet::cli {
 namespace {
 
 // A stream into memory.
@@ -58,7 +56,7 @@ class Stage {
   void will_tell(const std::string& params) {
     say(R"({"jsonrpc":"2.0","method":"event","params":)" + params + "}");
   }
-  void will_go_away() { ::shutdown(daemon_, SHUT_WR); }
+  void will_go_away() const { ::shutdown(daemon_, SHUT_WR); }
 
   std::vector<Json> asked() const {
     std::array<char, 65'536> bytes{};
@@ -109,8 +107,6 @@ std::string share_json(const std::string& state, const std::string& more = "") {
          R"("rate_down":10,"rate_up":0,"peers_connected":1,"peers_known":1)" +
          more + "}";
 }
-
-}  // namespace
 
 TEST_CASE("add prints the link alone on stdout and the story on stderr", "[cli]") {
   Stage stage;
@@ -286,3 +282,6 @@ TEST_CASE("paths become absolute, and their last part stays what it is", "[cli]"
   CHECK(std::get<Failure>(absolute_path("")).exit_code == 2);
   CHECK(std::get<Failure>(absolute_path("/a\xff")).exit_code == 2);
 }
+
+}  // namespace
+}  // namespace peernet::cli

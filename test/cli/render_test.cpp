@@ -5,8 +5,7 @@
 
 #include "cli/text.h"
 
-using namespace peernet::cli;
-
+namespace peernet::cli {
 namespace {
 
 Json share() {
@@ -44,8 +43,6 @@ Json node() {
     "dht": {"is_enabled": true, "nodes_count": 184}, "peers_connected": 5,
     "rate_down": 43201331, "rate_up": 6606028, "limit_down": null, "limit_up": 8388608})");
 }
-
-}  // namespace
 
 TEST_CASE("status shows the node on one line", "[cli]") {
   CHECK(render_node(node(), {}) ==
@@ -173,6 +170,7 @@ TEST_CASE("files, peers and methods are tables", "[cli]") {
 }
 
 TEST_CASE("names and reasons from outside are escaped wherever they are shown", "[cli]") {
+  // NOLINTNEXTLINE(misc-misleading-bidirectional): that is what is tested
   const std::string hostile = "x\x1b]0;owned\x07\n\xe2\x80\xaey";
   Json json = share();
   json["name"] = hostile;
@@ -203,3 +201,6 @@ TEST_CASE("an answer with members missing is shown without a fall", "[cli]") {
   CHECK_FALSE(render_peers({empty}, {}).empty());
   CHECK_FALSE(render_methods(empty, {}).empty());
 }
+
+}  // namespace
+}  // namespace peernet::cli

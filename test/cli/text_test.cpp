@@ -4,7 +4,8 @@
 
 #include "cli/table.h"
 
-using namespace peernet::cli;
+namespace peernet::cli {
+namespace {
 
 TEST_CASE("sizes have binary units and one decimal", "[cli]") {
   CHECK(size_text(0) == "0 B");
@@ -55,6 +56,7 @@ TEST_CASE("durations and piece lengths are read exactly or not at all", "[cli]")
 }
 
 TEST_CASE("nothing that moves a cursor or turns text around is shown", "[cli]") {
+  // NOLINTNEXTLINE(misc-misleading-bidirectional): that is what is tested
   const std::string hostile = "a\x1b[2J\r\n\x7f\xc2\x9b\xe2\x80\xae\xe2\x80\x8b\xff";
   for (const char c : shown(hostile)) CHECK((c >= ' ' && c <= '~'));
   CHECK(shown("Grüße 世界") == "Grüße 世界");
@@ -117,3 +119,6 @@ TEST_CASE("colours are given only where they are wanted", "[cli]") {
   CHECK(table.render({0, false}).find('\x1b') == std::string::npos);
   CHECK(table.render({0, true}).find("\x1b[31mfailed\x1b[0m") != std::string::npos);
 }
+
+}  // namespace
+}  // namespace peernet::cli

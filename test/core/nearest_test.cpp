@@ -5,7 +5,8 @@
 #include <array>
 #include <string>
 
-using namespace peernet;
+namespace peernet {
+namespace {
 
 TEST_CASE("the edit distance counts insertions, removals, replacements and swaps", "[core]") {
   CHECK(edit_distance("", "") == 0);
@@ -36,3 +37,6 @@ TEST_CASE("very long names are compared by their beginning only", "[core]") {
   CHECK(edit_distance(at_limit, longer) == 0);
   CHECK(edit_distance(longer, "") == kNearestSizeMax);
 }
+
+}  // namespace
+}  // namespace peernet

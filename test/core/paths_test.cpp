@@ -5,8 +5,7 @@
 #include <map>
 #include <string>
 
-using namespace peernet;
-
+namespace peernet {
 namespace {
 
 using Variables = std::map<std::string, std::string>;
@@ -18,8 +17,6 @@ Result<Paths> find(const std::optional<std::string>& home, const Variables& vari
     return place->second;
   });
 }
-
-}  // namespace
 
 TEST_CASE("a home directory holds everything", "[core]") {
   const auto paths = find("/srv/node/", {{"HOME", "/home/u"}, {"XDG_STATE_HOME", "/x"}});
@@ -95,3 +92,6 @@ TEST_CASE("the path of the socket fits a Unix socket address, or is refused", "[
   CHECK(find(fits, {})->socket.size() == 107);
   CHECK(find(fits + "d", {}).error().code == Errc::too_large);
 }
+
+}  // namespace
+}  // namespace peernet

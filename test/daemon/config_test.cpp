@@ -4,9 +4,7 @@
 
 #include <string>
 
-using namespace peernet;
-using namespace peernet::daemon;
-
+namespace peernet::daemon {
 namespace {
 
 Error error_of(const std::string& text) {
@@ -23,8 +21,6 @@ std::string list_of(std::size_t count) {
   }
   return text + "]";
 }
-
-}  // namespace
 
 TEST_CASE("an empty config is a whole one", "[daemon]") {
   for (const char* text : {"", " \n\t", "{}", "// nothing here\n", "// a\n{ } // b"}) {
@@ -93,7 +89,7 @@ TEST_CASE("an unknown key is refused with its place and the nearest valid key", 
 }
 
 TEST_CASE("a value of the wrong type or range says what is expected", "[daemon]") {
-  const Error error = error_of("{\"limits\": {\"connections\": \"many\"}}");
+  const Error error = error_of(R"({"limits": {"connections": "many"}})");
   CHECK(error.what == "limits.connections (line 1): expected a whole number from 1 to 65535");
   CHECK(error.hint == "it says \"many\"");
 
@@ -239,3 +235,6 @@ TEST_CASE("a size is written in the largest unit that divides it", "[daemon]") {
     CHECK(parse_size(format_size(bytes)) == bytes);
   }
 }
+
+}  // namespace
+}  // namespace peernet::daemon

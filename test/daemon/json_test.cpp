@@ -5,9 +5,7 @@
 
 #include <string>
 
-using namespace peernet;
-using namespace peernet::daemon;
-
+namespace peernet::daemon {
 namespace {
 
 std::string nested(std::size_t depth) {
@@ -21,8 +19,6 @@ std::string object_of(std::size_t members) {
   }
   return text + "}";
 }
-
-}  // namespace
 
 TEST_CASE("JSON is read in the order in which it stands", "[daemon]") {
   const auto json = parse_json(R"({"z":1,"a":[true,null,"x",-2,1.5],"m":{"q":{}}})", {});
@@ -90,3 +86,6 @@ TEST_CASE("what is printed is ASCII, also of text that is not valid UTF-8", "[da
   CHECK(dump_json(Json("\x1b[2J\x7f\xc2\x9b")) == R"("\u001b[2J\u007f\u009b")");
   CHECK(dump_json(Json("\xe2\x80\xae")) == R"("\u202e")");
 }
+
+}  // namespace
+}  // namespace peernet::daemon

@@ -14,9 +14,7 @@
 // The tables of daemon/README.md are made from the tables in the code. After a change of those,
 // `daemon_test '[readme]'` writes them anew.
 
-using namespace peernet;
-using namespace peernet::daemon;
-
+namespace peernet::daemon {
 namespace {
 
 const std::string kReadme = std::string(PEERNET_SOURCE_DIR) + "/daemon/README.md";
@@ -114,8 +112,6 @@ std::vector<Section> sections() {
   return {{"methods", methods_text()}, {"events", events_text()}, {"config", config_text()}};
 }
 
-}  // namespace
-
 TEST_CASE("daemon/README.md shows the methods, events and config keys that there are", "[daemon]") {
   const std::string readme = read_readme();
   for (const Section& section : sections()) {
@@ -137,3 +133,6 @@ TEST_CASE("writes the tables of daemon/README.md anew", "[.][readme]") {
   }
   std::ofstream(kReadme, std::ios::binary) << readme;
 }
+
+}  // namespace
+}  // namespace peernet::daemon

@@ -2,11 +2,11 @@
 #include "daemon/rpc_values.h"
 #include "test/daemon/rpc_fixture.h"
 
-using namespace peernet;
-using namespace peernet::daemon;
-using namespace peernet::test;
-
+namespace peernet::daemon {
 namespace {
+
+using test::RpcFixture;
+using test::tagged;
 
 transfer::PeerJoined joined(std::uint64_t number) {
   return {tagged<PeerId>(number), *Endpoint::parse("192.0.2.1:80")};
@@ -19,8 +19,6 @@ std::vector<std::uint64_t> seqs(const std::vector<Json>& lines) {
   }
   return numbers;
 }
-
-}  // namespace
 
 TEST_CASE("a subscriber is sent the kinds it asked for, and others nothing", "[daemon]") {
   RpcFixture fixture;
@@ -175,3 +173,6 @@ TEST_CASE("rates that are not numbers are told as nothing", "[daemon]") {
   CHECK(whole_rate(std::numeric_limits<double>::infinity()) == 1'000'000'000'000'000);
   CHECK(whole_rate(41.9) == 41);
 }
+
+}  // namespace
+}  // namespace peernet::daemon

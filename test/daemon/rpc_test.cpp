@@ -2,11 +2,11 @@
 #include "daemon/rpc_values.h"
 #include "test/daemon/rpc_fixture.h"
 
-using namespace peernet;
-using namespace peernet::daemon;
-using namespace peernet::test;
-
+namespace peernet::daemon {
 namespace {
+
+using test::RpcFixture;
+using test::tagged;
 
 int code_of(const Json& answer) {
   return answer.contains("error") ? answer["error"]["code"].get<int>() : 0;
@@ -15,8 +15,6 @@ int code_of(const Json& answer) {
 std::string link_of(std::uint64_t number) {
   return "peernet:" + to_text(tagged<ShareId>(number));
 }
-
-}  // namespace
 
 // ---- The protocol
 
@@ -37,7 +35,8 @@ TEST_CASE("a request is answered with its id, a notification is not", "[daemon]"
 }
 
 TEST_CASE("ids of every allowed type come back unchanged", "[daemon]") {
-  for (const char* id : {"1", "-1", "1.5", "null", "\"\"", "\"\\u0000\"", "18446744073709551615"}) {
+  for (const char* id :
+       {"1", "-1", "1.5", "null", R"("")", R"("\u0000")", "18446744073709551615"}) {
     RpcFixture fixture;
     CAPTURE(id);
     fixture.line(std::string(R"({"jsonrpc":"2.0","id":)") + id + R"(,"method":"dht.status"})");
@@ -54,7 +53,7 @@ TEST_CASE("what is not a request gets the error that JSON-RPC names for it", "[d
   };
   for (const auto& [line, code] : {
            Wrong{"nonsense", -32700},
-           Wrong{"{\"jsonrpc\":\"2.0\",\"id\":1,", -32700},
+           Wrong{R"({"jsonrpc":"2.0","id":1,)", -32700},
            Wrong{"\"\xff\"", -32700},
            Wrong{"[]", -32600},
            Wrong{R"([{"jsonrpc":"2.0","id":1,"method":"dht.status"}])", -32600},
@@ -186,6 +185,7 @@ TEST_CASE("no error leaves without a hint", "[daemon]") {
 
 TEST_CASE("names from outside leave as ASCII, whatever they are", "[daemon]") {
   RpcFixture fixture;
+  // NOLINTNEXTLINE(misc-misleading-bidirectional): that is what is tested
   fixture.line("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"x\\u001b[2J\xe2\x80\xae\"}");
   const auto replies = fixture.rpc.take_replies();
   REQUIRE(replies.size() == 1);
@@ -303,8 +303,6 @@ TEST_CASE("the config that daemon.config shows is the effective one", "[daemon]"
 
 // ---- The table
 
-namespace {
-
 // Every member of the shape is there with its type, and nothing else is.
 void check_shape(const Json& value, const Shape& shape) {
   CAPTURE(shape.name, value.dump());
@@ -337,8 +335,6 @@ void check_shape(const Json& value, const Shape& shape) {
     }
   }
 }
-
-}  // namespace
 
 TEST_CASE("every method answers in the shape that the table gives", "[daemon]") {
   RpcFixture fixture;
@@ -383,3 +379,6 @@ TEST_CASE("the table of events stands in the order of their kinds", "[daemon]") 
   }
   CHECK_FALSE(find_event_kind("nothing"));
 }
+
+}  // namespace
+}  // namespace peernet::daemon

@@ -8,17 +8,15 @@
 #include "core/check.h"
 #include "daemon/config.h"
 
-using namespace peernet;
-
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto config = daemon::parse_config(as_text({data, size}));
+  const auto config = peernet::daemon::parse_config(peernet::as_text({data, size}));
   if (!config) {
     PN_CHECK(!config.error().what.empty());
     return 0;
   }
-  const std::string text = daemon::config_to_json(*config);
-  const auto again = daemon::parse_config(text);
+  const std::string text = peernet::daemon::config_to_json(*config);
+  const auto again = peernet::daemon::parse_config(text);
   PN_CHECK(again.has_value());
-  PN_CHECK(daemon::config_to_json(*again) == text);
+  PN_CHECK(peernet::daemon::config_to_json(*again) == text);
   return 0;
 }

@@ -13,9 +13,7 @@
 #include "daemon/config.h"
 #include "daemon/rpc.h"
 
-using namespace peernet;
-using namespace peernet::daemon;
-
+namespace peernet::daemon {
 namespace {
 
 constexpr std::uint64_t kClients = 3;
@@ -28,9 +26,7 @@ void check_reply(const Rpc::Reply& reply) {
   PN_CHECK(is_answer || json.contains("method"));
 }
 
-}  // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void feed(BytesView input) {
   static const bool is_started = (crypto_start(), true);
   static spdlog::logger log("fuzz", std::make_shared<spdlog::sinks::null_sink_mt>());
   static const Identity identity{Key{}};
@@ -46,7 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Rpc rpc({"0", paths, config_json});
   rpc.on_wall_clock(now, WallTime{1});
 
-  std::string_view rest = as_text({data, size});
+  std::string_view rest = as_text(input);
   for (std::uint64_t turn = 0; !rest.empty(); ++turn) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(line.size() + 1, rest.size()));
@@ -58,5 +54,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const Rpc::Reply& reply : rpc.take_replies()) check_reply(reply);
     if (turn % 8 == 7) rpc.on_client_gone(now, ClientId{turn % kClients}, node, out);
   }
+}
+
+}  // namespace
+}  // namespace peernet::daemon
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  peernet::daemon::feed({data, size});
   return 0;
 }
