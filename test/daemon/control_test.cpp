@@ -57,6 +57,7 @@ class Peer {
   Fd fd_;
 };
 
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): it is final
 struct Fixture final : Control::Inputs {
   Fixture() : control(loop.get(), clock, *this) {
     std::signal(SIGPIPE, SIG_IGN);
@@ -127,8 +128,8 @@ TEST_CASE("another user is turned away by the kernel's word, not by the mode", "
   REQUIRE(chmod(f.path().c_str(), 0666) == 0);
   const pid_t child = fork();
   if (child == 0) {
-    constexpr uid_t kNobody = 65534;
-    if (setresuid(kNobody, kNobody, kNobody) != 0) _exit(2);
+    constexpr uid_t nobody = 65534;
+    if (setresuid(nobody, nobody, nobody) != 0) _exit(2);
     Peer peer(f.path());
     if (!peer.is_connected) _exit(3);
     peer.say("hello\n");
@@ -255,6 +256,7 @@ TEST_CASE("the socket of a dead daemon is replaced and nothing else is", "[daemo
   std::filesystem::create_directory(dir / "run");
   chmod((dir / "run").c_str(), 0700);
   const std::string path = dir / "run/peernet.sock";
+  // NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): it is final
   struct Nothing final : Control::Inputs {
     void on_line(ClientId, std::string_view) override {}
     void on_client_gone(ClientId) override {}

@@ -22,6 +22,7 @@ using test::TestLoop;
 constexpr std::uint32_t kBlock = merkle::kBlockSize;
 constexpr StorageId kId{7};
 
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): it is final
 struct Fixture final : Disk::Inputs {
   Fixture() {
     std::filesystem::create_directory(dir / "leaves");
@@ -125,7 +126,7 @@ TEST_CASE("a storage that could not be opened is not known", "[daemon]") {
   Fixture f;
   OpenStorage open = f.open_of(kBlock);
   open.parent = f.dir / "nowhere";
-  CHECK(f.wait(f.start(std::move(open))).error().code == Errc::not_found);
+  CHECK(f.wait(f.start(open)).error().code == Errc::not_found);
   CHECK(f.wait(f.start(Sync{JobId{}, kId})).error().what == "no such storage is open");
 }
 
@@ -152,21 +153,21 @@ TEST_CASE("deleting waits for the jobs that run", "[daemon]") {
 
 TEST_CASE("writes, reads and syncs of many threads leave the right bytes", "[daemon]") {
   Fixture f;
-  constexpr std::uint32_t kCount = 200;
-  REQUIRE(f.wait(f.start(f.open_of(kCount * kBlock))));
+  constexpr std::uint32_t count = 200;
+  REQUIRE(f.wait(f.start(f.open_of(count * kBlock))));
   std::vector<JobId> jobs;
-  for (std::uint32_t i = 0; i < kCount; ++i) {
+  for (std::uint32_t i = 0; i < count; ++i) {
     jobs.push_back(f.start(Fixture::block(i * kBlock, static_cast<std::uint8_t>(i))));
     if (i % 10 == 0) jobs.push_back(f.start(Sync{JobId{}, kId}));
   }
   for (const JobId job : jobs) REQUIRE(f.wait(job));
   const JobId finished = f.start(FinishStorage{JobId{}, kId, "final"});
   std::vector<JobId> reads;
-  for (std::uint32_t i = 0; i < kCount; ++i) {
+  for (std::uint32_t i = 0; i < count; ++i) {
     reads.push_back(f.start(ReadBlocks{JobId{}, kId, 0, i * kBlock, kBlock, i, true}));
   }
   REQUIRE(f.wait(finished));
-  for (std::uint32_t i = 0; i < kCount; ++i) {
+  for (std::uint32_t i = 0; i < count; ++i) {
     const auto& read = f.wait(reads[i]);
     REQUIRE(read);
     CHECK_FALSE(std::get<BlocksRead>(*read).is_changed);

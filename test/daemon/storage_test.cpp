@@ -275,6 +275,7 @@ TEST_CASE("a swapper beside a download never gets a byte outside", "[daemon]") {
   Fixture f;
   std::filesystem::create_directory(f.dir / "outside");
   std::vector<FileSpec> files;
+  files.reserve(300);
   for (int i = 0; i < 300; ++i) files.push_back({"d/" + std::to_string(i), 1, false});
   auto storage = f.make(f.wanted(".x.part", files, false, true));
   REQUIRE(storage->open());
@@ -629,6 +630,7 @@ TEST_CASE("another directory in the place of the parent is not written to", "[da
 TEST_CASE("more files than may be open are served all the same", "[daemon]") {
   Fixture f;
   std::vector<FileSpec> files;
+  files.reserve(40);
   for (int i = 0; i < 40; ++i) files.push_back({std::to_string(i), 1, false});
   auto storage = f.make(f.wanted(".x.part", files, false, true));
   REQUIRE(storage->open());

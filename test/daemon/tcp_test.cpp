@@ -25,6 +25,7 @@ using test::pattern;
 using test::TestLoop;
 
 // One end: what happened to it, as values.
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): it is final
 struct End final : Tcp::Inputs {
   explicit End(TestLoop& loop) : tcp(loop.get(), clock, *this), loop_(loop) {
     std::signal(SIGPIPE, SIG_IGN);
@@ -130,14 +131,14 @@ TEST_CASE("every write is answered, with nothing left in the end", "[daemon]") {
 TEST_CASE("a large write arrives whole and in order, and its queue is told as it shrinks",
           "[daemon]") {
   Pair pair;
-  constexpr std::size_t kSize = 24U << 20U;
-  const Bytes sent = pattern(kSize);
-  for (std::size_t at = 0; at < kSize; at += 100'000) {
-    const std::size_t size = std::min<std::size_t>(100'000, kSize - at);
+  constexpr std::size_t full_size = 24U << 20U;
+  const Bytes sent = pattern(full_size);
+  for (std::size_t at = 0; at < full_size; at += 100'000) {
+    const std::size_t size = std::min<std::size_t>(100'000, full_size - at);
     pair.a.tcp.write(kOut, to_bytes(BytesView(sent).subspan(at, size)));
   }
   pair.a.tcp.flush(pair.a.clock.now());
-  REQUIRE(pair.loop.run_until([&] { return pair.b.received[kIn].size() == kSize; }));
+  REQUIRE(pair.loop.run_until([&] { return pair.b.received[kIn].size() == full_size; }));
   REQUIRE(pair.loop.run_until([&] { return pair.a.sent[kOut].back() == 0; }));
 
   CHECK(pair.b.received[kIn] == sent);

@@ -86,11 +86,11 @@ class TestLoop {
 
   uv_loop_t* get() { return &loop_; }
   bool run_until(const std::function<bool()>& is_done) {
-    constexpr std::uint64_t kGiveUp_ms = 20'000;
+    constexpr std::uint64_t give_up_ms = 20'000;
     is_late_ = false;
     uv_timer_start(
         &timer_, [](uv_timer_t* timer) { static_cast<TestLoop*>(timer->data)->is_late_ = true; },
-        kGiveUp_ms, 0);
+        give_up_ms, 0);
     while (!is_done() && !is_late_) {
       uv_run(&loop_, UV_RUN_NOWAIT);
       // The condition may come true outside of the loop: it is asked again soon.

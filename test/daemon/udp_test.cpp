@@ -16,6 +16,7 @@ namespace {
 using test::pattern;
 using test::TestLoop;
 
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): it is final
 struct End final : Udp::Inputs {
   explicit End(TestLoop& loop) : udp(loop.get(), *this), loop_(loop) {}
   ~End() {
@@ -47,17 +48,17 @@ TEST_CASE("datagrams arrive with their source, in batches", "[daemon]") {
   const auto to = b.udp.listen(kAny);
   REQUIRE(from);
   REQUIRE(to);
-  constexpr std::size_t kCount = 150;
-  for (std::size_t i = 0; i < kCount; ++i) {
+  constexpr std::size_t count = 150;
+  for (std::size_t i = 0; i < count; ++i) {
     a.udp.send({*to, pattern(i + 1, static_cast<std::uint8_t>(i))});
   }
   a.udp.flush();
-  REQUIRE(loop.run_until([&] { return b.received.size() == kCount; }));
+  REQUIRE(loop.run_until([&] { return b.received.size() == count; }));
 
   CHECK(b.received[0].first == *from);
   CHECK(b.received[149].second == pattern(150, 149));
-  CHECK(a.udp.counts().sent == kCount);
-  CHECK(b.carry_outs < static_cast<int>(kCount));
+  CHECK(a.udp.counts().sent == count);
+  CHECK(b.carry_outs < static_cast<int>(count));
 }
 
 TEST_CASE("a datagram over 1,500 bytes is dropped and counted, one of 1,500 is not", "[daemon]") {
