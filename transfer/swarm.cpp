@@ -104,7 +104,11 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
     return;
   }
   if (!result) {
-    fail(turn, result.error());
+    Error error = result.error();
+    if (error.code == Errc::not_found && record_.stage == ShareStage::fetching) {
+      error.hint = "make that directory, then: peernet resume " + to_short_text(record_.id);
+    }
+    fail(turn, std::move(error));
     return;
   }
   is_open_ = true;
@@ -176,6 +180,7 @@ void Swarm::begin_exchange(Turn& turn, Bitfield have) {
       share.is_manifest_said = true;
     }
     say_have_state(peer, share);
+    peer.flush(turn.out);
   }
   if (picker_->is_complete()) on_all_durable(turn);
 }
