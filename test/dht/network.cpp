@@ -100,6 +100,7 @@ void Network::carry_out(Host& host) {
                      ++host.joined_count;
                      if (!host.joined_at) host.joined_at = now_;
                    },
+                   [&](const Grown& grown) { host.grown.push_back(grown.nodes); },
                },
                *event);
   }

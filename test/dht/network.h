@@ -29,6 +29,7 @@ struct Host {
   std::map<DhtId, std::set<Endpoint>> found;
   std::vector<LookupDone> done;
   std::uint32_t joined_count = 0;
+  std::vector<std::uint32_t> grown;  // what each Grown said
   std::uint32_t changed_count = 0;
   std::optional<Time> joined_at;
 };

@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+
 namespace peernet::dht::test {
 
 using namespace std::chrono_literals;
@@ -237,6 +239,19 @@ TEST_CASE("a network in which every rule applies to private addresses works", "[
   network.run_for(5s);
   for (unsigned i = 0; i < 10; ++i) {
     CHECK(network.host(endpoint_of(20 + i)).found[make_id(i)].size() == 1);
+  }
+}
+
+TEST_CASE("each of the first eight nodes is told to the owner, and none after them", "[dht]") {
+  for (const unsigned hosts_count : {2U, 5U, 30U}) {
+    Network network(12, {});
+    add_hosts(network, hosts_count, global_endpoint);
+    network.run_for(60s);
+    const auto& grown = network.host(global_endpoint(0)).grown;
+    const unsigned expected = std::min(hosts_count - 1, 8U);
+    REQUIRE(grown.size() >= expected);
+    for (unsigned i = 0; i < expected; ++i) CHECK(grown[i] == i + 1);
+    CHECK(*std::ranges::max_element(grown) == expected);
   }
 }
 
