@@ -193,9 +193,7 @@ void Dht::on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& 
     if (outcome == RoutingTable::Outcome::listed) {
       is_changed_ = true;
       r.searches.on_listed(now, r.family, out);
-      if (const std::size_t nodes_count = r.family.table.size(); nodes_count <= kBucketSize) {
-        events_.push_back(Grown{static_cast<std::uint32_t>(nodes_count)});
-      }
+      is_grown_ = true;
     } else if (const auto rival = r.family.table.rival_of(contact, now)) {
       r.upkeep.probe(now, *rival, r.family, out);
     }
@@ -243,6 +241,9 @@ void Dht::settle(Time now, Effects& out) {
       r.upkeep.on_lost();
     }
     log_->debug("dht: {}", is_joined_ ? "joined" : "all nodes are lost");
+  }
+  if (std::exchange(is_grown_, false) && nodes_count <= kBucketSize) {
+    events_.push_back(Grown{static_cast<std::uint32_t>(nodes_count)});
   }
   join_.on_table(now, nodes_count);
   join_.on_time(now, r.family, out);

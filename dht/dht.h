@@ -104,6 +104,7 @@ class Dht {
   std::deque<Event> events_;
   bool is_joined_ = false;
   bool is_changed_ = false;  // the table, since NodesChanged
+  bool is_grown_ = false;    // the table, in this input
   Time changes_told_at_{};   // when NodesChanged may be told next
   Time expiry_at_ = kNever;  // of what others announced to us
   Time now_{};               // of the last input, for stats()
