@@ -5,7 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 bash .ci/install test
-cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release ${PEERNET_CMAKE_OPTIONS:-} >/dev/null
+cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DPEERNET_TESTS=ON \
+  ${PEERNET_CMAKE_OPTIONS:-} >/dev/null
 cmake --build build
 # Not -j: the end-to-end tests would steal the simulator's processor, and the other way round.
 ctest --test-dir build --output-on-failure --timeout 900 "$@"
