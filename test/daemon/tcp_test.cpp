@@ -143,7 +143,9 @@ TEST_CASE("a large write arrives whole and in order, and its queue is told as it
 
   CHECK(pair.b.received[kIn] == sent);
   const auto& told = pair.a.sent[kOut];
-  CHECK(told.size() > 2);
+  // No socket takes it all at once; how many steps there are is the kernel's to say.
+  CHECK(told.size() >= 2);
+  CHECK(told.front() > 0);
   CHECK(std::is_sorted(told.rbegin(), told.rend()));
 }
 

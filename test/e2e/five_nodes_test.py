@@ -44,7 +44,9 @@ def test():
         make_tree(tree)
 
         first = world.node("first")
-        a, b, c, d = (world.node(name, [first.port]) for name in "abcd")
+        # A gives so little that B and C have the time, and the reason, to find each other.
+        a = world.node("a", [first.port], limits={"up": f"{max(8, MIB // 4)}MiB/s"})
+        b, c, d = (world.node(name, [first.port]) for name in "bcd")
         file_link = a.add(file)
         added = a.cli("add", tree)
         tree_link = added.stdout.strip()
