@@ -203,6 +203,18 @@ void Loop::tell_wall_clock(bool is_forced) {
   wall_due_ = time + kWallClockInterval;
   parts_.node->on_wall_clock(time, wall);
   parts_.rpc->on_wall_clock(time, wall);
+  tell_drops();
+}
+
+// What came faster than it was read: the one loss that this machine can do something about.
+void Loop::tell_drops() {
+  const Udp::KernelFacts facts = udp_.kernel_facts();
+  if (facts.dropped <= datagrams_dropped_) return;
+  log_.warn(
+      "the kernel dropped {} datagrams that came faster than they were read (the receive "
+      "buffer has {} bytes; net.core.rmem_max allows more)",
+      facts.dropped - datagrams_dropped_, facts.receive_buffer_min);
+  datagrams_dropped_ = facts.dropped;
 }
 
 // ---- Effects

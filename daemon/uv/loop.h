@@ -115,6 +115,7 @@ class Loop final : private Tcp::Inputs,
   void drain_events() const;
   void start_saving();
   void tell_wall_clock(bool is_forced);
+  void tell_drops();
   void set_timer();
   bool is_ended() const;
   void end();
@@ -145,7 +146,8 @@ class Loop final : private Tcp::Inputs,
   std::vector<std::unique_ptr<uv_signal_t>> signals_;
   Time timer_due_ = kNever;
   Time wall_due_{};
-  Duration wall_offset_{};  // wall clock minus monotonic clock
+  Duration wall_offset_{};               // wall clock minus monotonic clock
+  std::uint64_t datagrams_dropped_ = 0;  // by the kernel, as told last
   Time stop_due_ = kNever;
   Time alive_due_{};
   bool is_running_ = false;
