@@ -11,6 +11,14 @@
 
 namespace peernet::dht {
 
+namespace {
+
+bool is_of_item(const Why& why) {
+  return why.kind == Why::Kind::item_lookup || why.kind == Why::Kind::item_store;
+}
+
+}  // namespace
+
 Dht::Dht(Config config, Rng rng, Log& log)
     : config_(std::move(config)), rng_(rng), log_(&log), join_(config_.bootstrap) {}
 
@@ -23,6 +31,7 @@ void Dht::start(Time now, const DhtRecord& saved, Effects& out) {
       {RoutingTable(id, special_use_is_global), Caller(id, rng_.fork()), Outlet()},
       Server(id, special_use_is_global, rng_.fork()),
       Searches(special_use_is_global),
+      ItemSearches(special_use_is_global),
       Upkeep(special_use_is_global, rng_.fork()),
   });
   std::vector<Contact> remembered;
@@ -73,10 +82,11 @@ void Dht::on_time(Time now, Effects& out) {
   Running& r = running();
   while (const auto transaction = r.family.caller.next_stage(now)) on_stage(now, *transaction, out);
   r.searches.on_time(now, r.family, out);
+  r.item_searches.on_time(now, r.family, out);
   r.upkeep.on_time(now, r.family, r.searches, out);
   if (now >= expiry_at_) {
     r.server.on_time(now);
-    expiry_at_ = r.server.store().keys_count() > 0 ? now + kExpiryEvery : kNever;
+    expiry_at_ = r.server.is_empty() ? kNever : now + kExpiryEvery;
   }
   settle(now, out);
 }
@@ -93,6 +103,22 @@ void Dht::announce(Time now, const DhtId& key, std::uint16_t port, bool implied_
   r.searches.find_peers(now, key, Announce{port, implied_port}, r.server.peers(now, key), r.family,
                         out);
   settle(now, out);
+}
+
+void Dht::get_item(Time now, const DhtId& target, BytesView salt, Effects& out) {
+  Running& r = running();
+  r.item_searches.get(now, target, salt, r.server.items().find(now, target), r.family, out);
+  settle(now, out);
+}
+
+Result<DhtId> Dht::put_item(Time now, const Item& item, std::optional<std::int64_t> cas,
+                            Effects& out) {
+  if (auto checked = check(item); !checked) return checked.error();
+  Running& r = running();
+  const DhtId target = item_target(item);
+  r.item_searches.put(now, item, cas, r.server.items().find(now, target), r.family, out);
+  settle(now, out);
+  return target;
 }
 
 void Dht::forget(const DhtId& key) {
@@ -117,8 +143,9 @@ std::optional<Event> Dht::next_event() {
 
 Time Dht::deadline() const {
   const Running& r = running();
-  Time earliest = std::min({r.family.caller.deadline(), r.searches.deadline(), r.upkeep.deadline(),
-                            join_.deadline(), expiry_at_});
+  Time earliest =
+      std::min({r.family.caller.deadline(), r.searches.deadline(), r.item_searches.deadline(),
+                r.upkeep.deadline(), join_.deadline(), expiry_at_});
   if (is_changed_ && r.upkeep.is_grown()) earliest = std::min(earliest, changes_told_at_);
   return earliest;
 }
@@ -131,6 +158,7 @@ Stats Dht::stats() const {
   stats.nodes_good = static_cast<std::uint32_t>(r.family.table.good_count(now_));
   stats.stored_keys = static_cast<std::uint32_t>(r.server.store().keys_count());
   stats.stored_peers = static_cast<std::uint32_t>(r.server.store().peers_count());
+  stats.stored_items = static_cast<std::uint32_t>(r.server.items().size());
   stats.lookups_active = static_cast<std::uint32_t>(r.searches.count(Search::Goal::peers));
   stats.queries_out = r.family.caller.queries_count();
   stats.bytes_out = r.family.outlet.bytes_count();
@@ -169,7 +197,7 @@ void Dht::on_query(Time now, const Endpoint& from, const Query& query, std::size
   }
   const auto also_sent = static_cast<std::size_t>(r.family.outlet.bytes_count() - sent_before);
   r.server.on_query(now, from, query, size, also_sent, r.family.table, r.family.outlet, out);
-  if (r.server.store().keys_count() > 0 && expiry_at_ == kNever) expiry_at_ = now + kExpiryEvery;
+  if (!r.server.is_empty() && expiry_at_ == kNever) expiry_at_ = now + kExpiryEvery;
   if (const auto rival = r.family.table.rival_of(contact, now)) {
     r.upkeep.probe(now, *rival, r.family, out);
   }
@@ -193,6 +221,7 @@ void Dht::on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& 
     if (outcome == RoutingTable::Outcome::listed) {
       is_changed_ = true;
       r.searches.on_listed(now, r.family, out);
+      r.item_searches.on_listed(now, r.family, out);
       is_grown_ = true;
     } else if (const auto rival = r.family.table.rival_of(contact, now)) {
       r.upkeep.probe(now, *rival, r.family, out);
@@ -201,6 +230,10 @@ void Dht::on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& 
   switch (transaction->why.kind) {
     case Why::Kind::lookup:
     case Why::Kind::announce: r.searches.on_reply(now, *transaction, reply, r.family, out); break;
+    case Why::Kind::item_lookup:
+    case Why::Kind::item_store:
+      r.item_searches.on_reply(now, *transaction, reply, r.family, out);
+      break;
     case Why::Kind::probe:
     case Why::Kind::join: r.upkeep.on_mentioned(now, from, reply.nodes, r.family, out); break;
   }
@@ -216,7 +249,11 @@ void Dht::on_error(Time now, const Endpoint& from, const ErrorReply& error, Effe
   ++counts_.errors_in;
   log_->debug("dht: {} answers with error {}: {}", from.to_string(), error.code,
               escape(Untrusted{error.text}));
-  r.searches.on_refused(now, *transaction, r.family, out);
+  if (is_of_item(transaction->why)) {
+    r.item_searches.on_refused(now, *transaction, error.code, r.family, out);
+  } else {
+    r.searches.on_refused(now, *transaction, r.family, out);
+  }
 }
 
 void Dht::on_stage(Time now, const Transaction& transaction, Effects& out) {
@@ -225,7 +262,11 @@ void Dht::on_stage(Time now, const Transaction& transaction, Effects& out) {
     const Contact contact{*transaction.expected, transaction.to};
     if (r.family.table.on_failure(now, contact)) is_changed_ = true;
   }
-  r.searches.on_stage(now, transaction, r.family, out);
+  if (is_of_item(transaction.why)) {
+    r.item_searches.on_stage(now, transaction, r.family, out);
+  } else {
+    r.searches.on_stage(now, transaction, r.family, out);
+  }
 }
 
 void Dht::settle(Time now, Effects& out) {
@@ -248,6 +289,7 @@ void Dht::settle(Time now, Effects& out) {
   join_.on_table(now, nodes_count);
   join_.on_time(now, r.family, out);
   r.upkeep.grow(now, r.family, r.searches, out);
+  while (auto event = r.item_searches.next_event()) events_.push_back(std::move(*event));
   while (auto event = r.searches.next_event()) events_.push_back(std::move(*event));
   tell_changes(now);
 }

@@ -17,6 +17,8 @@
 #include "dht/config.h"
 #include "dht/events.h"
 #include "dht/family.h"
+#include "dht/item.h"
+#include "dht/item_searches.h"
 #include "dht/join.h"
 #include "dht/searches.h"
 #include "dht/server.h"
@@ -33,6 +35,7 @@ struct Stats {
   std::uint32_t nodes_good = 0;
   std::uint32_t stored_keys = 0;
   std::uint32_t stored_peers = 0;
+  std::uint32_t stored_items = 0;
   std::uint32_t lookups_active = 0;  // of the owner, with those that wait their turn
   std::uint64_t queries_in = 0;
   std::uint64_t queries_out = 0;
@@ -64,6 +67,13 @@ class Dht {
   void announce(Time now, const DhtId& key, std::uint16_t port, bool implied_port, Effects& out);
   // Stops looking for this key.
   void forget(const DhtId& key);
+  // BEP 44. What is under this target: an immutable item needs no salt; a mutable one is checked
+  // against the salt, which answers do not tell. ItemFound for each better one, then ItemDone.
+  void get_item(Time now, const DhtId& target, BytesView salt, Effects& out);
+  // Stores the item at the 8 nearest nodes, which are asked for tokens (and so for what they have)
+  // first. With `cas` only where the item stored now has this sequence number. Gives the target;
+  // ItemDone tells how many stored it. Errors: those of check().
+  Result<DhtId> put_item(Time now, const Item& item, std::optional<std::int64_t> cas, Effects& out);
   // Here may be a node, for example at the UDP port of a connected peer: asks it who it is.
   void add_node(Time now, const Endpoint& endpoint, Effects& out);
 
@@ -83,6 +93,7 @@ class Dht {
     Family family;
     Server server;
     Searches searches;
+    ItemSearches item_searches;
     Upkeep upkeep;
   };
 

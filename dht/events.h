@@ -9,6 +9,7 @@
 #include "core/bytes.h"
 #include "core/endpoint.h"
 #include "core/time.h"
+#include "dht/item.h"
 
 namespace peernet::dht {
 
@@ -43,6 +44,27 @@ struct Grown {
   std::uint32_t nodes = 0;
 };
 
-using Event = std::variant<PeersFound, LookupDone, NodesChanged, Joined, Grown>;
+// An item under a target somebody asked for, checked. Of a mutable one this comes again when a
+// newer one is found; the last told is the newest known.
+struct ItemFound {
+  DhtId target;
+  Item item;
+};
+
+// What get_item() or put_item() began has ended, whatever it found.
+struct ItemDone {
+  DhtId target;
+  std::uint32_t nodes_asked = 0;
+  std::uint32_t nodes_answered = 0;
+  std::uint32_t stored = 0;   // nodes that acknowledged the put
+  std::uint32_t refused = 0;  // nodes that answered the put with an error
+  std::int64_t error = 0;     // the code of the last of them: 301, 302...
+  Duration took{};
+  bool is_put = false;
+  bool is_found = false;
+};
+
+using Event =
+    std::variant<PeersFound, LookupDone, NodesChanged, Joined, Grown, ItemFound, ItemDone>;
 
 }  // namespace peernet::dht

@@ -36,6 +36,32 @@ std::optional<QueryBody> announce_body(const Value& arguments) {
   return body;
 }
 
+std::optional<QueryBody> get_body(const Value& arguments) {
+  const auto target = id_at(arguments, "target");
+  if (!target) return std::nullopt;
+  return QueryBody{Get{*target, arguments.find("seq").integer()}};
+}
+
+std::optional<QueryBody> put_body(const Value& arguments) {
+  const Value value = arguments.find("v");
+  const auto token = arguments.find("token").string();
+  if (!value.exists() || !token) return std::nullopt;
+  Put body;
+  body.value = value.encoded();
+  body.token = *token;
+  const Value key = arguments.find("k");
+  if (!key.exists()) return body;
+  const auto seq = arguments.find("seq").integer();
+  body.key = PeerId::from(key.string().value_or(BytesView{}));
+  const auto signature = Signature::from(arguments.find("sig").string().value_or(BytesView{}));
+  if (!body.key || !seq || *seq < 0 || !signature) return std::nullopt;
+  body.seq = *seq;
+  body.signature = *signature;
+  body.salt = arguments.find("salt").string().value_or(BytesView{});
+  body.cas = arguments.find("cas").integer();
+  return body;
+}
+
 // The query of this method, or why it cannot be served.
 std::variant<QueryBody, BadQuery> decode_body(BytesView txid, std::string_view method,
                                               const Value& arguments) {
@@ -53,6 +79,16 @@ std::variant<QueryBody, BadQuery> decode_body(BytesView txid, std::string_view m
   }
   if (method == "announce_peer") {
     auto body = announce_body(arguments);
+    if (!body) return bad;
+    return *body;
+  }
+  if (method == "get") {
+    auto body = get_body(arguments);
+    if (!body) return bad;
+    return *body;
+  }
+  if (method == "put") {
+    auto body = put_body(arguments);
     if (!body) return bad;
     return *body;
   }
@@ -103,6 +139,11 @@ Result<Message> decode_reply(BytesView txid, const Value& root) {
       if (const auto peer = Endpoint::unpack(*compact)) reply.values.push_back(*peer);
     }
   }
+  const Value value = fields.find("v");
+  if (value.exists()) reply.value = value.encoded();
+  reply.seq = fields.find("seq").integer();
+  reply.key = PeerId::from(fields.find("k").string().value_or(BytesView{}));
+  reply.signature = Signature::from(fields.find("sig").string().value_or(BytesView{}));
   if (const auto compact = root.find("ip").string()) reply.seen_as = Endpoint::unpack(*compact);
   return Message{std::move(reply)};
 }
@@ -116,8 +157,24 @@ Result<Message> decode_error(BytesView txid, const Value& root) {
   return Message{error};
 }
 
+void encode_put(bencode::Encoder& encoder, const DhtId& sender, const Put& body) {
+  encoder.begin_dict();
+  if (body.cas) encoder.string("cas").integer(*body.cas);
+  encoder.string("id").string(sender.view());
+  if (body.key) {
+    encoder.string("k").string(body.key->view());
+    if (!body.salt.empty()) encoder.string("salt").string(body.salt);
+    encoder.string("seq").integer(body.seq).string("sig").string(body.signature.view());
+  }
+  encoder.string("token").string(body.token).string("v").raw(body.value).end();
+}
+
 // The `a` dictionary; its keys stand in sorted order.
 void encode_arguments(bencode::Encoder& encoder, const Query& query) {
+  if (const auto* put = std::get_if<Put>(&query.body)) {
+    encode_put(encoder, query.sender, *put);
+    return;
+  }
   encoder.begin_dict().string("id").string(query.sender.view());
   std::visit(Overloaded{
                  [](const Ping&) {},
@@ -129,19 +186,31 @@ void encode_arguments(bencode::Encoder& encoder, const Query& query) {
                    encoder.string("port").integer(body.port);
                    encoder.string("token").string(body.token);
                  },
+                 [&](const Get& body) {
+                   if (body.seq) encoder.string("seq").integer(*body.seq);
+                   encoder.string("target").string(body.target.view());
+                 },
+                 [](const Put&) {},
+                 [&](const SampleInfohashes& body) {
+                   encoder.string("target").string(body.target.view());
+                 },
              },
              query.body);
   encoder.end();
 }
 
 std::string_view method_of(const QueryBody& body) {
-  return std::visit(Overloaded{
-                        [](const Ping&) { return std::string_view("ping"); },
-                        [](const FindNode&) { return std::string_view("find_node"); },
-                        [](const GetPeers&) { return std::string_view("get_peers"); },
-                        [](const AnnouncePeer&) { return std::string_view("announce_peer"); },
-                    },
-                    body);
+  return std::visit(
+      Overloaded{
+          [](const Ping&) { return std::string_view("ping"); },
+          [](const FindNode&) { return std::string_view("find_node"); },
+          [](const GetPeers&) { return std::string_view("get_peers"); },
+          [](const AnnouncePeer&) { return std::string_view("announce_peer"); },
+          [](const Get&) { return std::string_view("get"); },
+          [](const Put&) { return std::string_view("put"); },
+          [](const SampleInfohashes&) { return std::string_view("sample_infohashes"); },
+      },
+      body);
 }
 
 Bytes packed(const Endpoint& endpoint) {
@@ -191,6 +260,7 @@ Bytes encode(const Reply& reply) {
   encoder.begin_dict();
   if (reply.seen_as) encoder.string("ip").string(packed(*reply.seen_as));
   encoder.string("r").begin_dict().string("id").string(reply.sender.view());
+  if (reply.key) encoder.string("k").string(reply.key->view());
   if (!reply.nodes.empty()) {
     Bytes nodes;
     nodes.reserve(reply.nodes.size() * kContactSize);
@@ -200,7 +270,10 @@ Bytes encode(const Reply& reply) {
     }
     encoder.string("nodes").string(nodes);
   }
+  if (reply.seq) encoder.string("seq").integer(*reply.seq);
+  if (reply.signature) encoder.string("sig").string(reply.signature->view());
   if (!reply.token.empty()) encoder.string("token").string(reply.token);
+  if (!reply.value.empty()) encoder.string("v").raw(reply.value);
   if (!reply.values.empty()) {
     encoder.string("values").begin_list();
     for (const Endpoint& peer : reply.values) encoder.string(packed(peer));

@@ -1,8 +1,8 @@
 #pragma once
 
-// KRPC, the messages of BEP 5: one struct for each query, one for replies and one for errors, and
-// the two functions that turn them into bytes and back. What decode() gives borrows the datagram.
-// Real nodes send unsorted dictionaries and keys we do not know; both are tolerated.
+// KRPC, the messages of BEP 5, 32, 44 and 51: one struct for each query, one for replies and one
+// for errors, and the two functions that turn them into bytes and back. What decode() gives borrows
+// the datagram. Real nodes send unsorted dictionaries and keys we do not know; both are tolerated.
 
 #include <cstdint>
 #include <optional>
@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/bytes.h"
+#include "core/crypto.h"
 #include "core/endpoint.h"
 #include "core/result.h"
 #include "dht/contact.h"
@@ -19,6 +20,9 @@ namespace peernet::dht {
 
 inline constexpr std::size_t kDatagramInMax = 1'500;   // longer ones are dropped unread
 inline constexpr std::size_t kDatagramOutMax = 1'200;  // so that no path has to fragment
+// A put may be as long as its value, key, salt and token make it; an item of 1,000 bytes would not
+// leave otherwise. No answer is.
+inline constexpr std::size_t kPutOutMax = 1'400;
 inline constexpr std::size_t kBencodeDepthMax = 6;
 inline constexpr std::size_t kBencodeTokensMax = 512;
 inline constexpr std::size_t kTxidSizeMax = 32;   // of theirs, echoed exactly
@@ -41,7 +45,26 @@ struct AnnouncePeer {
   bool is_port_implied = false;  // the port the datagram came from
   BytesView token;
 };
-using QueryBody = std::variant<Ping, FindNode, GetPeers, AnnouncePeer>;
+// BEP 44: an item, or who has it.
+struct Get {
+  DhtId target;
+  std::optional<std::int64_t> seq;  // an item that is not newer need not be sent
+};
+// BEP 44. Sizes of value and salt are the server's to judge: they have errors of their own.
+struct Put {
+  BytesView value;  // bencoded
+  BytesView token;
+  std::optional<PeerId> key;  // with it salt, seq and signature count
+  BytesView salt;
+  std::int64_t seq = 0;
+  Signature signature;
+  std::optional<std::int64_t> cas;
+};
+// BEP 51: some of the keys peers are kept under.
+struct SampleInfohashes {
+  DhtId target;
+};
+using QueryBody = std::variant<Ping, FindNode, GetPeers, AnnouncePeer, Get, Put, SampleInfohashes>;
 
 struct Query {
   BytesView txid;
@@ -57,6 +80,11 @@ struct Reply {
   std::vector<Contact> nodes;
   BytesView token;
   std::vector<Endpoint> values;
+  // BEP 44. A sequence number without a value: an item is there, but was not sent.
+  BytesView value;
+  std::optional<PeerId> key;
+  std::optional<std::int64_t> seq;
+  std::optional<Signature> signature;
   std::optional<Endpoint> seen_as;  // BEP 42: the receiver's endpoint as the sender sees it
 };
 
@@ -65,6 +93,11 @@ struct ErrorReply {
   static constexpr std::int64_t kServer = 202;
   static constexpr std::int64_t kProtocol = 203;
   static constexpr std::int64_t kMethodUnknown = 204;
+  static constexpr std::int64_t kValueTooBig = 205;
+  static constexpr std::int64_t kBadSignature = 206;
+  static constexpr std::int64_t kSaltTooBig = 207;
+  static constexpr std::int64_t kCasMismatch = 301;
+  static constexpr std::int64_t kSeqTooLow = 302;
 
   BytesView txid;
   std::int64_t code = kGeneric;

@@ -8,7 +8,7 @@
 namespace peernet::dht {
 
 void Outlet::send(const Endpoint& to, Bytes bytes, Effects& out) {
-  PN_CHECK(bytes.size() <= kDatagramOutMax);
+  PN_CHECK(bytes.size() <= kPutOutMax);
   bytes_count_ += bytes.size();
   out.push_back(SendDatagram{to, std::move(bytes)});
 }

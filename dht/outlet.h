@@ -11,7 +11,7 @@ namespace peernet::dht {
 
 class Outlet {
  public:
-  // Requires: at most kDatagramOutMax bytes.
+  // Requires: at most kDatagramOutMax bytes; of a put kPutOutMax.
   void send(const Endpoint& to, Bytes bytes, Effects& out);
 
   std::uint64_t bytes_count() const { return bytes_count_; }

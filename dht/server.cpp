@@ -25,6 +25,24 @@ void shorten(Reply& reply, std::size_t excess) {
   }
 }
 
+// A value goes whole or not at all, and first the contacts make room for it. An unproven source
+// that would get too few of those asks again when it is proven.
+void fit_item(Reply& reply, std::size_t size_max, bool is_proven) {
+  const std::size_t contacts_min = is_proven ? 0 : std::min(kAnswerContactsMin, reply.nodes.size());
+  Reply bare = reply;
+  bare.nodes.clear();
+  constexpr std::size_t kNodesKey = 12;  // "5:nodes" and the length with its colon
+  const std::size_t size = encode(bare).size() + kNodesKey;
+  const std::size_t room = size < size_max ? (size_max - size) / kContactSize : 0;
+  if (room < contacts_min) {
+    reply.value = {};
+    reply.key.reset();
+    reply.signature.reset();
+  } else if (room < reply.nodes.size()) {
+    reply.nodes.resize(room);
+  }
+}
+
 }  // namespace
 
 Server::Server(const DhtId& own_id, bool special_use_is_global, Rng rng)
@@ -32,6 +50,7 @@ Server::Server(const DhtId& own_id, bool special_use_is_global, Rng rng)
       rng_(rng),
       tokens_(rng_),
       store_(own_id, special_use_is_global),
+      items_(own_id, special_use_is_global),
       guard_(special_use_is_global, rng_) {}
 
 void Server::on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,
@@ -53,13 +72,24 @@ void Server::on_query(Time now, const Endpoint& from, const Query& query, std::s
       token = tokens_.make(now, from, key);
       reply.token = token.view();
     }
-  } else if (const auto* announce = std::get_if<AnnouncePeer>(&query.body)) {
-    auto error = store_peer(now, from, *announce);
-    if (error) {
-      error->txid = query.txid;
-      refuse(now, from, *error, size, also_sent, outlet, out);
-      return;
+  } else if (const auto* get = std::get_if<Get>(&query.body)) {
+    reply.nodes = table.closest(get->target, kAnswerContactsMax, from);
+    answer_item(now, *get, reply);
+    if (items_.would_keep(now, get->target, from)) {
+      token = tokens_.make(now, from, get->target);
+      reply.token = token.view();
     }
+  }
+  std::optional<ErrorReply> error;
+  if (const auto* announce = std::get_if<AnnouncePeer>(&query.body)) {
+    error = store_peer(now, from, *announce);
+  } else if (const auto* put = std::get_if<Put>(&query.body)) {
+    error = store_item(now, from, *put);
+  }
+  if (error) {
+    error->txid = query.txid;
+    refuse(now, from, *error, size, also_sent, outlet, out);
+    return;
   }
   answer(now, from, std::move(reply), size, also_sent, outlet, out);
 }
@@ -67,6 +97,11 @@ void Server::on_query(Time now, const Endpoint& from, const Query& query, std::s
 void Server::on_bad_query(Time now, const Endpoint& from, const BadQuery& query, std::size_t size,
                           Outlet& outlet, Effects& out) {
   refuse(now, from, query.error, size, 0, outlet, out);
+}
+
+void Server::on_time(Time now) {
+  store_.drop_expired(now);
+  items_.drop_expired(now);
 }
 
 std::vector<Endpoint> Server::peers(Time now, const DhtId& key) {
@@ -78,6 +113,7 @@ void Server::answer(Time now, const Endpoint& to, Reply reply, std::size_t query
   reply.sender = own_id_;
   reply.seen_as = to;
   const std::size_t size_max = guard_.answer_size_max(now, to, query_size, also_sent);
+  if (!reply.value.empty()) fit_item(reply, size_max, guard_.is_proven(now, to));
   Bytes bytes = encode(reply);
   while (bytes.size() > size_max && (reply.seen_as || !reply.token.empty())) {
     shorten(reply, bytes.size() - size_max);
@@ -107,6 +143,51 @@ std::optional<ErrorReply> Server::store_peer(Time now, const Endpoint& from,
   if (peer.port < 1024) return ErrorReply{{}, ErrorReply::kProtocol, "bad port"};
   if (!store_.put(now, query.key, peer)) {
     return ErrorReply{{}, ErrorReply::kServer, "storage full"};
+  }
+  return std::nullopt;
+}
+
+void Server::answer_item(Time now, const Get& query, Reply& reply) const {
+  const Item* item = items_.find(now, query.target);
+  if (item == nullptr) return;
+  if (item->key) {
+    reply.seq = item->seq;
+    if (query.seq && item->seq <= *query.seq) return;
+    reply.key = item->key;
+    reply.signature = item->signature;
+  }
+  reply.value = item->value;
+}
+
+std::optional<ErrorReply> Server::store_item(Time now, const Endpoint& from, const Put& query) {
+  const auto error = [](std::int64_t code, std::string_view text) {
+    return ErrorReply{{}, code, text};
+  };
+  if (query.value.size() > kItemValueMax) return error(ErrorReply::kValueTooBig, "value too big");
+  if (query.salt.size() > kSaltMax) return error(ErrorReply::kSaltTooBig, "salt too big");
+  Item item;
+  item.value = to_bytes(query.value);
+  if (query.key) {
+    item.key = query.key;
+    item.salt = to_bytes(query.salt);
+    item.seq = query.seq;
+    item.signature = query.signature;
+  }
+  if (!tokens_.is_valid(now, from, item_target(item), query.token)) {
+    return error(ErrorReply::kProtocol, "bad token");
+  }
+  guard_.prove(now, from);
+  if (const auto checked = check(item); !checked) {
+    const bool is_signature = checked.error().code == Errc::refused;
+    return is_signature ? error(ErrorReply::kBadSignature, "bad signature")
+                        : error(ErrorReply::kProtocol, "bad value");
+  }
+  switch (items_.put(now, std::move(item), query.cas, from)) {
+    case ItemStore::Outcome::stored: break;
+    case ItemStore::Outcome::full: return error(ErrorReply::kServer, "storage full");
+    case ItemStore::Outcome::cas_mismatch: return error(ErrorReply::kCasMismatch, "cas mismatch");
+    case ItemStore::Outcome::seq_too_low:
+      return error(ErrorReply::kSeqTooLow, "sequence number less than current");
   }
   return std::nullopt;
 }

@@ -9,6 +9,7 @@
 #include "core/rng.h"
 #include "core/time.h"
 #include "dht/guard.h"
+#include "dht/item_store.h"
 #include "dht/krpc.h"
 #include "dht/outlet.h"
 #include "dht/peer_store.h"
@@ -20,6 +21,8 @@ namespace peernet::dht {
 inline constexpr std::size_t kAnswerContactsMax = 8;
 inline constexpr std::size_t kAnswerPeersUnprovenMax = 16;
 inline constexpr std::size_t kAnswerPeersMax = 100;
+// An item that leaves room for fewer contacts than this is not sent to an unproven source.
+inline constexpr std::size_t kAnswerContactsMin = 4;
 
 class Server {
  public:
@@ -30,7 +33,7 @@ class Server {
                 std::size_t also_sent, const RoutingTable& table, Outlet& outlet, Effects& out);
   void on_bad_query(Time now, const Endpoint& from, const BadQuery& query, std::size_t size,
                     Outlet& outlet, Effects& out);
-  void on_time(Time now) { store_.drop_expired(now); }
+  void on_time(Time now);
 
   // The sender answered a query of ours.
   void prove(Time now, const Endpoint& from) { guard_.prove(now, from); }
@@ -41,6 +44,8 @@ class Server {
   // For our own lookups.
   std::vector<Endpoint> peers(Time now, const DhtId& key);
   const PeerStore& store() const { return store_; }
+  const ItemStore& items() const { return items_; }
+  bool is_empty() const { return store_.keys_count() == 0 && items_.size() == 0; }
 
  private:
   void answer(Time now, const Endpoint& to, Reply reply, std::size_t query_size,
@@ -49,11 +54,14 @@ class Server {
               std::size_t also_sent, Outlet& outlet, Effects& out);
   // Nothing on success.
   std::optional<ErrorReply> store_peer(Time now, const Endpoint& from, const AnnouncePeer& query);
+  std::optional<ErrorReply> store_item(Time now, const Endpoint& from, const Put& query);
+  void answer_item(Time now, const Get& query, Reply& reply) const;
 
   DhtId own_id_;
   Rng rng_;
   Tokens tokens_;
   PeerStore store_;
+  ItemStore items_;
   Guard guard_;
 };
 

@@ -25,10 +25,12 @@ inline constexpr Duration kHardTimeout = std::chrono::seconds(3);
 // Which part of the engine asked.
 struct Why {
   enum class Kind : std::uint8_t {
-    probe,     // is it alive, who is it
-    join,      // into the network
-    lookup,    // one step of the search with this number
-    announce,  // the end of it
+    probe,        // is it alive, who is it
+    join,         // into the network
+    lookup,       // one step of the search with this number
+    announce,     // the end of it
+    item_lookup,  // one step of the item search with this number
+    item_store,   // the end of it
   };
   Kind kind = Kind::probe;
   std::uint64_t search = 0;

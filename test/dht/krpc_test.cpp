@@ -6,6 +6,8 @@
 #include <map>
 #include <string>
 
+#include "dht/item.h"
+
 namespace peernet::dht::test {
 
 namespace {
@@ -77,7 +79,27 @@ std::map<std::string, Bytes> make_examples() {
   found_peers.nodes = nodes;
   found_peers.token = kToken;
   found_peers.values = {Endpoint::v4(0xc0000205, 7341), Endpoint::v4(0xc0000206, 7342)};
+  const Item item = mutable_item(Key{}, as_bytes("salt"), 7, as_bytes("5:hello"));
+  Reply found_item = reply();
+  found_item.nodes = nodes;
+  found_item.token = kToken;
+  found_item.value = item.value;
+  found_item.key = item.key;
+  found_item.seq = item.seq;
+  found_item.signature = item.signature;
+  const Bytes answer = encode(found_item);
+  Put put;
+  put.value = item.value;
+  put.token = kToken;
+  put.key = item.key;
+  put.salt = item.salt;
+  put.seq = item.seq;
+  put.signature = item.signature;
+  put.cas = 6;
   return {
+      {"get query", encode(query(Get{id_of('t'), std::nullopt}))},
+      {"get reply", answer},
+      {"put query", encode(query(put))},
       {"ping query", encode(query(Ping{}))},
       {"ping reply, announce_peer reply", encode(reply())},
       {"find_node query", encode(query(FindNode{id_of('t')}))},
@@ -113,7 +135,8 @@ TEST_CASE("each message is encoded as its example in the README", "[dht]") {
   const auto examples = read_examples();
   for (const auto& [name, bytes] : make_examples()) {
     INFO(name << "\n" << to_hex(bytes));
-    REQUIRE(examples.contains(name));
+    CHECK(examples.contains(name));
+    if (!examples.contains(name)) continue;
     CHECK(to_hex(examples.at(name)) == to_hex(bytes));
   }
   CHECK(examples.size() == make_examples().size());

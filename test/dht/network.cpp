@@ -39,6 +39,19 @@ void Network::announce(const Endpoint& endpoint, const DhtId& key, std::uint16_t
   carry_out(target);
 }
 
+void Network::get_item(const Endpoint& endpoint, const DhtId& target, BytesView salt) {
+  Host& asker = host(endpoint);
+  asker.dht->get_item(now_, target, salt, out_);
+  carry_out(asker);
+}
+
+void Network::put_item(const Endpoint& endpoint, const Item& item,
+                       std::optional<std::int64_t> cas) {
+  Host& putter = host(endpoint);
+  CHECK(putter.dht->put_item(now_, item, cas, out_));
+  carry_out(putter);
+}
+
 void Network::send(const Endpoint& from, const Endpoint& to, Bytes bytes) {
   push({from, to, std::move(bytes)});
 }
@@ -77,7 +90,7 @@ void Network::carry_out(Host& host) {
   effects.swap(out_);
   for (Effect& effect : effects) {
     if (auto* datagram = std::get_if<SendDatagram>(&effect)) {
-      REQUIRE(datagram->bytes.size() <= kDatagramOutMax);
+      REQUIRE(datagram->bytes.size() <= kPutOutMax);
       push({host.endpoint, datagram->to, std::move(datagram->bytes)});
     } else if (auto* resolve = std::get_if<Resolve>(&effect)) {
       Happening happening;
@@ -101,6 +114,10 @@ void Network::carry_out(Host& host) {
                      if (!host.joined_at) host.joined_at = now_;
                    },
                    [&](const Grown& grown) { host.grown.push_back(grown.nodes); },
+                   [&](ItemFound& found) {
+                     host.items.insert_or_assign(found.target, std::move(found.item));
+                   },
+                   [&](const ItemDone& done) { host.items_done.push_back(done); },
                },
                *event);
   }

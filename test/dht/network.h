@@ -28,6 +28,8 @@ struct Host {
   bool is_up = true;
   std::map<DhtId, std::set<Endpoint>> found;
   std::vector<LookupDone> done;
+  std::map<DhtId, Item> items;  // the best of each target
+  std::vector<ItemDone> items_done;
   std::uint32_t joined_count = 0;
   std::vector<std::uint32_t> grown;  // what each Grown said
   std::uint32_t changed_count = 0;
@@ -65,6 +67,9 @@ class Network {
 
   void get_peers(const Endpoint& endpoint, const DhtId& key);
   void announce(const Endpoint& endpoint, const DhtId& key, std::uint16_t port);
+  void get_item(const Endpoint& endpoint, const DhtId& target, BytesView salt = {});
+  void put_item(const Endpoint& endpoint, const Item& item,
+                std::optional<std::int64_t> cas = std::nullopt);
   // A datagram from an endpoint the test plays.
   void send(const Endpoint& from, const Endpoint& to, Bytes bytes);
 

@@ -12,6 +12,7 @@
 #include "core/check.h"
 #include "core/codec.h"
 #include "dht/dht.h"
+#include "dht/item.h"
 #include "dht/krpc.h"
 
 namespace peernet::dht {
@@ -79,6 +80,14 @@ class Fuzz {
     return Endpoint::v4(first << 24U | low << 16U | (low & 3U), kind == 255 ? 80 : 7000);
   }
 
+  // One of few, so that a search may find what was put.
+  Item some_item() {
+    const std::uint8_t choice = input_.u8();
+    const Bytes value = to_bytes(as_bytes(choice % 3 == 0 ? "1:a" : "d1:ai1ee"));
+    if (choice % 2 == 0) return immutable_item(value);
+    return mutable_item(Key{}, BytesView(value).first(choice % 4), choice / 4 % 4, value);
+  }
+
   void datagram() {
     const Endpoint from = endpoint();
     const std::size_t size = std::min<std::size_t>(input_.u16(), input_.remaining());
@@ -97,6 +106,13 @@ class Fuzz {
     reply.token = token;
     for (int i = choice % 16; i > 0; --i) reply.nodes.push_back({id(), endpoint()});
     for (int i = choice / 32; i > 0; --i) reply.values.push_back(endpoint());
+    const Item item = some_item();
+    if (choice % 3 == 0) {
+      reply.value = item.value;
+      reply.key = item.key;
+      if (item.key) reply.seq = item.seq;
+      if (item.key) reply.signature = item.signature;
+    }
     const Endpoint from = choice == 255 ? endpoint() : asked.to;
     const bool is_error = choice == 254;
     const Bytes bytes = is_error ? encode(ErrorReply{asked.txid, 203, "no"}) : encode(reply);
@@ -115,12 +131,18 @@ class Fuzz {
   }
 
   void rare() {
-    switch (input_.u8() % 3) {
+    switch (input_.u8() % 5) {
       case 0: dht_.forget(id()); break;
       case 1: dht_.add_node(now_, endpoint(), out_); break;
       case 2:
         if (job_) dht_.on_resolved(now_, *job_, {endpoint(), endpoint()}, out_);
         break;
+      case 3: {
+        const Item item = some_item();
+        dht_.get_item(now_, item_target(item), item.salt, out_);
+        break;
+      }
+      case 4: PN_CHECK(dht_.put_item(now_, some_item(), std::nullopt, out_)); break;
     }
   }
 
@@ -132,11 +154,13 @@ class Fuzz {
       }
       const auto* sent = std::get_if<SendDatagram>(&effect);
       PN_CHECK(sent != nullptr);
-      PN_CHECK(sent->bytes.size() <= kDatagramOutMax);
       PN_CHECK(sent->to.is_usable() && !sent->to.is_v6);
       const auto message = decode(sent->bytes);
       PN_CHECK(message.has_value());
-      if (const auto* query = std::get_if<Query>(&*message)) {
+      const auto* query = std::get_if<Query>(&*message);
+      const bool is_put = query != nullptr && std::holds_alternative<Put>(query->body);
+      PN_CHECK(sent->bytes.size() <= (is_put ? kPutOutMax : kDatagramOutMax));
+      if (query != nullptr) {
         if (asked_.size() >= kQueriesKept) asked_.erase(asked_.begin());
         asked_.push_back({sent->to, to_bytes(query->txid)});
       }

@@ -1,0 +1,196 @@
+// What the server answers, bytes in and bytes out.
+
+#include "dht/server.h"
+
+#include <catch2/catch.hpp>
+
+#include <string>
+
+#include "test/dht/network.h"
+
+namespace peernet::dht::test {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Asked {
+  DhtId own_id = make_id(1);
+  Time now{1000s};
+  Rng rng{7};
+  Server server{own_id, true, Rng(8)};
+  RoutingTable table{own_id, true};
+  Outlet outlet;
+  Bytes bytes;  // of the last answer
+
+  // The answer; views in it live until the next question.
+  Message ask(const Endpoint& from, const QueryBody& body) {
+    Query query;
+    query.txid = as_bytes("aa");
+    query.sender = make_id(2);
+    query.body = body;
+    const Bytes datagram = encode(query);
+    const auto decoded = decode(datagram);
+    REQUIRE(decoded);
+    Effects out;
+    if (const auto* bad = std::get_if<BadQuery>(&*decoded)) {
+      server.on_bad_query(now, from, *bad, datagram.size(), outlet, out);
+    } else {
+      server.on_query(now, from, std::get<Query>(*decoded), datagram.size(), 0, table, outlet, out);
+    }
+    REQUIRE(out.size() == 1);
+    bytes = std::get<SendDatagram>(out[0]).bytes;
+    CHECK(bytes.size() <= kDatagramOutMax);
+    auto answer = decode(bytes);
+    REQUIRE(answer);
+    return *answer;
+  }
+  Reply reply(const Endpoint& from, const QueryBody& body) {
+    const Message message = ask(from, body);
+    REQUIRE(std::holds_alternative<Reply>(message));
+    return std::get<Reply>(message);
+  }
+  std::int64_t error(const Endpoint& from, const QueryBody& body) {
+    const Message message = ask(from, body);
+    REQUIRE(std::holds_alternative<ErrorReply>(message));
+    return std::get<ErrorReply>(message).code;
+  }
+  Bytes token(const Endpoint& from, const DhtId& target) {
+    return to_bytes(reply(from, Get{target, std::nullopt}).token);
+  }
+  void list_nodes(unsigned count) {
+    for (unsigned n = 10; n < 10 + count; ++n) {
+      table.on_answer(now, {make_id(n), global_endpoint(n)}, 50ms);
+    }
+  }
+};
+
+Put put_of(const Item& item, BytesView token, std::optional<std::int64_t> cas = std::nullopt) {
+  return {item.value, token, item.key, item.salt, item.seq, item.signature, cas};
+}
+
+Item version(std::int64_t seq, BytesView value = as_bytes("1:a"), BytesView salt = {}) {
+  return mutable_item(Key{}, salt, seq, value);
+}
+
+Bytes text_of(std::size_t encoded_size) {
+  const std::string text(encoded_size - 4, 'x');
+  return to_bytes(as_bytes(std::to_string(text.size()) + ":" + text));
+}
+
+const Endpoint kAsker = Endpoint::v4(0x50010101, 7000);
+
+}  // namespace
+
+TEST_CASE("an item that was put is got, an immutable and a mutable one", "[dht]") {
+  Asked asked;
+  for (const Item& item :
+       {immutable_item(as_bytes("5:hello")), version(3, as_bytes("5:hello"), as_bytes("salt"))}) {
+    const DhtId target = item_target(item);
+    CHECK(asked.reply(kAsker, Get{target, std::nullopt}).value.empty());
+    const Bytes token = asked.token(kAsker, target);
+    CHECK(asked.reply(kAsker, put_of(item, token)).sender == asked.own_id);
+    const Reply got = asked.reply(kAsker, Get{target, std::nullopt});
+    CHECK(as_text(got.value) == "5:hello");
+    CHECK(got.key == item.key);
+    CHECK(got.seq.has_value() == item.key.has_value());
+    CHECK_FALSE(got.token.empty());
+  }
+  CHECK(asked.server.items().size() == 2);
+}
+
+TEST_CASE("an item that is not newer than what the asker has is not sent again", "[dht]") {
+  Asked asked;
+  const Item item = version(3);
+  const DhtId target = item_target(item);
+  asked.ask(kAsker, put_of(item, asked.token(kAsker, target)));
+  const Reply newer = asked.reply(kAsker, Get{target, 2});
+  CHECK_FALSE(newer.value.empty());
+  const Reply same = asked.reply(kAsker, Get{target, 3});
+  CHECK(same.value.empty());
+  CHECK_FALSE(same.key);
+  CHECK(same.seq == 3);
+}
+
+TEST_CASE("a put is refused with the errors of BEP 44", "[dht]") {
+  Asked asked;
+  const Item item = version(5);
+  const Bytes token = asked.token(kAsker, item_target(item));
+  asked.ask(kAsker, put_of(item, token));
+
+  CHECK(asked.error(kAsker, put_of(item, as_bytes("0123456789abcdef"))) == ErrorReply::kProtocol);
+  CHECK(asked.error(Endpoint::v4(0x50010102, 7000), put_of(item, token)) == ErrorReply::kProtocol);
+  CHECK(asked.error(kAsker, put_of(version(4), token)) == ErrorReply::kSeqTooLow);
+  CHECK(asked.error(kAsker, put_of(version(6), token, 4)) == ErrorReply::kCasMismatch);
+  Item forged = version(6);
+  forged.signature.bytes[3] ^= 1U;
+  CHECK(asked.error(kAsker, put_of(forged, token)) == ErrorReply::kBadSignature);
+  const Item big = immutable_item(text_of(kItemValueMax + 1));
+  CHECK(asked.error(kAsker, put_of(big, token)) == ErrorReply::kValueTooBig);
+  const Bytes salt(kSaltMax + 1, 's');
+  CHECK(asked.error(kAsker, put_of(version(6, as_bytes("1:a"), salt), token)) ==
+        ErrorReply::kSaltTooBig);
+  CHECK(asked.reply(kAsker, put_of(version(6), token, 5)).sender == asked.own_id);
+}
+
+TEST_CASE("a token for one item is none for another", "[dht]") {
+  Asked asked;
+  const Bytes token = asked.token(kAsker, make_id(5));
+  CHECK(asked.error(kAsker, put_of(version(1), token)) == ErrorReply::kProtocol);
+  CHECK(asked.server.items().size() == 0);
+}
+
+TEST_CASE("the greatest item fits an answer, whose contacts make room for it", "[dht]") {
+  Asked asked;
+  asked.list_nodes(16);
+  const Bytes salt(kSaltMax, 's');
+  for (const Item& item :
+       {immutable_item(text_of(kItemValueMax)), version(5, text_of(kItemValueMax), salt)}) {
+    const DhtId target = item_target(item);
+    const Bytes token = asked.token(kAsker, target);
+    asked.ask(kAsker, put_of(item, token));
+    const Reply got = asked.reply(kAsker, Get{target, std::nullopt});
+    CHECK(got.value.size() == kItemValueMax);
+    CHECK(got.nodes.size() < kAnswerContactsMax);
+  }
+}
+
+TEST_CASE("an unproven source gets a small item within 4.5 times its query, a great one not",
+          "[dht]") {
+  const Endpoint stranger = Endpoint::v4(0x51010101, 7000);
+  for (const std::size_t size : {104U, 900U}) {
+    Asked asked;
+    asked.list_nodes(16);
+    const Item item = immutable_item(text_of(size));
+    const DhtId target = item_target(item);
+    asked.ask(kAsker, put_of(item, asked.token(kAsker, target)));
+    Query query;
+    query.txid = as_bytes("aa");
+    query.sender = make_id(2);
+    query.body = Get{target, std::nullopt};
+    const Reply got = asked.reply(stranger, Get{target, std::nullopt});
+    CHECK(asked.bytes.size() * 2 <= encode(query).size() * 9);
+    CHECK(got.value.empty() == (size == 900));
+    CHECK(got.nodes.size() >= kAnswerContactsMin);
+    CHECK_FALSE(got.token.empty());
+    // When it has proved its address, it gets it.
+    asked.server.prove(asked.now, stranger);
+    CHECK(asked.reply(stranger, Get{target, std::nullopt}).value.size() == size);
+  }
+}
+
+TEST_CASE("a full item store gives no token for what it would not keep", "[dht]") {
+  Asked asked;
+  for (unsigned n = 0; n < kItemsMax; ++n) {
+    const Item item = immutable_item(as_bytes("i" + std::to_string(n) + "e"));
+    const Endpoint from = global_endpoint(n);
+    asked.ask(from, put_of(item, asked.token(from, item_target(item))));
+  }
+  CHECK(asked.server.items().size() == kItemsMax);
+  DhtId far = asked.own_id;
+  for (auto& byte : far.bytes) byte ^= 0xffU;
+  CHECK(asked.token(kAsker, far).empty());
+  CHECK_FALSE(asked.token(kAsker, asked.own_id).empty());
+}
+
+}  // namespace peernet::dht::test
