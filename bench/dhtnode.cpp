@@ -162,6 +162,7 @@ class DhtNode final : private daemon::Udp::Inputs {
     uv_timer_start(&timer_, on_timer, clock_.milliseconds_until(due, loop_), 0);
   }
 
+  // NOLINTNEXTLINE(bugprone-exception-escape): it would end the process
   static void on_timer(uv_timer_t* handle) noexcept {
     auto& self = *static_cast<DhtNode*>(handle->data);
     self.timer_due_ = kNever;
@@ -201,6 +202,7 @@ class DhtNode final : private daemon::Udp::Inputs {
     static_cast<void>(resolution.release());  // comes back in on_resolved
   }
 
+  // NOLINTNEXTLINE(bugprone-exception-escape): it would end the process
   static void on_resolved(uv_getaddrinfo_t* request, int status, addrinfo* found) noexcept {
     const std::unique_ptr<Resolution> resolution(static_cast<Resolution*>(request->data));
     DhtNode& self = *resolution->node;
@@ -227,6 +229,7 @@ class DhtNode final : private daemon::Udp::Inputs {
     uv_poll_start(&input_, UV_READABLE, on_input);
   }
 
+  // NOLINTNEXTLINE(bugprone-exception-escape): it would end the process
   static void on_input(uv_poll_t* handle, int /*status*/, int /*events*/) noexcept {
     auto& self = *static_cast<DhtNode*>(handle->data);
     std::array<char, kLineSizeMax> buffer{};
@@ -329,6 +332,7 @@ int run(const std::vector<std::string_view>& given) {
 }  // namespace
 }  // namespace peernet::bench
 
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   return peernet::bench::run({argv + 1, argv + argc});
 }

@@ -46,7 +46,6 @@ struct Udp::Arrivals {
 
 // What one call sends.
 struct Udp::Departures {
-  std::vector<const Unsent*> unsent;
   std::array<sockaddr_storage, kDatagramBatch> destinations;
   std::array<Control, kDatagramBatch> controls;
   std::array<iovec, kDatagramBatch> parts;
@@ -252,17 +251,16 @@ std::size_t Udp::receive_batch(Socket& socket) {
         asked.way.interface_index = local->interface_index;
       }
     }
-    const Endpoint from = asked.from;
-    remember(std::move(asked));
+    remember(asked);
     if (sockets_.empty()) return 0;  // closed meanwhile
-    inputs_.on_datagram(from, {arrivals.bytes[i].data(), size});
+    inputs_.on_datagram(asked.from, {arrivals.bytes[i].data(), size});
   }
   return count;
 }
 
 // One source has one way at a time: if it asked two addresses of ours, what it asked the first is
 // answered before the second is looked at.
-void Udp::remember(Asked asked) {
+void Udp::remember(const Asked& asked) {
   // Nearly always everything came to the same address.
   if (!asked_.empty() && asked_.front().way != asked.way) {
     const bool is_two_ways = std::any_of(asked_.begin(), asked_.end(), [&](const Asked& one) {
@@ -274,7 +272,7 @@ void Udp::remember(Asked asked) {
     }
   }
   if (asked_.empty()) asked_index_ = 0;
-  asked_.push_back(std::move(asked));
+  asked_.push_back(asked);
 }
 
 // ---- Sending
@@ -303,33 +301,33 @@ void Udp::send(SendDatagram datagram) {
     ++counts_.lost;
     return;
   }
-  Way way = way_to(datagram.to);
-  unsent_.push_back({std::move(datagram), std::move(way)});
+  const Way way = way_to(datagram.to);
+  unsent_.push_back({std::move(datagram), way});
 }
 
 void Udp::flush() {
   if (unsent_.empty()) return;
   std::size_t with_way_count = 0;
   for (const auto& socket : sockets_) {
-    departures_->unsent.clear();
+    departing_.clear();
     for (const Unsent& one : unsent_) {
-      if (one.way.socket == socket.get()) departures_->unsent.push_back(&one);
+      if (one.way.socket == socket.get()) departing_.push_back(&one);
     }
-    with_way_count += departures_->unsent.size();
-    if (!departures_->unsent.empty()) send_batch(*socket);
+    with_way_count += departing_.size();
+    if (!departing_.empty()) send_batch(*socket);
   }
   counts_.lost += unsent_.size() - with_way_count;
-  departures_->unsent.clear();
+  departing_.clear();
   unsent_.clear();
 }
 
 void Udp::send_batch(const Socket& socket) {
   Departures& departures = *departures_;
   std::size_t done = 0;
-  while (done < departures.unsent.size()) {
-    const std::size_t count = std::min(kDatagramBatch, departures.unsent.size() - done);
+  while (done < departing_.size()) {
+    const std::size_t count = std::min(kDatagramBatch, departing_.size() - done);
     for (std::size_t i = 0; i < count; ++i) {
-      const auto& [datagram, way] = *departures.unsent[done + i];
+      const auto& [datagram, way] = *departing_[done + i];
       // sendmmsg only reads from it.
       departures.parts[i] = {const_cast<std::uint8_t*>(datagram.bytes.data()),
                              datagram.bytes.size()};
@@ -353,7 +351,7 @@ void Udp::send_batch(const Socket& socket) {
     }
     if (errno == EINTR) continue;
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
-      counts_.lost += departures.unsent.size() - done;
+      counts_.lost += departing_.size() - done;
       return;
     }
     // Only the first of the batch is at fault (no route, not permitted, too long, an address that

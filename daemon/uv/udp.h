@@ -90,7 +90,7 @@ class Udp {
   static void on_readable(uv_poll_t* handle, int status, int events) noexcept;
   void receive(Socket& socket);
   std::size_t receive_batch(Socket& socket);
-  void remember(Asked asked);
+  void remember(const Asked& asked);
   Way way_to(const Endpoint& to);
   void send_batch(const Socket& socket);
 
@@ -102,6 +102,7 @@ class Udp {
   std::size_t asked_index_ = 0;  // where the next answer's question is probably found
   std::unique_ptr<Arrivals> arrivals_;
   std::unique_ptr<Departures> departures_;
+  std::vector<const Unsent*> departing_;  // while flush() runs
   std::size_t handles_count_ = 0;
   Counts counts_;
 };
