@@ -28,6 +28,9 @@ class Caller {
   bool ask(Time now, const Endpoint& to, const QueryBody& body, Why why, Outlet& outlet,
            Effects& out);
 
+  // From now on we ask as this one.
+  void move_to(const DhtId& own_id) { own_id_ = own_id; }
+
   std::optional<Transaction> on_reply(Time now, BytesView txid, const Endpoint& from);
   std::optional<Transaction> next_stage(Time now) { return transactions_.next_stage(now); }
 

@@ -8,6 +8,7 @@
 
 #include "core/bytes.h"
 #include "core/endpoint.h"
+#include "dht/node_id.h"
 
 namespace peernet::dht {
 
@@ -31,6 +32,12 @@ inline Endpoint region_of(const Endpoint& endpoint) {
 // Loopback and private addresses are exempt from every rule per address or prefix.
 inline bool is_limited(const Endpoint& endpoint, bool special_use_is_global) {
   return special_use_is_global || endpoint.locality() == Locality::global;
+}
+
+// Has this node the right to its id, as far as BEP 42 says? Exempt addresses have any.
+inline bool has_right_to_id(const Contact& contact, bool special_use_is_global) {
+  return !is_limited(contact.endpoint, special_use_is_global) ||
+         is_bound_to(contact.id, contact.endpoint);
 }
 
 }  // namespace peernet::dht

@@ -33,6 +33,7 @@ void Dht::start(Time now, const DhtRecord& saved, Effects& out) {
       Searches(special_use_is_global),
       ItemSearches(special_use_is_global),
       Upkeep(special_use_is_global, rng_.fork()),
+      AddressVote(special_use_is_global),
   });
   std::vector<Contact> remembered;
   for (const DhtRecord::Node& node : saved.nodes) {
@@ -154,6 +155,7 @@ Stats Dht::stats() const {
   const Running& r = running();
   Stats stats = counts_;
   stats.id = r.id;
+  stats.address = r.vote.winner();
   stats.nodes = static_cast<std::uint32_t>(r.family.table.size());
   stats.nodes_good = static_cast<std::uint32_t>(r.family.table.good_count(now_));
   stats.stored_keys = static_cast<std::uint32_t>(r.server.store().keys_count());
@@ -215,7 +217,12 @@ void Dht::on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& 
   const Contact contact{reply.sender, from};
   const bool is_as_expected = !transaction->expected || *transaction->expected == reply.sender;
   if (!is_as_expected) {
-    if (r.family.table.forget(now, {*transaction->expected, from})) is_changed_ = true;
+    // A node may take another id, once it has learnt its address; it stays the node that answers.
+    const bool was_listed = r.family.table.forget(now, {*transaction->expected, from});
+    if (was_listed && is_bound_to(reply.sender, from)) {
+      r.family.table.on_answer(now, contact, now - transaction->sent);
+    }
+    is_changed_ |= was_listed;
   } else {
     const auto outcome = r.family.table.on_answer(now, contact, now - transaction->sent);
     if (outcome == RoutingTable::Outcome::listed) {
@@ -227,6 +234,7 @@ void Dht::on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& 
       r.upkeep.probe(now, *rival, r.family, out);
     }
   }
+  if (is_as_expected && reply.seen_as) on_seen_as(now, from, *reply.seen_as);
   switch (transaction->why.kind) {
     case Why::Kind::lookup:
     case Why::Kind::announce: r.searches.on_reply(now, *transaction, reply, r.family, out); break;
@@ -267,6 +275,24 @@ void Dht::on_stage(Time now, const Transaction& transaction, Effects& out) {
   } else {
     r.searches.on_stage(now, transaction, r.family, out);
   }
+}
+
+void Dht::on_seen_as(Time now, const Endpoint& by, const Endpoint& address) {
+  Running& r = running();
+  r.vote.add(by, address);
+  if (is_bound_to(r.id, address) || now < id_change_from_) return;
+  const auto ours = r.vote.winner();
+  if (!ours || is_bound_to(r.id, *ours)) return;
+  id_change_from_ = now + kIdChangeEvery;
+  r.id = random_id_bound_to(*ours, rng_);
+  r.family.table.move_to(r.id);
+  r.family.caller.move_to(r.id);
+  r.server.move_to(r.id);
+  // The table is another one now: what is missing in it has to be found.
+  if (is_joined_) r.upkeep.on_joined(now);
+  is_changed_ = true;
+  log_->debug("dht: our address is {}, our id now {}", ours->address_to_string(),
+              to_hex(r.id.view()));
 }
 
 void Dht::settle(Time now, Effects& out) {

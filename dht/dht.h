@@ -14,6 +14,7 @@
 #include "core/records.h"
 #include "core/rng.h"
 #include "core/time.h"
+#include "dht/address_vote.h"
 #include "dht/config.h"
 #include "dht/events.h"
 #include "dht/family.h"
@@ -28,9 +29,11 @@ namespace peernet::dht {
 
 inline constexpr Duration kNodesChangedEvery = std::chrono::minutes(1);
 inline constexpr Duration kExpiryEvery = std::chrono::minutes(1);
+inline constexpr Duration kIdChangeEvery = std::chrono::minutes(10);
 
 struct Stats {
   DhtId id;
+  std::optional<Endpoint> address;  // ours, as others see it; with port 0
   std::uint32_t nodes = 0;
   std::uint32_t nodes_good = 0;
   std::uint32_t stored_keys = 0;
@@ -95,12 +98,15 @@ class Dht {
     Searches searches;
     ItemSearches item_searches;
     Upkeep upkeep;
+    AddressVote vote;
   };
 
   void on_query(Time now, const Endpoint& from, const Query& query, std::size_t size, Effects& out);
   void on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& out);
   void on_error(Time now, const Endpoint& from, const ErrorReply& error, Effects& out);
   void on_stage(Time now, const Transaction& transaction, Effects& out);
+  // A node says this is our address: if enough do, our id must fit it (BEP 42).
+  void on_seen_as(Time now, const Endpoint& by, const Endpoint& address);
   // Every input and command ends here.
   void settle(Time now, Effects& out);
   void tell_changes(Time now);
@@ -117,6 +123,7 @@ class Dht {
   bool is_changed_ = false;  // the table, since NodesChanged
   bool is_grown_ = false;    // the table, in this input
   Time changes_told_at_{};   // when NodesChanged may be told next
+  Time id_change_from_{};    // our id may change again
   Time expiry_at_ = kNever;  // of what others announced to us
   Time now_{};               // of the last input, for stats()
   Stats counts_;

@@ -186,10 +186,15 @@ void ItemSearch::begin_putting(Time now, Family& family, Effects& out) {
   phase_ = Phase::putting;
   targets_since_ = now;
   for (auto& found : lookup_.nearest(kLookupCandidatesMax)) {
-    if (targets_.size() >= kPutWidth) break;
+    if (targets_.size() >= 2 * kPutWidth) break;
     if (found.token.empty()) continue;
     targets_.push_back({found.contact, std::move(found.token), 0, 0, false, false});
   }
+  // Among so many, those with a right to their ids first.
+  std::stable_partition(targets_.begin(), targets_.end(), [&](const Target& target) {
+    return has_right_to_id(target.contact, special_use_is_global_);
+  });
+  if (targets_.size() > kPutWidth) targets_.resize(kPutWidth);
   for (Target& target : targets_) send(now, target, family, out);
   settle_targets();
 }

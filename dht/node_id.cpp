@@ -1,10 +1,32 @@
 #include "dht/node_id.h"
 
+#include <array>
 #include <bit>
 
 #include "core/check.h"
+#include "core/hash.h"
 
 namespace peernet::dht {
+
+namespace {
+
+constexpr std::array<std::uint8_t, 4> kV4Mask{0x03, 0x0f, 0x3f, 0xff};
+constexpr std::array<std::uint8_t, 8> kV6Mask{0x01, 0x03, 0x07, 0x0f, 0x1f, 0x3f, 0x7f, 0xff};
+
+// The bits BEP 42 demands of the first three bytes; `choice` is the last byte of the id.
+std::array<std::uint8_t, 3> bound_bytes(const Endpoint& address, std::uint8_t choice) {
+  const BytesView mask = address.is_v6 ? BytesView(kV6Mask) : BytesView(kV4Mask);
+  std::array<std::uint8_t, 8> masked{};
+  for (std::size_t i = 0; i < mask.size(); ++i) {
+    masked[i] = static_cast<std::uint8_t>(address.address[i] & mask[i]);
+  }
+  masked[0] |= static_cast<std::uint8_t>((choice & 7U) << 5U);
+  const std::uint32_t crc = crc32c(BytesView(masked).first(mask.size()));
+  return {static_cast<std::uint8_t>(crc >> 24U), static_cast<std::uint8_t>(crc >> 16U),
+          static_cast<std::uint8_t>(crc >> 8U & 0xf8U)};
+}
+
+}  // namespace
 
 DhtId distance(const DhtId& a, const DhtId& b) {
   DhtId result;
@@ -42,6 +64,20 @@ DhtId random_id_sharing(const DhtId& id, unsigned bits, Rng& rng) {
   result.bytes[whole] =
       static_cast<std::uint8_t>(((byte ^ turned) & ~below) | (result.bytes[whole] & below));
   return result;
+}
+
+bool is_bound_to(const DhtId& id, const Endpoint& address) {
+  const auto bound = bound_bytes(address, id.bytes.back());
+  return id.bytes[0] == bound[0] && id.bytes[1] == bound[1] && (id.bytes[2] & 0xf8U) == bound[2];
+}
+
+DhtId random_id_bound_to(const Endpoint& address, Rng& rng) {
+  auto id = rng.tagged<DhtId>();
+  const auto bound = bound_bytes(address, id.bytes.back());
+  id.bytes[0] = bound[0];
+  id.bytes[1] = bound[1];
+  id.bytes[2] = static_cast<std::uint8_t>(bound[2] | (id.bytes[2] & 7U));
+  return id;
 }
 
 }  // namespace peernet::dht

@@ -1,9 +1,12 @@
 #pragma once
 
 // The space of 160-bit ids: nodes and keys live in the same space, and how far apart two of them
-// are is their exclusive or, read as a big-endian number (Maymounkov and Mazieres 2002, BEP 5).
+// are is their exclusive or, read as a big-endian number (Maymounkov and Mazieres 2002, BEP 5). An
+// id may be bound to the address it is used at (BEP 42), so that nobody chooses where in it he
+// stands.
 
 #include "core/bytes.h"
+#include "core/endpoint.h"
 #include "core/rng.h"
 
 namespace peernet::dht {
@@ -20,5 +23,10 @@ unsigned shared_bits(const DhtId& a, const DhtId& b);
 
 // A random id that shares exactly `bits` leading bits with `id`. Requires: bits < kIdBits.
 DhtId random_id_sharing(const DhtId& id, unsigned bits, Rng& rng);
+
+// Is this an id BEP 42 allows at this address: its first 21 bits and the low 3 of its last byte
+// follow from the address. The port does not count.
+bool is_bound_to(const DhtId& id, const Endpoint& address);
+DhtId random_id_bound_to(const Endpoint& address, Rng& rng);
 
 }  // namespace peernet::dht

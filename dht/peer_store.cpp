@@ -63,6 +63,14 @@ void PeerStore::drop_expired(Time now) {
   }
 }
 
+void PeerStore::move_to(const DhtId& own_id) {
+  Keys moved;
+  const DhtId shift = distance(own_id, own_id_);
+  for (auto& [place, peers] : keys_) moved.emplace(distance(place, shift), std::move(peers));
+  keys_ = std::move(moved);
+  own_id_ = own_id;
+}
+
 std::vector<Endpoint> PeerStore::sample(Time now, const DhtId& key, std::size_t count_max, Rng& rng,
                                         const Endpoint* receiver) const {
   std::vector<Endpoint> result;

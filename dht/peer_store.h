@@ -34,6 +34,8 @@ class PeerStore {
   // Keeps it, or refreshes it. False if it is refused.
   bool put(Time now, const DhtId& key, const Endpoint& peer);
   void drop_expired(Time now);
+  // Our own id has changed.
+  void move_to(const DhtId& own_id);
 
   // At most `count_max` live peers of the key, drawn at random, as many regions as possible first.
   // With a receiver: only such as may be told to it.

@@ -31,19 +31,26 @@ RoutingTable::Outcome RoutingTable::on_answer(Time now, const Contact& contact, 
   }
   if (breaks_rule(contact, bucket)) return Outcome::unwanted;
 
-  Node node{contact, now, now, now, 0, {}};
+  Node node{contact, now, now, now, 0, has_right_to_id(contact, special_use_is_global_), {}};
   node.response_time.add(took);
+  std::erase_if(bucket.spares, [&](const Node& spare) {
+    return spare.contact.id == contact.id || spare.contact.endpoint == contact.endpoint;
+  });
   if (bucket.nodes.size() < kBucketSize) {
     bucket.nodes.push_back(node);
     ++size_;
     return Outcome::listed;
   }
-  std::erase_if(bucket.spares, [&](const Node& spare) {
-    return spare.contact.id == contact.id || spare.contact.endpoint == contact.endpoint;
-  });
-  if (bucket.spares.size() >= kSparesMax) bucket.spares.erase(bucket.spares.begin());
-  bucket.spares.push_back(node);
-  return Outcome::spare;
+  Node* loser = node.has_right ? without_right(bucket) : nullptr;
+  if (loser == nullptr) {
+    add_spare(bucket, node);
+    return Outcome::spare;
+  }
+  const Node lost = *loser;
+  bucket.nodes.erase(bucket.nodes.begin() + (loser - bucket.nodes.data()));
+  bucket.nodes.push_back(node);
+  add_spare(bucket, lost);
+  return Outcome::listed;
 }
 
 bool RoutingTable::on_failure(Time now, const Contact& contact) {
@@ -74,31 +81,70 @@ bool RoutingTable::forget(Time now, const Contact& contact) {
 
 std::vector<Contact> RoutingTable::closest(const DhtId& target, std::size_t count,
                                            const std::optional<Endpoint>& receiver) const {
-  std::vector<Contact> result;
-  result.reserve(count + kBucketSize);
+  const std::size_t wanted = receiver ? count + kBucketSize : count;
+  std::vector<const Node*> found;
+  found.reserve(wanted + kBucketSize);
   const auto add = [&](const Bucket& bucket) {
     for (const Node& node : bucket.nodes) {
       if (receiver && (node.failures > 0 || node.contact.endpoint == *receiver ||
                        !may_learn(node.contact.endpoint, *receiver, special_use_is_global_))) {
         continue;
       }
-      result.push_back(node.contact);
+      found.push_back(&node);
     }
   };
   // The target shares `own` bits with our id. Nearest to it are the nodes that share exactly as
   // many with us, then all that share more, then those that share fewer, bucket by bucket.
   const unsigned own = shared_bits(own_id_, target);
   if (own < kIdBits) add(buckets_[own]);
-  if (result.size() < count) {
+  if (found.size() < wanted) {
     for (unsigned i = own + 1; i < kIdBits; ++i) add(buckets_[i]);
   }
-  for (unsigned i = std::min(own, kIdBits); i > 0 && result.size() < count; --i) {
+  for (unsigned i = std::min(own, kIdBits); i > 0 && found.size() < wanted; --i) {
     add(buckets_[i - 1]);
   }
-  std::sort(result.begin(), result.end(),
-            [&](const Contact& a, const Contact& b) { return is_nearer(a.id, b.id, target); });
-  if (result.size() > count) result.resize(count);
+  const auto nearer = [&](const Node* a, const Node* b) {
+    return is_nearer(a->contact.id, b->contact.id, target);
+  };
+  std::sort(found.begin(), found.end(), nearer);
+  if (found.size() > wanted) found.resize(wanted);
+  if (found.size() > count) {
+    const auto end = std::stable_partition(found.begin(), found.end(),
+                                           [](const Node* node) { return node->has_right; });
+    if (static_cast<std::size_t>(end - found.begin()) < count) {
+      std::sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(count), nearer);
+    }
+    found.resize(count);
+  }
+  std::vector<Contact> result;
+  result.reserve(found.size());
+  for (const Node* node : found) result.push_back(node->contact);
   return result;
+}
+
+void RoutingTable::move_to(const DhtId& own_id) {
+  std::vector<Node> nodes;
+  for (Bucket& bucket : buckets_) {
+    nodes.insert(nodes.end(), bucket.nodes.begin(), bucket.nodes.end());
+    nodes.insert(nodes.end(), bucket.spares.begin(), bucket.spares.end());
+    bucket.nodes.clear();
+    bucket.spares.clear();
+  }
+  own_id_ = own_id;
+  size_ = 0;
+  std::sort(nodes.begin(), nodes.end(), [](const Node& a, const Node& b) {
+    return a.listed != b.listed ? a.listed < b.listed : a.contact < b.contact;
+  });
+  for (const Node& node : nodes) {
+    if (node.contact.id == own_id) continue;
+    Bucket& bucket = bucket_of(node.contact.id);
+    if (bucket.nodes.size() >= kBucketSize || breaks_rule(node.contact, bucket)) {
+      add_spare(bucket, node);
+    } else {
+      bucket.nodes.push_back(node);
+      ++size_;
+    }
+  }
 }
 
 bool RoutingTable::contains(const Contact& contact) const {
@@ -114,7 +160,11 @@ bool RoutingTable::contains(const Endpoint& endpoint) const {
 bool RoutingTable::has_room_for(const Contact& contact) const {
   if (contact.id == own_id_) return false;
   const Bucket& bucket = bucket_of(contact.id);
-  if (bucket.nodes.size() >= kBucketSize) return false;
+  if (bucket.nodes.size() >= kBucketSize) {
+    const bool has_loser = std::any_of(bucket.nodes.begin(), bucket.nodes.end(),
+                                       [](const Node& node) { return !node.has_right; });
+    if (!has_loser || !has_right_to_id(contact, special_use_is_global_)) return false;
+  }
   const bool is_id_known = std::any_of(bucket.nodes.begin(), bucket.nodes.end(),
                                        [&](const Node& n) { return n.contact.id == contact.id; });
   return !is_id_known && !breaks_rule(contact, bucket);
@@ -230,13 +280,27 @@ void RoutingTable::drop_other_ids(Time now, const Contact& contact) {
 
 void RoutingTable::promote(Time now, Bucket& bucket) {
   while (!bucket.spares.empty() && bucket.nodes.size() < kBucketSize) {
-    Node spare = bucket.spares.back();
-    bucket.spares.pop_back();
+    auto best = std::find_if(bucket.spares.rbegin(), bucket.spares.rend(),
+                             [](const Node& node) { return node.has_right; });
+    if (best == bucket.spares.rend()) best = bucket.spares.rbegin();
+    Node spare = *best;
+    bucket.spares.erase(std::prev(best.base()));
     if (breaks_rule(spare.contact, bucket)) continue;
     spare.listed = now;
     bucket.nodes.push_back(spare);
     ++size_;
   }
+}
+
+RoutingTable::Node* RoutingTable::without_right(Bucket& bucket) {
+  const auto found = std::find_if(bucket.nodes.rbegin(), bucket.nodes.rend(),
+                                  [](const Node& node) { return !node.has_right; });
+  return found == bucket.nodes.rend() ? nullptr : &*found;
+}
+
+void RoutingTable::add_spare(Bucket& bucket, const Node& node) {
+  if (bucket.spares.size() >= kSparesMax) bucket.spares.erase(bucket.spares.begin());
+  bucket.spares.push_back(node);
 }
 
 }  // namespace peernet::dht

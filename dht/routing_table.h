@@ -4,7 +4,8 @@
 // Invariants: a node is here only because it answered our own query with this id from this
 // endpoint; a bucket holds at most 8; among limited addresses a host is listed once, and a network
 // (/24) once in a bucket. Who has been here longer stays: a newcomer to a full bucket waits as a
-// spare until a listed node has failed twice.
+// spare until a listed node has failed twice. Only a node with a right to its id (BEP 42) takes the
+// place of one without, the newest of those.
 
 #include <array>
 #include <cstdint>
@@ -44,12 +45,15 @@ class RoutingTable {
   bool forget(Time now, const Contact& contact);
 
   // Up to `count` nodes nearest to `target`, nearest first. With a receiver: only such as may be
-  // told to it (none more local than it is), and none that failed last.
+  // told to it (none more local than it is), none that failed last, and of the `count` and 8
+  // nearest those with a right to their ids first.
   std::vector<Contact> closest(const DhtId& target, std::size_t count,
                                const std::optional<Endpoint>& receiver = std::nullopt) const;
 
   bool contains(const Contact& contact) const;
   bool contains(const Endpoint& endpoint) const;
+  // Our own id has changed: everybody is filed anew, the oldest first.
+  void move_to(const DhtId& own_id);
   // Would it enter its bucket now, should it answer? False for what is listed.
   bool has_room_for(const Contact& contact) const;
   // The node to test because `contact` wants its place: the one listed under the same id at another
@@ -79,6 +83,7 @@ class RoutingTable {
     Time heard;   // its last answer
     Time tested;  // when upkeep last asked it
     std::uint8_t failures = 0;
+    bool has_right = false;  // to its id
     ResponseTime response_time;
 
     bool is_questionable(Time now) const {
@@ -96,6 +101,9 @@ class RoutingTable {
   bool breaks_rule(const Contact& contact, const Bucket& bucket) const;
   void drop_other_ids(Time now, const Contact& contact);
   void promote(Time now, Bucket& bucket);
+  // Whose place a newcomer with a right to its id may take; null if nobody's.
+  static Node* without_right(Bucket& bucket);
+  static void add_spare(Bucket& bucket, const Node& node);
   template <class Visit>
   void for_each(Visit visit) const;
 

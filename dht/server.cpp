@@ -104,6 +104,12 @@ void Server::on_time(Time now) {
   items_.drop_expired(now);
 }
 
+void Server::move_to(const DhtId& own_id) {
+  own_id_ = own_id;
+  store_.move_to(own_id);
+  items_.move_to(own_id);
+}
+
 std::vector<Endpoint> Server::peers(Time now, const DhtId& key) {
   return store_.sample(now, key, kStorePeersMax, rng_);
 }

@@ -34,6 +34,8 @@ class Server {
   void on_bad_query(Time now, const Endpoint& from, const BadQuery& query, std::size_t size,
                     Outlet& outlet, Effects& out);
   void on_time(Time now);
+  // Our own id has changed.
+  void move_to(const DhtId& own_id);
 
   // The sender answered a query of ours.
   void prove(Time now, const Endpoint& from) { guard_.prove(now, from); }

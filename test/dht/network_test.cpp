@@ -271,4 +271,34 @@ TEST_CASE("the same seed gives the same datagrams, another seed others", "[dht]"
   CHECK(digest(11) != digest(12));
 }
 
+TEST_CASE("nodes that learn their address take an id bound to it, and still find everything",
+          "[dht]") {
+  Network network(21, {});
+  add_hosts(network, 30, global_endpoint);
+  network.announce(global_endpoint(3), make_id(1), 5001);
+  network.run_for(60s);
+  for (auto& [endpoint, host] : network.hosts()) {
+    INFO(endpoint.to_string());
+    CHECK(is_bound_to(host.dht->stats().id, endpoint));
+    CHECK(host.dht->stats().address == endpoint.prefix(32));
+    CHECK(host.dht->snapshot().id == host.dht->stats().id);
+    CHECK(host.dht->stats().nodes > 12);
+  }
+  network.get_peers(global_endpoint(17), make_id(1));
+  network.run_for(3s);
+  CHECK(network.host(global_endpoint(17)).found[make_id(1)].size() == 1);
+}
+
+TEST_CASE("nodes at private addresses keep their ids", "[dht]") {
+  Network network(22, {});
+  add_hosts(network, 20, local_endpoint);
+  std::map<Endpoint, DhtId> before;
+  for (auto& [endpoint, host] : network.hosts()) before[endpoint] = host.dht->stats().id;
+  network.run_for(60s);
+  for (auto& [endpoint, host] : network.hosts()) {
+    CHECK(host.dht->stats().id == before[endpoint]);
+    CHECK_FALSE(host.dht->stats().address);
+  }
+}
+
 }  // namespace peernet::dht::test

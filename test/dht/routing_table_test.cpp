@@ -201,4 +201,60 @@ TEST_CASE("upkeep tests the node unheard for longest, each once in five seconds"
   CHECK(f.table.good_count(due) == 1);
 }
 
+TEST_CASE("in a full bucket a node with a right to its id takes the place of one without",
+          "[dht]") {
+  Fixture f;
+  std::vector<Contact> old;
+  for (std::size_t i = 0; i < kBucketSize; ++i) old.push_back(f.listed(0));
+  Contact bound;
+  do {
+    bound.endpoint = Endpoint::v4(0x50000001U + (++f.count << 16U), 7000);
+    bound.id = random_id_bound_to(bound.endpoint, f.rng);
+  } while (shared_bits(bound.id, f.own) != 0);
+  CHECK(f.table.has_room_for(bound));
+  CHECK(f.table.on_answer(kStart, bound, kTook) == Outcome::listed);
+  CHECK(f.table.size() == kBucketSize);
+  CHECK(f.table.contains(bound));
+  // The newest of those without gave way, and would be the first to come back.
+  CHECK_FALSE(f.table.contains(old.back()));
+  CHECK(f.table.forget(kStart, old.front()));
+  CHECK(f.table.contains(old.back()));
+}
+
+TEST_CASE("of nodes about equally near, those with a right to their ids are told first", "[dht]") {
+  Fixture f;
+  Contact bound;
+  do {
+    bound.endpoint = Endpoint::v4(0x50000001U + (++f.count << 16U), 7000);
+    bound.id = random_id_bound_to(bound.endpoint, f.rng);
+  } while (shared_bits(bound.id, f.own) != 1);
+  REQUIRE(f.table.on_answer(kStart, bound, kTook) == Outcome::listed);
+  for (std::size_t i = 0; i < kBucketSize; ++i) f.listed(0);
+  DhtId target = f.own;
+  target.bytes[0] ^= 0x80U;
+  const auto told = f.table.closest(target, kBucketSize, Endpoint::v4(0x60000001, 7000));
+  REQUIRE(told.size() == kBucketSize);
+  // Bucket 0 alone would fill the answer; the bound node in the next one is among the 16 nearest.
+  CHECK(std::find(told.begin(), told.end(), bound) != told.end());
+  CHECK(std::is_sorted(told.begin(), told.end(), [&](const Contact& a, const Contact& b) {
+    return is_nearer(a.id, b.id, target);
+  }));
+  const auto asked = f.table.closest(target, kBucketSize);
+  CHECK(std::find(asked.begin(), asked.end(), bound) == asked.end());
+}
+
+TEST_CASE("nodes stay listed when our own id changes, as far as there is room", "[dht]") {
+  Fixture f;
+  std::vector<Contact> contacts;
+  for (unsigned bucket = 0; bucket < 10; ++bucket) {
+    for (int i = 0; i < 4; ++i) contacts.push_back(f.listed(bucket));
+  }
+  const auto moved = random_id_sharing(f.own, 4, f.rng);
+  f.table.move_to(moved);
+  CHECK(f.table.own_id() == moved);
+  // All beyond bucket 4 are now in bucket 4, and those of bucket 4 beyond it.
+  CHECK(f.table.size() == 16 + 4 + kBucketSize);
+  for (unsigned i = 0; i < 16; ++i) CHECK(f.table.contains(contacts[i]));
+}
+
 }  // namespace peernet::dht::test
