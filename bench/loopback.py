@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """One sender to one receiver over loopback, from disk cache to disk cache: PeerNet beside libtorrent
-(v2 torrents, plaintext and RC4) in the same run, taking turns, so that the ratios hold on a noisy
-machine. Prints for each the wall time, the CPU seconds per GB (10^9 bytes) of both sides together,
+(v2 torrents, plaintext and RC4) and a bare program (bare.cpp: what any encrypting, verifying program
+must do, and nothing else) in the same run, taking turns, so that the ratios hold on a noisy machine. Prints for each the wall time, the CPU seconds per GB (10^9 bytes) of both sides together,
 and each side's peak RSS; medians over the rounds, then PeerNet's ratio to each rival.
 
   loopback.py [--mib 1024] [--rounds 3] [--build build]
@@ -9,11 +9,13 @@ and each side's peak RSS; medians over the rounds, then PeerNet's ratio to each 
 PeerNet's time runs from `fetch` to the complete, verified and durable file at its place; the time at
 which everything was verified and written is printed beside it. Its seed added the file in this run;
 the row `restarted seed` has one that must hash before it sends. Memory and CPU are the kernel's
-accounting of each process.
+accounting of each process. Before each run as much memory as two copies of the file is touched and
+given back, so that nobody pays for pages the (virtual) machine has never had.
 """
 
 import argparse
 import json
+import mmap
 import os
 import shutil
 import statistics
@@ -25,6 +27,11 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "e2e"))
 
 TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def warm_pages(size):
+    with mmap.mmap(-1, 2 * size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE):
+        pass
 
 
 def cpu_seconds(pid):
@@ -102,6 +109,20 @@ else:
 """
 
 
+def bare(path, size):
+    program = os.path.join(os.environ["PEERNET_BUILD"], "peernet_bare")
+    directory = tempfile.mkdtemp(prefix="peernet-bench.")
+    try:
+        with subprocess.Popen([program, "send", path], stdout=subprocess.PIPE, text=True) as sender:
+            port = sender.stdout.readline().strip()
+            fetched = subprocess.run([program, "fetch", os.path.join(directory, "got"), port],
+                                     check=True, capture_output=True, text=True).stdout.split()
+            cpu = float(fetched[0]) + float(sender.stdout.readline())
+        return result(size, float(fetched[1]), cpu, 0, 0)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 def libtorrent(path, size, rc4):
     import libtorrent as lt
     directory = tempfile.mkdtemp(prefix="peernet-bench.")
@@ -142,6 +163,7 @@ def main():
     parser.add_argument("--mib", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--build", default="build")
+    parser.add_argument("--only", default="", help="rows whose name begins with this, beside peernet")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     os.environ["PEERNET_BUILD"] = os.path.abspath(options.build)
@@ -154,17 +176,21 @@ def main():
             file.write(chance.read(1 << 20))
 
     runs = {"peernet": lambda: peernet(path, size, False),
-            "peernet, restarted seed": lambda: peernet(path, size, True)}
+            "peernet, restarted seed": lambda: peernet(path, size, True),
+            "bare program": lambda: bare(path, size)}
     try:
         import libtorrent as lt
         runs[f"libtorrent {lt.version} v2, plaintext"] = lambda: libtorrent(path, size, False)
         runs[f"libtorrent {lt.version} v2, RC4"] = lambda: libtorrent(path, size, True)
     except ImportError:
         print("libtorrent is not installed: PeerNet alone", file=sys.stderr)
+    runs = {name: run for name, run in runs.items()
+            if name == "peernet" or name.startswith(options.only)}
     rows = {name: [] for name in runs}
     try:
         for number in range(options.rounds):
             for name, run in runs.items():
+                warm_pages(size)
                 rows[name].append(run())
                 row = rows[name][-1]
                 print(f"round {number + 1}  {name:32} {row['wall']:6.2f} s", file=sys.stderr)

@@ -130,7 +130,7 @@ struct BlockToWrite {
   Hash leaf;
 };
 
-// Blocks of one file that touch, in order. Each is hashed and compared with its leaf first; one
+// Blocks of one file, by rising offset. Each is hashed and compared with its leaf first; one
 // that differs is not written. Result: BlocksWritten.
 struct WriteBlocks {
   JobId job;

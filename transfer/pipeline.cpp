@@ -11,6 +11,7 @@ namespace {
 constexpr unsigned kRateWindow = 3;
 // No path is longer; what a slow peer takes to send one block is not a round trip.
 constexpr Duration kRoundTripMax = std::chrono::seconds(2);
+constexpr std::uint32_t kRoomPart = 4;  // of the window is asked for at a time
 
 }  // namespace
 
@@ -27,10 +28,16 @@ void Pipeline::on_request(Time now, std::uint32_t blocks_count) {
   requested_.insert(requested_.end(), count, now);
 }
 
+std::uint32_t Pipeline::room() const {
+  const std::uint32_t free = window_ > in_flight() ? window_ - in_flight() : 0;
+  return free >= window_ / kRoomPart ? free : 0;
+}
+
 void Pipeline::on_block(Time now, std::uint32_t bytes) {
   meter_.add(now, bytes);
   if (requested_.empty()) return;
-  const bool was_full = in_flight() + kWindowMin > window_;
+  // As full as room() lets it be: the window, not the supply, holds the peer back.
+  const bool was_full = in_flight() + window_ / kRoomPart + 1 >= window_;
   const Duration delay = now - requested_.front();
   requested_.pop_front();
   delay_min_ = std::min(delay_min_, delay);

@@ -29,8 +29,9 @@ class Pipeline {
   // Blocks that may be out now, in [kWindowMin, kWindowMax].
   std::uint32_t window() const { return window_; }
   std::uint32_t in_flight() const { return static_cast<std::uint32_t>(requested_.size()); }
-  // How many more to ask for.
-  std::uint32_t room() const { return window_ > in_flight() ? window_ - in_flight() : 0; }
+  // How many more to ask for: none until a quarter of the window is free, so that what is asked is
+  // runs of blocks and not single ones.
+  std::uint32_t room() const;
   double rate(Time now) const { return meter_.rate(now); }
 
  private:

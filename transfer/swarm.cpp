@@ -221,8 +221,7 @@ void Swarm::fail(Turn& turn, Error error) {
   leaf_requests_.clear();
   leaves_unwritten_.clear();
   waiting_for_leaves_.clear();
-  pending_leaves_.clear();
-  pending_blocks_.clear();
+  drop_pending(turn);
   dirty_bytes_ = 0;
   tell_state(turn);
 }
@@ -233,6 +232,7 @@ void Swarm::remove(Turn& turn, bool is_data_deleted) {
   turn.events.emplace_back(AnnounceOver{key_});
   is_removing_ = true;
   is_data_deleted_ = is_data_deleted;
+  drop_pending(turn);
   continue_removal(turn);
 }
 
@@ -447,6 +447,7 @@ Swarm::Outcome Swarm::on_file(Turn& turn, JobId job, FileResult result) {
 
   if (auto* write = std::get_if<WriteJob>(&numbered.job)) {
     for (const WrittenBlock& block : write->blocks) turn.load.writing -= block.size;
+    --write_jobs_;
   }
   if (numbered.generation != generation_) {
     if (auto* read = std::get_if<ReadJob>(&numbered.job)) {

@@ -113,6 +113,8 @@ class Swarm {
   // A block: verified and written by the disk, in one job with its neighbours (flush_writes).
   Result<void> on_block(Turn& turn, Peer& peer, PeerShare& share, const wire::PieceBlock& block,
                         Bytes record);
+  // Hands the disk what has come, unless the disk is busy and more may come: then it goes when a
+  // job reports, and on_file is followed by another flush_writes.
   void flush_writes(Turn& turn);
 
   // Asks the peer for up to blocks_max blocks, and for the leaf hashes of what comes next. How many
@@ -255,6 +257,8 @@ class Swarm {
   void issue_read(Turn& turn, JobId job, ReadJob read);
   void forget_leaf_requests(ConnId conn);
   void lose_piece(Turn& turn, std::uint32_t piece);
+  void drop_pending(Turn& turn);
+  static Error protocol_error(const char* what);
 
   // Durability.
   void maybe_sync(Turn& turn);
@@ -299,6 +303,7 @@ class Swarm {
   std::set<std::uint32_t> waiting_for_leaves_;  // all blocks written, leaves not yet
   std::vector<std::uint32_t> pending_leaves_;
   std::vector<PendingBlock> pending_blocks_;
+  std::uint32_t write_jobs_ = 0;  // of blocks, at the disk
 
   Bitfield served_;    // pieces that may be served and that `have` told: what picker_ has, less
                        // those waiting for leaves

@@ -1,5 +1,5 @@
-// What a share says to its peers and what it makes of their answers: manifest and hashes, who has
-// what, blocks in, blocks out.
+// What a share says to its peers and what it makes of their answers: who has what, blocks in,
+// blocks out. Manifest and hashes are in swarm_metadata.cpp.
 
 #include <algorithm>
 #include <utility>
@@ -11,22 +11,18 @@ namespace peernet::transfer {
 
 namespace {
 
-constexpr std::size_t kWriteBlocksMax = 64;    // blocks in one disk job
+constexpr std::size_t kWriteBlocksMax = 64;  // in one disk job
+// With so many jobs at the disk, fewer blocks than the goal wait until one of them has reported: a
+// job for each handful of blocks costs more in hand-overs than in work.
+constexpr std::uint32_t kWriteJobsBusy = 2;
+constexpr std::size_t kWriteBlocksGoal = 32;
 constexpr std::size_t kWriteLeavesMax = 4096;  // leaves in one disk job
-constexpr Duration kHashRejectWait = std::chrono::seconds(10);
-
-Error protocol_error(const char* what) {
-  return Error{Errc::malformed, what, {}};
-}
-
-// Is the hash of the piece its one leaf? Not so for a short last piece of a longer file, whose hash
-// is that of the padded tree.
-bool is_leaf_known(const Layout& layout, std::uint32_t piece_index) {
-  const Piece piece = layout.piece(piece_index);
-  return piece.blocks_count == 1 && (piece.is_only_piece_of_file || layout.blocks_per_piece() == 1);
-}
 
 }  // namespace
+
+Error Swarm::protocol_error(const char* what) {
+  return Error{Errc::malformed, what, {}};
+}
 
 // ---- Peers come and go
 
@@ -67,251 +63,6 @@ void Swarm::on_gone(Turn& turn, Peer& peer, PeerShare& share) {
 
 void Swarm::on_choked(Peer& peer) {
   if (picker_) picker_->on_choked(peer.conn());
-}
-
-void Swarm::forget_leaf_requests(ConnId conn) {
-  std::erase_if(leaf_requests_, [&](const auto& entry) {
-    if (entry.second.conn != conn) return false;
-    if (picker_) picker_->abandon(entry.first);
-    return true;
-  });
-}
-
-// ---- Manifest and piece layers
-
-void Swarm::choose_source(Turn& turn) {
-  // Everyone who says that he has it is asked in turn; who did not deliver comes last.
-  for (const ConnId conn : members_) {
-    const PeerShare* share = turn.peers.at(conn).find_share(record_.id);
-    if (share->has_manifest && share->asked_again_at <= turn.now) {
-      metadata_.begin(turn.now, conn);
-      return;
-    }
-  }
-}
-
-void Swarm::pump_metadata(Turn& turn) {
-  if (metadata_.is_complete()) return;
-  if (!metadata_.source()) choose_source(turn);
-  if (!metadata_.source()) return;
-  Peer& peer = turn.peers.at(*metadata_.source());
-  const PeerShare& share = *peer.find_share(record_.id);
-  for (wire::ManifestRequest& request : metadata_.manifest_requests()) {
-    request.channel = *share.channel;
-    peer.send(request);
-  }
-  for (wire::HashRequest& request : metadata_.layer_requests()) {
-    request.channel = *share.channel;
-    peer.send(request);
-  }
-  peer.flush(turn.out);
-}
-
-void Swarm::on_metadata(Turn& turn) {
-  metadata_.drop_source();
-  const Manifest& manifest = metadata_.manifest();
-  if (manifest.layout().leaves_count() > UINT32_MAX) {
-    fail(turn, Error{Errc::too_large, "the share is too large for this version", {}});
-    return;
-  }
-  record_.manifest = manifest.encoded();
-  record_.piece_layers = metadata_.layers().encoded();
-  record_.name = manifest.name();
-  durable_ = Bitfield(manifest.layout().pieces_count());
-  durable_bytes_ = 0;
-  save_record(turn, SaveKind::record);
-  turn.events.emplace_back(ManifestKnown{record_.id});
-  open_storage(turn);
-  tell_state(turn);
-}
-
-Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
-                               const wire::ManifestHave& /*message*/) {
-  share.has_manifest = true;
-  say_have_state(peer, share);
-  pump_metadata(turn);
-  return {};
-}
-
-Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& share,
-                               const wire::ManifestRequest& message) {
-  wire::ManifestData answer{*share.channel, 0, 0, {}};
-  if (metadata_.has_manifest()) {
-    const Bytes& encoded = metadata_.manifest().encoded();
-    if (message.offset >= encoded.size()) return protocol_error("a manifest request past the end");
-    const std::size_t size = std::min<std::size_t>(message.size, encoded.size() - message.offset);
-    answer.total = static_cast<std::uint32_t>(encoded.size());
-    answer.offset = message.offset;
-    answer.bytes = BytesView(encoded).subspan(message.offset, size);
-  }
-  peer.send(answer);
-  return {};
-}
-
-Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
-                               const wire::ManifestData& message) {
-  if (metadata_.source() != peer.conn()) return {};
-  if (const auto taken = metadata_.on_manifest_data(turn.now, message); !taken) {
-    if (metadata_.is_unacceptable()) {
-      metadata_.drop_source();
-      fail(turn, taken.error());
-      return {};
-    }
-    metadata_.drop_source();
-    if (taken.error().code != Errc::not_found) return taken;
-    share.has_manifest = false;
-  }
-  if (metadata_.is_complete()) {
-    on_metadata(turn);
-  } else {
-    pump_metadata(turn);
-  }
-  return {};
-}
-
-// ---- Hashes
-
-Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
-                               const wire::HashRequest& message) {
-  const wire::HashSpan& span = message.span;
-  const auto reject = [&] { peer.send(wire::HashReject{*share.channel, span}); };
-  if (!metadata_.is_complete()) {
-    reject();
-    return {};
-  }
-  const Layout& layout = metadata_.manifest().layout();
-  if (span.kind == wire::HashKind::piece_layers) {
-    if (std::uint64_t{span.first} + span.count > layout.layer_nodes_count()) {
-      return protocol_error("a hash request past the end of the piece layers");
-    }
-    wire::Hashes answer{*share.channel, span, {}};
-    const BytesView nodes =
-        BytesView(metadata_.layers().encoded())
-            .subspan(std::size_t{span.first} * Hash::kSize, std::size_t{span.count} * Hash::kSize);
-    for (std::size_t i = 0; i < span.count; ++i) {
-      answer.hashes.push_back(*Hash::from(nodes.subspan(i * Hash::kSize, Hash::kSize)));
-    }
-    peer.send(answer);
-    return {};
-  }
-  if (span.first >= layout.pieces_count() || span.count != layout.blocks_count(span.first)) {
-    return protocol_error("a hash request for leaves that do not exist");
-  }
-  if (!picker_ || !served_.test(span.first) || peer.hash_requests >= kHashRequestsMax) {
-    reject();
-    return {};
-  }
-  if (is_leaf_known(layout, span.first)) {
-    peer.send(wire::Hashes{
-        *share.channel, span, {metadata_.layers().piece_hash(metadata_.manifest(), span.first)}});
-    return {};
-  }
-  ++peer.hash_requests;
-  turn.out.push_back(ReadLeaves{add_job(turn, ReadLeavesJob{peer.conn(), span}), record_.storage,
-                                layout.piece(span.first).first_leaf, span.count});
-  return {};
-}
-
-void Swarm::on_leaves_read(Turn& turn, const ReadLeavesJob& job, FileResult& result) {
-  const auto found = turn.peers.find(job.conn);
-  if (found == turn.peers.end()) return;
-  Peer& peer = found->second;
-  if (peer.hash_requests > 0) --peer.hash_requests;
-  const PeerShare* share = peer.find_share(record_.id);
-  if (share == nullptr || !share->is_open()) return;
-  auto* read = result ? std::get_if<LeavesRead>(&*result) : nullptr;
-  // What the disk gives is checked as what a peer gives: a damaged leaf file harms nobody.
-  if (read != nullptr &&
-      metadata_.layers().check_leaves(metadata_.manifest(), job.span.first, read->leaves)) {
-    peer.send(wire::Hashes{*share->channel, job.span, std::move(read->leaves)});
-  } else {
-    peer.send(wire::HashReject{*share->channel, job.span});
-  }
-  peer.flush(turn.out);
-}
-
-Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
-                               const wire::Hashes& message) {
-  if (message.span.kind == wire::HashKind::piece_layers) {
-    if (metadata_.source() != peer.conn()) return {};
-    if (auto taken = metadata_.on_hashes(turn.now, message); !taken) {
-      metadata_.drop_source();
-      return taken;
-    }
-    if (metadata_.is_complete()) {
-      if (!picker_ && !is_opening_ && !is_open_) on_metadata(turn);
-    } else {
-      pump_metadata(turn);
-    }
-    return {};
-  }
-  const auto found = leaf_requests_.find(message.span.first);
-  if (found == leaf_requests_.end() || found->second.conn != peer.conn()) return {};  // late
-  const std::uint32_t piece = message.span.first;
-  if (!metadata_.layers().check_leaves(metadata_.manifest(), piece, message.hashes)) {
-    return Error{Errc::corrupt, "it sent leaf hashes that do not belong to the piece", {}};
-  }
-  leaf_requests_.erase(found);
-  if (share.leaf_requests > 0) --share.leaf_requests;
-  on_leaves(turn, piece, message.hashes);
-  return {};
-}
-
-Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
-                               const wire::HashReject& message) {
-  share.asked_again_at = turn.now + kHashRejectWait;
-  if (message.span.kind == wire::HashKind::piece_layers) {
-    if (metadata_.source() == peer.conn()) {
-      metadata_.drop_source();
-      pump_metadata(turn);
-    }
-    return {};
-  }
-  const auto found = leaf_requests_.find(message.span.first);
-  if (found == leaf_requests_.end() || found->second.conn != peer.conn()) return {};
-  leaf_requests_.erase(found);
-  if (share.leaf_requests > 0) --share.leaf_requests;
-  if (picker_) picker_->abandon(message.span.first);
-  return {};
-}
-
-void Swarm::on_leaves(Turn& /*turn*/, std::uint32_t piece, std::vector<Hash> leaves) {
-  if (!picker_->activate(piece)) return;
-  leaves_[piece] = std::move(leaves);
-  leaves_unwritten_.insert(piece);
-  pending_leaves_.push_back(piece);
-}
-
-void Swarm::request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_wanted) {
-  if (share.asked_again_at > turn.now || share.leaf_requests >= kLeafRequestsMax) return;
-  const Layout& layout = metadata_.manifest().layout();
-  std::uint32_t ahead = picker_->blocks_ready(*share.has, blocks_wanted) +
-                        share.leaf_requests * layout.blocks_per_piece();
-  if (ahead >= blocks_wanted) return;
-  if (!picker_->has_room()) {
-    for (const std::uint32_t piece : picker_->release_idle()) {
-      if (!leaves_unwritten_.contains(piece)) leaves_.erase(piece);
-    }
-  }
-  while (ahead < blocks_wanted && share.leaf_requests < kLeafRequestsMax) {
-    const auto pieces = picker_->wanted_pieces(*share.has, kLeafRequestsMax);
-    if (pieces.empty()) return;
-    for (const std::uint32_t piece : pieces) {
-      if (ahead >= blocks_wanted || share.leaf_requests >= kLeafRequestsMax) return;
-      if (!picker_->prepare(piece)) return;
-      const std::uint32_t blocks_count = layout.blocks_count(piece);
-      ahead += blocks_count;
-      if (is_leaf_known(layout, piece)) {
-        on_leaves(turn, piece, {metadata_.layers().piece_hash(metadata_.manifest(), piece)});
-        continue;
-      }
-      peer.send(wire::HashRequest{
-          *share.channel,
-          {wire::HashKind::leaves, piece, static_cast<std::uint16_t>(blocks_count)}});
-      leaf_requests_[piece] = {peer.conn(), turn.now};
-      ++share.leaf_requests;
-    }
-  }
 }
 
 // ---- Who has what
@@ -478,6 +229,7 @@ void Swarm::flush_writes(Turn& turn) {
     pending_leaves_.clear();
   }
   if (pending_blocks_.empty()) return;
+  if (write_jobs_ >= kWriteJobsBusy && pending_blocks_.size() < kWriteBlocksGoal) return;
   std::ranges::sort(pending_blocks_, [](const PendingBlock& a, const PendingBlock& b) {
     return std::pair(a.file_index, a.write.offset) < std::pair(b.file_index, b.write.offset);
   });
@@ -485,18 +237,23 @@ void Swarm::flush_writes(Turn& turn) {
   while (i < pending_blocks_.size()) {
     WriteJob job;
     WriteBlocks write{JobId{}, record_.storage, pending_blocks_[i].file_index, {}};
-    std::uint64_t end = pending_blocks_[i].write.offset;
     for (; i < pending_blocks_.size() && write.blocks.size() < kWriteBlocksMax; ++i) {
       PendingBlock& pending = pending_blocks_[i];
-      if (pending.file_index != write.file_index || pending.write.offset != end) break;
-      end += pending.write.size;
+      if (pending.file_index != write.file_index) break;
       job.blocks.push_back(pending.block);
       write.blocks.push_back(std::move(pending.write));
     }
     write.job = add_job(turn, std::move(job));
+    ++write_jobs_;
     turn.out.push_back(std::move(write));
   }
   pending_blocks_.clear();
+}
+
+void Swarm::drop_pending(Turn& turn) {
+  for (const PendingBlock& pending : pending_blocks_) turn.load.writing -= pending.block.size;
+  pending_blocks_.clear();
+  pending_leaves_.clear();
 }
 
 void Swarm::on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Outcome& outcome) {

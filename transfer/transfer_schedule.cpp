@@ -63,8 +63,9 @@ void Transfer::settle(Turn& t, Peer& peer) {
 void Transfer::fill(Turn& t, Peer& peer) {
   if (peer.phase() != Peer::Phase::open || peer.is_choking || is_stopping_) return;
   std::uint32_t room = peer.pipeline.room();
-  // A few blocks more or less are not worth a message each.
-  if (room == 0 || (room < 4 && room < peer.pipeline.window() / 4)) return;
+  if (room == 0) return;
+  // Whole runs: a remainder would be a message and a read of its own.
+  if (room > kRunBlocksMax) room -= room % kRunBlocksMax;
   if (!peer.is_interesting()) return;
   if (!down_limit_.may_take(t.now)) {
     wait_for_limit(down_limit_.ready_at(t.now));

@@ -24,7 +24,7 @@ namespace peernet::daemon {
 namespace {
 
 constexpr unsigned kPoolThreadsMax = 8;
-constexpr unsigned kPoolThreadsMore = 4;  // than cores: some always wait for the disk
+constexpr unsigned kPoolThreadsMore = 2;  // than cores: some always wait for the disk
 
 std::string read_all(int fd) {
   std::string text;

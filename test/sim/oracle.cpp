@@ -137,9 +137,12 @@ void Oracle::check_write(Host& host, const WriteBlocks& job) {
     if (saved != host.store.progress().end() && truth != nullptr) {
       const auto places = place_pieces(holding.spec.files, truth->piece_length);
       for (std::size_t i = 0; i < places.size(); ++i) {
-        const bool touches = places[i].file_index == job.file_index &&
-                             places[i].offset < job.blocks.front().offset + size &&
-                             job.blocks.front().offset < places[i].offset + places[i].size;
+        const bool touches =
+            places[i].file_index == job.file_index &&
+            std::any_of(job.blocks.begin(), job.blocks.end(), [&](const BlockToWrite& block) {
+              return places[i].offset < block.offset + block.size &&
+                     block.offset < places[i].offset + places[i].size;
+            });
         if (touches && has_bit(saved->second.durable, i)) {
           fail(host, "piece " + std::to_string(i) + " is durable and is fetched again");
         }
