@@ -27,6 +27,7 @@ bool Caller::ask(Time now, const Endpoint& to, const std::optional<DhtId>& expec
   Query query;
   query.txid = txid->view();
   query.sender = own_id_;
+  query.is_read_only = is_read_only_;
   query.body = body;
   outlet.send(to, encode(query), out);
   ++queries_count_;

@@ -30,6 +30,8 @@ class Caller {
 
   // From now on we ask as this one.
   void move_to(const DhtId& own_id) { own_id_ = own_id; }
+  // Our queries say that we answer none (BEP 43).
+  void set_read_only(bool is_read_only) { is_read_only_ = is_read_only; }
 
   std::optional<Transaction> on_reply(Time now, BytesView txid, const Endpoint& from);
   std::optional<Transaction> next_stage(Time now) { return transactions_.next_stage(now); }
@@ -46,6 +48,7 @@ class Caller {
   Rng rng_;
   Transactions transactions_;
   ResponseTimes response_times_;
+  bool is_read_only_ = false;
   std::uint64_t queries_count_ = 0;
 };
 

@@ -16,6 +16,7 @@ struct BootstrapName {
 
 struct Config {
   std::vector<BootstrapName> bootstrap;
+  bool is_read_only = false;  // BEP 43: we ask, and answer nobody; set_read_only() changes it
   bool special_use_is_global = false;  // for tests: no address is exempt from any rule
 };
 

@@ -39,6 +39,7 @@ void Dht::start(Time now, const DhtRecord& saved, Effects& out) {
   for (const DhtRecord::Node& node : saved.nodes) {
     if (node.id != id) remembered.push_back({node.id, node.endpoint});
   }
+  set_read_only(config_.is_read_only);
   join_.start(now, remembered);
   log_->debug("dht: starts as {} with {} saved nodes", to_hex(id.view()), remembered.size());
   settle(now, out);
@@ -62,7 +63,7 @@ void Dht::on_datagram(Time now, const Endpoint& from, BytesView bytes, Effects& 
                  [&](const BadQuery& query) {
                    ++counts_.queries_in;
                    Running& r = running();
-                   if (r.server.admit(now, from)) {
+                   if (!config_.is_read_only && r.server.admit(now, from)) {
                      r.server.on_bad_query(now, from, query, bytes.size(), r.family.outlet, out);
                    } else {
                      ++counts_.dropped_in;
@@ -126,6 +127,11 @@ void Dht::forget(const DhtId& key) {
   running().searches.forget(key);
 }
 
+void Dht::set_read_only(bool is_read_only) {
+  config_.is_read_only = is_read_only;
+  running().family.caller.set_read_only(is_read_only);
+}
+
 void Dht::add_node(Time now, const Endpoint& endpoint, Effects& out) {
   Family& family = running().family;
   if (!endpoint.is_usable() || endpoint.is_v6 || endpoint.port < 1024) return;
@@ -184,7 +190,7 @@ void Dht::on_query(Time now, const Endpoint& from, const Query& query, std::size
   ++counts_.queries_in;
   Running& r = running();
   // Our own id: our own datagram, come back to us, or somebody who borrows our name.
-  if (query.sender == r.id || !r.server.admit(now, from)) {
+  if (config_.is_read_only || query.sender == r.id || !r.server.admit(now, from)) {
     ++counts_.dropped_in;
     return;
   }

@@ -77,6 +77,9 @@ class Dht {
   // first. With `cas` only where the item stored now has this sequence number. Gives the target;
   // ItemDone tells how many stored it. Errors: those of check().
   Result<DhtId> put_item(Time now, const Item& item, std::optional<std::int64_t> cas, Effects& out);
+  // BEP 43: whether we ask only, and answer nobody. For a node nobody can reach, as behind a NAT
+  // without a mapped port, while others would list it in vain.
+  void set_read_only(bool is_read_only);
   // Here may be a node, for example at the UDP port of a connected peer: asks it who it is.
   void add_node(Time now, const Endpoint& endpoint, Effects& out);
 

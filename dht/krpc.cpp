@@ -1,5 +1,7 @@
 #include "dht/krpc.h"
 
+#include <algorithm>
+
 #include "core/bencode.h"
 #include "core/codec.h"
 #include "core/effects.h"
@@ -92,7 +94,23 @@ std::variant<QueryBody, BadQuery> decode_body(BytesView txid, std::string_view m
     if (!body) return bad;
     return *body;
   }
+  if (method == "sample_infohashes") {
+    const auto target = id_at(arguments, "target");
+    if (!target) return bad;
+    return QueryBody{SampleInfohashes{*target}};
+  }
   return BadQuery{{txid, ErrorReply::kMethodUnknown, "method unknown"}};
+}
+
+Want decode_want(const Value& arguments) {
+  Want want;
+  for (Value value = arguments.find("want").first_child(); value.exists();
+       value = value.next_sibling()) {
+    const auto text = as_text(value.string().value_or(BytesView{}));
+    want.v4 |= text == "n4";
+    want.v6 |= text == "n6";
+  }
+  return want;
 }
 
 Message decode_query(BytesView txid, const Value& root) {
@@ -106,15 +124,16 @@ Message decode_query(BytesView txid, const Value& root) {
   query.txid = txid;
   query.sender = *sender;
   query.is_read_only = root.find("ro").integer().value_or(0) == 1;
+  query.want = decode_want(arguments);
   query.body = *std::get_if<QueryBody>(&body);
   return query;
 }
 
-void decode_contacts(BytesView compact, std::vector<Contact>& out) {
+void decode_contacts(BytesView compact, std::size_t contact_size, std::vector<Contact>& out) {
   Reader reader(compact);
-  while (reader.remaining() >= kContactSize && out.size() < kReplyContactsMax) {
+  while (reader.remaining() >= contact_size && out.size() < kReplyContactsMax) {
     const auto id = reader.tagged<DhtId>();
-    const auto endpoint = Endpoint::unpack(reader.bytes(kContactSize - DhtId::kSize));
+    const auto endpoint = Endpoint::unpack(reader.bytes(contact_size - DhtId::kSize));
     if (endpoint) out.push_back({id, *endpoint});
   }
 }
@@ -126,7 +145,12 @@ Result<Message> decode_reply(BytesView txid, const Value& root) {
   Reply reply;
   reply.txid = txid;
   reply.sender = *sender;
-  if (const auto nodes = fields.find("nodes").string()) decode_contacts(*nodes, reply.nodes);
+  if (const auto nodes = fields.find("nodes").string()) {
+    decode_contacts(*nodes, kContactSize, reply.nodes);
+  }
+  if (const auto nodes = fields.find("nodes6").string()) {
+    decode_contacts(*nodes, kContactSizeV6, reply.nodes6);
+  }
   if (const auto token = fields.find("token").string()) {
     if (token->size() <= kTokenSizeMax) reply.token = *token;
   }
@@ -144,6 +168,12 @@ Result<Message> decode_reply(BytesView txid, const Value& root) {
   reply.seq = fields.find("seq").integer();
   reply.key = PeerId::from(fields.find("k").string().value_or(BytesView{}));
   reply.signature = Signature::from(fields.find("sig").string().value_or(BytesView{}));
+  if (const auto keys = fields.find("samples").string()) {
+    const std::size_t size =
+        std::min(keys->size() / DhtId::kSize, kSamplesOfReplyMax) * DhtId::kSize;
+    reply.samples = {keys->first(size), fields.find("num").integer().value_or(0),
+                     fields.find("interval").integer().value_or(0)};
+  }
   if (const auto compact = root.find("ip").string()) reply.seen_as = Endpoint::unpack(*compact);
   return Message{std::move(reply)};
 }
@@ -167,6 +197,14 @@ void encode_put(bencode::Encoder& encoder, const DhtId& sender, const Put& body)
     encoder.string("seq").integer(body.seq).string("sig").string(body.signature.view());
   }
   encoder.string("token").string(body.token).string("v").raw(body.value).end();
+}
+
+void encode_want(bencode::Encoder& encoder, const Want& want) {
+  if (!want.v4 && !want.v6) return;
+  encoder.string("want").begin_list();
+  if (want.v4) encoder.string("n4");
+  if (want.v6) encoder.string("n6");
+  encoder.end();
 }
 
 // The `a` dictionary; its keys stand in sorted order.
@@ -196,6 +234,7 @@ void encode_arguments(bencode::Encoder& encoder, const Query& query) {
                  },
              },
              query.body);
+  encode_want(encoder, query.want);
   encoder.end();
 }
 
@@ -216,6 +255,16 @@ std::string_view method_of(const QueryBody& body) {
 Bytes packed(const Endpoint& endpoint) {
   Bytes compact;
   endpoint.pack(compact);
+  return compact;
+}
+
+Bytes packed(const std::vector<Contact>& contacts) {
+  Bytes compact;
+  compact.reserve(contacts.size() * kContactSizeV6);
+  for (const Contact& contact : contacts) {
+    append(compact, contact.id.view());
+    contact.endpoint.pack(compact);
+  }
   return compact;
 }
 
@@ -260,15 +309,13 @@ Bytes encode(const Reply& reply) {
   encoder.begin_dict();
   if (reply.seen_as) encoder.string("ip").string(packed(*reply.seen_as));
   encoder.string("r").begin_dict().string("id").string(reply.sender.view());
+  if (reply.samples) encoder.string("interval").integer(reply.samples->interval);
   if (reply.key) encoder.string("k").string(reply.key->view());
-  if (!reply.nodes.empty()) {
-    Bytes nodes;
-    nodes.reserve(reply.nodes.size() * kContactSize);
-    for (const Contact& contact : reply.nodes) {
-      append(nodes, contact.id.view());
-      contact.endpoint.pack(nodes);
-    }
-    encoder.string("nodes").string(nodes);
+  if (!reply.nodes.empty()) encoder.string("nodes").string(packed(reply.nodes));
+  if (!reply.nodes6.empty()) encoder.string("nodes6").string(packed(reply.nodes6));
+  if (reply.samples) {
+    encoder.string("num").integer(reply.samples->keys_count);
+    encoder.string("samples").string(reply.samples->keys);
   }
   if (reply.seq) encoder.string("seq").integer(*reply.seq);
   if (reply.signature) encoder.string("sig").string(reply.signature->view());

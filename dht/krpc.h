@@ -28,6 +28,8 @@ inline constexpr std::size_t kBencodeTokensMax = 512;
 inline constexpr std::size_t kTxidSizeMax = 32;   // of theirs, echoed exactly
 inline constexpr std::size_t kTokenSizeMax = 64;  // of theirs; a longer one counts as none
 inline constexpr std::size_t kContactSize = 26;   // id, IPv4 address, port
+inline constexpr std::size_t kContactSizeV6 = 38;
+inline constexpr std::size_t kSamplesOfReplyMax = 64;
 // How many contacts and peers of one reply are looked at; the rest is ignored.
 inline constexpr std::size_t kReplyContactsMax = 16;
 inline constexpr std::size_t kReplyPeersMax = 128;
@@ -66,10 +68,17 @@ struct SampleInfohashes {
 };
 using QueryBody = std::variant<Ping, FindNode, GetPeers, AnnouncePeer, Get, Put, SampleInfohashes>;
 
+// BEP 32: contacts of which family the asker wants. Neither: of that it asks by.
+struct Want {
+  bool v4 = false;
+  bool v6 = false;
+};
+
 struct Query {
   BytesView txid;
   DhtId sender;
   bool is_read_only = false;  // BEP 43: the sender answers no queries
+  Want want;
   QueryBody body;
 };
 
@@ -77,7 +86,8 @@ struct Query {
 struct Reply {
   BytesView txid;
   DhtId sender;
-  std::vector<Contact> nodes;
+  std::vector<Contact> nodes;   // of IPv4
+  std::vector<Contact> nodes6;  // of IPv6
   BytesView token;
   std::vector<Endpoint> values;
   // BEP 44. A sequence number without a value: an item is there, but was not sent.
@@ -85,6 +95,13 @@ struct Reply {
   std::optional<PeerId> key;
   std::optional<std::int64_t> seq;
   std::optional<Signature> signature;
+  // BEP 51: some keys of all that are kept, one after the other, and for how long it is these.
+  struct Samples {
+    BytesView keys;
+    std::int64_t keys_count = 0;
+    std::int64_t interval = 0;  // seconds
+  };
+  std::optional<Samples> samples;
   std::optional<Endpoint> seen_as;  // BEP 42: the receiver's endpoint as the sender sees it
 };
 

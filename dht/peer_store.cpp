@@ -99,6 +99,19 @@ std::vector<Endpoint> PeerStore::sample(Time now, const DhtId& key, std::size_t 
   return result;
 }
 
+std::vector<DhtId> PeerStore::sample_keys(std::size_t count_max, Rng& rng) const {
+  std::vector<DhtId> result;
+  std::size_t left = keys_.size();
+  std::size_t wanted = std::min(count_max, left);
+  for (const auto& [place, peers] : keys_) {
+    // Each key has the same chance: as many as are wanted of those that are left.
+    if (rng.below(left--) >= wanted) continue;
+    result.push_back(distance(place, own_id_));
+    --wanted;
+  }
+  return result;
+}
+
 PeerStore::Room PeerStore::room_for(Time now, const DhtId& place, const Peers* peers,
                                     const Endpoint& peer) const {
   Room room;

@@ -42,6 +42,9 @@ class PeerStore {
   std::vector<Endpoint> sample(Time now, const DhtId& key, std::size_t count_max, Rng& rng,
                                const Endpoint* receiver = nullptr) const;
 
+  // At most `count_max` of the keys that have peers, drawn at random.
+  std::vector<DhtId> sample_keys(std::size_t count_max, Rng& rng) const;
+
   std::size_t keys_count() const { return keys_.size(); }
   std::size_t peers_count() const { return peers_count_; }
 

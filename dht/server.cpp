@@ -15,13 +15,18 @@ void shorten(Reply& reply, std::size_t excess) {
     const std::size_t count = std::min(items.size(), (excess + item_size - 1) / item_size);
     items.resize(items.size() - count);
   };
-  if (!reply.values.empty()) {
+  if (reply.samples && !reply.samples->keys.empty()) {
+    BytesView& keys = reply.samples->keys;
+    const std::size_t count = (excess + DhtId::kSize - 1) / DhtId::kSize;
+    keys = keys.first(keys.size() - std::min(keys.size(), count * DhtId::kSize));
+  } else if (!reply.values.empty()) {
     drop(reply.values, kPeerSize);
   } else if (!reply.nodes.empty()) {
     drop(reply.nodes, kContactSize);
   } else {
     reply.token = {};
     reply.seen_as.reset();
+    reply.samples.reset();
   }
 }
 
@@ -79,6 +84,10 @@ void Server::on_query(Time now, const Endpoint& from, const Query& query, std::s
       token = tokens_.make(now, from, get->target);
       reply.token = token.view();
     }
+  }
+  if (const auto* sample = std::get_if<SampleInfohashes>(&query.body)) {
+    reply.nodes = table.closest(sample->target, kAnswerContactsMax, from);
+    answer_samples(now, reply);
   }
   std::optional<ErrorReply> error;
   if (const auto* announce = std::get_if<AnnouncePeer>(&query.body)) {
@@ -151,6 +160,17 @@ std::optional<ErrorReply> Server::store_peer(Time now, const Endpoint& from,
     return ErrorReply{{}, ErrorReply::kServer, "storage full"};
   }
   return std::nullopt;
+}
+
+void Server::answer_samples(Time now, Reply& reply) {
+  const bool is_stale = sampled_at_ == kNever || now >= sampled_at_ + kSampleEvery;
+  if (is_stale) {
+    samples_.clear();
+    for (const DhtId& key : store_.sample_keys(kSamplesMax, rng_)) append(samples_, key.view());
+    sampled_at_ = now;
+  }
+  reply.samples = {samples_, static_cast<std::int64_t>(store_.keys_count()),
+                   (sampled_at_ + kSampleEvery - now) / std::chrono::seconds(1)};
 }
 
 void Server::answer_item(Time now, const Get& query, Reply& reply) const {

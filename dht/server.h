@@ -24,6 +24,10 @@ inline constexpr std::size_t kAnswerPeersMax = 100;
 // An item that leaves room for fewer contacts than this is not sent to an unproven source.
 inline constexpr std::size_t kAnswerContactsMin = 4;
 
+// BEP 51: so many keys are told, the same ones for so long.
+inline constexpr std::size_t kSamplesMax = 32;
+inline constexpr Duration kSampleEvery = std::chrono::minutes(10);
+
 class Server {
  public:
   Server(const DhtId& own_id, bool special_use_is_global, Rng rng);
@@ -57,6 +61,7 @@ class Server {
   // Nothing on success.
   std::optional<ErrorReply> store_peer(Time now, const Endpoint& from, const AnnouncePeer& query);
   std::optional<ErrorReply> store_item(Time now, const Endpoint& from, const Put& query);
+  void answer_samples(Time now, Reply& reply);
   void answer_item(Time now, const Get& query, Reply& reply) const;
 
   DhtId own_id_;
@@ -65,6 +70,8 @@ class Server {
   PeerStore store_;
   ItemStore items_;
   Guard guard_;
+  Bytes samples_;  // keys, one after the other
+  Time sampled_at_ = kNever;
 };
 
 }  // namespace peernet::dht

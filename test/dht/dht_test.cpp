@@ -208,6 +208,26 @@ TEST_CASE("a read-only node is answered and not pinged", "[dht]") {
   CHECK(std::holds_alternative<Reply>(engine.only(local_endpoint(1)).message));
 }
 
+TEST_CASE("an engine that is read-only says so in its queries and answers none", "[dht]") {
+  Engine engine({bootstrap_at(local_endpoint(1))});
+  CHECK_FALSE(std::get<Query>(engine.only(local_endpoint(1)).message).is_read_only);
+  engine.dht.set_read_only(true);
+  engine.query(local_endpoint(2), make_id(2), Ping{});
+  engine.receive(local_endpoint(3), "d1:ade1:q4:ping1:t2:aa1:y1:qe");
+  CHECK(engine.sent().empty());
+  engine.pass(1s);
+  const auto asked = engine.sent();
+  REQUIRE_FALSE(asked.empty());
+  for (const Sent& sent : asked) CHECK(std::get<Query>(sent.message).is_read_only);
+  // It still learns from the answers it gets.
+  engine.answer(asked[0], make_id(1));
+  CHECK(engine.dht.stats().nodes == 1);
+  engine.sent();
+  engine.dht.set_read_only(false);
+  engine.query(local_endpoint(2), make_id(2), Ping{});
+  CHECK_FALSE(engine.sent().empty());
+}
+
 TEST_CASE("a known id does not move when it is heard of from another address", "[dht]") {
   Engine engine;
   const Contact node = contact(1);

@@ -96,7 +96,20 @@ std::map<std::string, Bytes> make_examples() {
   put.seq = item.seq;
   put.signature = item.signature;
   put.cas = 6;
+  Reply found_both = reply();
+  found_both.nodes = nodes;
+  found_both.nodes6 = {{id_of('e'), *Endpoint::parse("[2001:db8::7]:6883")}};
+  Query find_both = query(FindNode{id_of('t')});
+  find_both.want = {true, true};
+  Reply samples = reply();
+  samples.nodes = nodes;
+  const Bytes keys = to_bytes(as_bytes("kkkkkkkkkkkkkkkkkkkkllllllllllllllllllll"));
+  samples.samples = {keys, 2, 600};
   return {
+      {"find_node query for both families", encode(find_both)},
+      {"find_node reply with both families", encode(found_both)},
+      {"sample_infohashes query", encode(query(SampleInfohashes{id_of('t')}))},
+      {"sample_infohashes reply", encode(samples)},
       {"get query", encode(query(Get{id_of('t'), std::nullopt}))},
       {"get reply", answer},
       {"put query", encode(query(put))},
@@ -288,6 +301,40 @@ TEST_CASE("errors are decoded also when they say little", "[dht]") {
   CHECK(full.text == "bad");
   CHECK(as<ErrorReply>(decoded(as_bytes("d1:t2:aa1:y1:ee"))).code == 201);
   CHECK(as<ErrorReply>(decoded(as_bytes("d1:e3:foo1:t2:aa1:y1:ee"))).text.empty());
+}
+
+TEST_CASE("of a wish for families the known ones count", "[dht]") {
+  const auto want = [](std::string_view list) {
+    const std::string text = "d1:ad2:id20:aaaaaaaaaaaaaaaaaaaa6:target20:tttttttttttttttttttt" +
+                             std::string(list) + "e1:q9:find_node1:t2:aa1:y1:qe";
+    return as<Query>(decoded(as_bytes(text))).want;
+  };
+  CHECK_FALSE(want("").v4);
+  CHECK_FALSE(want("").v6);
+  CHECK(want("4:wantl2:n6e").v6);
+  CHECK_FALSE(want("4:wantl2:n6e").v4);
+  CHECK(want("4:wantl2:n6i7e2:n42:n9e").v4);
+  CHECK_FALSE(want("4:want2:n6").v6);
+}
+
+TEST_CASE("of contacts and samples so many are read as are allowed", "[dht]") {
+  const auto text_of = [](std::string_view key, std::size_t size) {
+    return "d1:rd2:id20:aaaaaaaaaaaaaaaaaaaa" + std::to_string(key.size()) + ":" +
+           std::string(key) + std::to_string(size) + ":" + std::string(size, 'x') +
+           "e1:t2:aa1:y1:re";
+  };
+  const auto contacts = [&](std::size_t count) {
+    const std::string text = text_of("nodes6", count * kContactSizeV6 + 1);
+    return as<Reply>(decoded(as_bytes(text))).nodes6.size();
+  };
+  CHECK(contacts(kReplyContactsMax) == kReplyContactsMax);
+  CHECK(contacts(kReplyContactsMax + 1) == kReplyContactsMax);
+  const auto samples = [&](std::size_t count) {
+    const std::string text = text_of("samples", count * DhtId::kSize + 1);
+    return as<Reply>(decoded(as_bytes(text))).samples->keys.size() / DhtId::kSize;
+  };
+  CHECK(samples(kSamplesOfReplyMax) == kSamplesOfReplyMax);
+  CHECK(samples(kSamplesOfReplyMax + 1) == kSamplesOfReplyMax);
 }
 
 }  // namespace peernet::dht::test

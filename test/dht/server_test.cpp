@@ -4,8 +4,11 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <set>
 #include <string>
 
+#include "core/codec.h"
 #include "test/dht/network.h"
 
 namespace peernet::dht::test {
@@ -191,6 +194,64 @@ TEST_CASE("a full item store gives no token for what it would not keep", "[dht]"
   for (auto& byte : far.bytes) byte ^= 0xffU;
   CHECK(asked.token(kAsker, far).empty());
   CHECK_FALSE(asked.token(kAsker, asked.own_id).empty());
+}
+
+namespace {
+
+// Announces `keys_count` keys, each from a host of its own.
+void announce_keys(Asked& asked, unsigned keys_count) {
+  for (unsigned n = 0; n < keys_count; ++n) {
+    const Endpoint from = global_endpoint(n);
+    const DhtId key = make_id(10'000 + n);
+    const Bytes token = to_bytes(asked.reply(from, GetPeers{key}).token);
+    asked.ask(from, AnnouncePeer{key, 7000, false, token});
+  }
+}
+
+std::set<DhtId> keys_of(const Reply& reply) {
+  std::set<DhtId> keys;
+  Reader reader(reply.samples->keys);
+  while (reader.remaining() > 0) keys.insert(reader.tagged<DhtId>());
+  return keys;
+}
+
+}  // namespace
+
+TEST_CASE("a proven asker gets a sample of the keys, the same for ten minutes", "[dht]") {
+  Asked asked;
+  asked.list_nodes(16);
+  announce_keys(asked, 100);
+  asked.server.prove(asked.now, kAsker);
+  const Reply first = asked.reply(kAsker, SampleInfohashes{make_id(3)});
+  REQUIRE(first.samples);
+  CHECK(first.samples->keys_count == 100);
+  CHECK(first.samples->interval == 600);
+  CHECK(first.nodes.size() == kAnswerContactsMax);
+  const auto keys = keys_of(first);
+  CHECK(keys.size() == kSamplesMax);
+  std::set<DhtId> known;
+  for (unsigned n = 0; n < 100; ++n) known.insert(make_id(10'000 + n));
+  CHECK(std::includes(known.begin(), known.end(), keys.begin(), keys.end()));
+
+  asked.now += 9min;
+  const Reply same = asked.reply(kAsker, SampleInfohashes{make_id(4)});
+  CHECK(keys_of(same) == keys);
+  CHECK(same.samples->interval == 60);
+  asked.now += 1min;
+  asked.server.prove(asked.now, kAsker);
+  CHECK(keys_of(asked.reply(kAsker, SampleInfohashes{make_id(4)})) != keys);
+}
+
+TEST_CASE("a sample to an unproven asker is at most 4.5 times its query", "[dht]") {
+  Asked asked;
+  asked.list_nodes(16);
+  announce_keys(asked, 100);
+  Query query;
+  query.txid = as_bytes("aa");
+  query.body = SampleInfohashes{make_id(3)};
+  const Reply reply = asked.reply(kAsker, SampleInfohashes{make_id(3)});
+  CHECK(asked.bytes.size() * 2 <= encode(query).size() * 9);
+  CHECK(reply.samples->keys_count == 100);
 }
 
 }  // namespace peernet::dht::test
