@@ -67,8 +67,7 @@ void Node::on_dht_event(Time now, const dht::Event& event, Effects& out) {
           },
           [&](const dht::Joined&) { transfer_.announce_all(now); },
           [&](const dht::Grown&) { transfer_.announce_few(now); },
-          [](const dht::ItemFound&) {},
-          [](const dht::ItemDone&) {},
+          [](const auto&) {},  // nobody here asked for it
       },
       event);
 }

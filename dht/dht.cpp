@@ -123,7 +123,12 @@ Result<DhtId> Dht::put_item(Time now, const Item& item, std::optional<std::int64
   return target;
 }
 
+void Dht::trace(const DhtId& key) {
+  if (traced_.size() < kTracesMax) traced_.insert(key);
+}
+
 void Dht::forget(const DhtId& key) {
+  traced_.erase(key);
   running().searches.forget(key);
 }
 
@@ -139,6 +144,15 @@ void Dht::add_node(Time now, const Endpoint& endpoint, Effects& out) {
     family.ask(now, endpoint, FindNode{family.table.own_id()}, {Why::Kind::join, 0}, out);
   }
   settle(now, out);
+}
+
+bool Dht::ping(Time now, std::uint64_t number, const Endpoint& endpoint, Effects& out) {
+  PN_CHECK(number > 0);
+  Family& family = running().family;
+  if (!endpoint.is_usable() || endpoint.is_v6 || endpoint.port < 1024) return false;
+  const bool is_asked = family.ask(now, endpoint, Ping{}, {Why::Kind::probe, number}, out);
+  settle(now, out);
+  return is_asked;
 }
 
 std::optional<Event> Dht::next_event() {
@@ -241,6 +255,12 @@ void Dht::on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& 
     }
   }
   if (is_as_expected && reply.seen_as) on_seen_as(now, from, *reply.seen_as);
+  LookupStep step;
+  step.outcome = is_as_expected ? LookupStep::Outcome::answered : LookupStep::Outcome::stranger;
+  step.nodes = static_cast<std::uint32_t>(reply.nodes.size());
+  step.peers = static_cast<std::uint32_t>(reply.values.size());
+  tell_step(now, *transaction, step);
+  tell_pinged(now, *transaction, reply.sender);
   switch (transaction->why.kind) {
     case Why::Kind::lookup:
     case Why::Kind::announce: r.searches.on_reply(now, *transaction, reply, r.family, out); break;
@@ -263,6 +283,10 @@ void Dht::on_error(Time now, const Endpoint& from, const ErrorReply& error, Effe
   ++counts_.errors_in;
   log_->debug("dht: {} answers with error {}: {}", from.to_string(), error.code,
               escape(Untrusted{error.text}));
+  LookupStep step;
+  step.outcome = LookupStep::Outcome::refused;
+  tell_step(now, *transaction, step);
+  tell_pinged(now, *transaction, std::nullopt);
   if (is_of_item(transaction->why)) {
     r.item_searches.on_refused(now, *transaction, error.code, r.family, out);
   } else {
@@ -275,6 +299,12 @@ void Dht::on_stage(Time now, const Transaction& transaction, Effects& out) {
   if (transaction.stage == Transaction::Stage::failed && transaction.expected) {
     const Contact contact{*transaction.expected, transaction.to};
     if (r.family.table.on_failure(now, contact)) is_changed_ = true;
+  }
+  if (transaction.stage == Transaction::Stage::failed) {
+    LookupStep step;
+    step.outcome = LookupStep::Outcome::failed;
+    tell_step(now, transaction, step);
+    tell_pinged(now, transaction, std::nullopt);
   }
   if (is_of_item(transaction.why)) {
     r.item_searches.on_stage(now, transaction, r.family, out);
@@ -301,6 +331,24 @@ void Dht::on_seen_as(Time now, const Endpoint& by, const Endpoint& address) {
               to_hex(r.id.view()));
 }
 
+void Dht::tell_step(Time now, const Transaction& transaction, LookupStep step) {
+  if (traced_.empty()) return;
+  const auto key = running().searches.key_of(transaction);
+  if (!key || !traced_.contains(*key)) return;
+  step.key = *key;
+  step.node = transaction.to;
+  step.id = transaction.expected;
+  step.took = now - transaction.sent;
+  step.is_announce = transaction.why.kind == Why::Kind::announce;
+  events_.push_back(step);
+}
+
+void Dht::tell_pinged(Time now, const Transaction& transaction, const std::optional<DhtId>& id) {
+  const Why& why = transaction.why;
+  if (why.kind != Why::Kind::probe || why.search == 0) return;
+  events_.push_back(Pinged{why.search, transaction.to, id, now - transaction.sent});
+}
+
 void Dht::settle(Time now, Effects& out) {
   now_ = now;
   Running& r = running();
@@ -322,7 +370,10 @@ void Dht::settle(Time now, Effects& out) {
   join_.on_time(now, r.family, out);
   r.upkeep.grow(now, r.family, r.searches, out);
   while (auto event = r.item_searches.next_event()) events_.push_back(std::move(*event));
-  while (auto event = r.searches.next_event()) events_.push_back(std::move(*event));
+  while (auto event = r.searches.next_event()) {
+    if (const auto* done = std::get_if<LookupDone>(&*event)) traced_.erase(done->key);
+    events_.push_back(std::move(*event));
+  }
   tell_changes(now);
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "core/effects.h"
@@ -29,6 +30,7 @@ namespace peernet::dht {
 
 inline constexpr Duration kNodesChangedEvery = std::chrono::minutes(1);
 inline constexpr Duration kExpiryEvery = std::chrono::minutes(1);
+inline constexpr std::size_t kTracesMax = 64;  // lookups watched at a time
 inline constexpr Duration kIdChangeEvery = std::chrono::minutes(10);
 
 struct Stats {
@@ -68,6 +70,9 @@ class Dht {
   // A lookup, then announce_peer to the 8 nearest that gave tokens. `implied_port`: others shall
   // take the port our datagrams come from, and `port` is only a fallback for those who cannot.
   void announce(Time now, const DhtId& key, std::uint16_t port, bool implied_port, Effects& out);
+  // From now on a LookupStep for each query of the lookup of this key, until its LookupDone. Over
+  // kTracesMax nothing is told.
+  void trace(const DhtId& key);
   // Stops looking for this key.
   void forget(const DhtId& key);
   // BEP 44. What is under this target: an immutable item needs no salt; a mutable one is checked
@@ -82,6 +87,9 @@ class Dht {
   void set_read_only(bool is_read_only);
   // Here may be a node, for example at the UDP port of a connected peer: asks it who it is.
   void add_node(Time now, const Endpoint& endpoint, Effects& out);
+  // Is anybody there? Ends in Pinged with this number. False: it cannot be asked (now).
+  // Requires: number > 0.
+  bool ping(Time now, std::uint64_t number, const Endpoint& endpoint, Effects& out);
 
   // Facts for the owner, oldest first.
   std::optional<Event> next_event();
@@ -110,6 +118,8 @@ class Dht {
   void on_stage(Time now, const Transaction& transaction, Effects& out);
   // A node says this is our address: if enough do, our id must fit it (BEP 42).
   void on_seen_as(Time now, const Endpoint& by, const Endpoint& address);
+  void tell_step(Time now, const Transaction& transaction, LookupStep step);
+  void tell_pinged(Time now, const Transaction& transaction, const std::optional<DhtId>& id);
   // Every input and command ends here.
   void settle(Time now, Effects& out);
   void tell_changes(Time now);
@@ -122,6 +132,7 @@ class Dht {
   Join join_;
   std::optional<Running> running_;
   std::deque<Event> events_;
+  std::set<DhtId> traced_;  // at most kTracesMax
   bool is_joined_ = false;
   bool is_changed_ = false;  // the table, since NodesChanged
   bool is_grown_ = false;    // the table, in this input

@@ -3,6 +3,7 @@
 // What the DHT engine found out, for its owner.
 
 #include <cstdint>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -64,7 +65,29 @@ struct ItemDone {
   bool is_found = false;
 };
 
-using Event =
-    std::variant<PeersFound, LookupDone, NodesChanged, Joined, Grown, ItemFound, ItemDone>;
+// What became of one query of a lookup that is traced. Those still in flight when the lookup ends
+// are not told.
+struct LookupStep {
+  enum class Outcome : std::uint8_t { answered, stranger, refused, failed };
+  DhtId key;
+  Endpoint node;
+  std::optional<DhtId> id;   // the one it was expected to have
+  Outcome outcome{};         // stranger: it answered under another id
+  Duration took{};           // since it was asked
+  std::uint32_t nodes = 0;   // it told us of
+  std::uint32_t peers = 0;   // likewise
+  bool is_announce = false;  // it was told, not asked
+};
+
+// The end of a ping the owner asked for.
+struct Pinged {
+  std::uint64_t number = 0;  // the owner's
+  Endpoint endpoint;
+  std::optional<DhtId> id;  // nothing: no answer, or an error
+  Duration took{};
+};
+
+using Event = std::variant<PeersFound, LookupDone, NodesChanged, Joined, Grown, ItemFound, ItemDone,
+                           LookupStep, Pinged>;
 
 }  // namespace peernet::dht

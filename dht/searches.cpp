@@ -106,6 +106,16 @@ std::size_t Searches::count(Search::Goal goal) const {
   return count;
 }
 
+std::optional<DhtId> Searches::key_of(const Transaction& transaction) const {
+  const Why& why = transaction.why;
+  if (why.kind != Why::Kind::lookup && why.kind != Why::Kind::announce) return std::nullopt;
+  const auto search = searches_.find(why.search);
+  if (search == searches_.end() || search->second.goal() != Search::Goal::peers) {
+    return std::nullopt;
+  }
+  return search->second.target();
+}
+
 Searches::Map::iterator Searches::find(const DhtId& key) {
   return std::find_if(searches_.begin(), searches_.end(), [&](const auto& entry) {
     return entry.second.goal() == Search::Goal::peers && entry.second.target() == key;

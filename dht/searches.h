@@ -40,6 +40,8 @@ class Searches {
 
   Time deadline() const;
   std::size_t count(Search::Goal goal) const;
+  // The key of the owner's search that this query is a step of.
+  std::optional<DhtId> key_of(const Transaction& transaction) const;
 
  private:
   using Map = std::map<std::uint64_t, Search>;

@@ -118,9 +118,17 @@ void Network::carry_out(Host& host) {
                      host.items.insert_or_assign(found.target, std::move(found.item));
                    },
                    [&](const ItemDone& done) { host.items_done.push_back(done); },
+                   [&](const LookupStep& step) { host.steps.push_back(step); },
+                   [&](const Pinged& pinged) { host.pinged.push_back(pinged); },
                },
                *event);
   }
+}
+
+void Network::ping(const Endpoint& endpoint, std::uint64_t number, const Endpoint& to) {
+  Host& host = hosts_.at(endpoint);
+  REQUIRE(host.dht->ping(now_, number, to, out_));
+  carry_out(host);
 }
 
 void Network::push(Datagram datagram) {

@@ -30,6 +30,8 @@ struct Host {
   std::vector<LookupDone> done;
   std::map<DhtId, Item> items;  // the best of each target
   std::vector<ItemDone> items_done;
+  std::vector<LookupStep> steps;
+  std::vector<Pinged> pinged;
   std::uint32_t joined_count = 0;
   std::vector<std::uint32_t> grown;  // what each Grown said
   std::uint32_t changed_count = 0;
@@ -70,6 +72,7 @@ class Network {
   void get_item(const Endpoint& endpoint, const DhtId& target, BytesView salt = {});
   void put_item(const Endpoint& endpoint, const Item& item,
                 std::optional<std::int64_t> cas = std::nullopt);
+  void ping(const Endpoint& endpoint, std::uint64_t number, const Endpoint& to);
   // A datagram from an endpoint the test plays.
   void send(const Endpoint& from, const Endpoint& to, Bytes bytes);
 
