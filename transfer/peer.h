@@ -71,6 +71,8 @@ class Peer {
   void send_encoded(const Bytes& plain) { seal(plain); }
   // Seals one block straight from where the disk put it.
   void send_block(const UploadQueue::Block& block, wire::ShareChannel own_channel);
+  // So much is about to be sealed: the outbox grows once.
+  void expect(std::size_t bytes) { outbox_.reserve(outbox_.size() + bytes); }
   // What was sealed since the last flush leaves as one Write.
   void flush(Effects& out);
   void on_sent(std::size_t bytes_unsent) { unsent_ = bytes_unsent; }

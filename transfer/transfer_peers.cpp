@@ -93,10 +93,12 @@ void Transfer::on_bytes(Time now, ConnId conn, BytesView bytes, Effects& out) {
       }
       return;
     }
-  }
-  if (peer.unsent() > kUnsentMax) {
-    close_peer(t, conn, wire::CloseReason::busy, "it asks and does not read");
-    return;
+    // After each record: one read holds thousands of questions, and an answer may be a thousand
+    // times as long.
+    if (peer.unsent() > kUnsentMax) {
+      close_peer(t, conn, wire::CloseReason::busy, "it asks and does not read");
+      return;
+    }
   }
   for (const auto& [id, share] : peer.shares()) {
     if (Swarm* swarm = find_swarm(id)) swarm->flush_writes(t);

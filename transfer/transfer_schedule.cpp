@@ -26,6 +26,7 @@ constexpr Duration kFirstMinute = std::chrono::minutes(1);
 // Sealed and not yet sent: 100 ms of what the peer takes, within these bounds.
 constexpr std::size_t kUnsentGoalMin = std::size_t{64} << 10U;
 constexpr std::size_t kUnsentGoalMax = std::size_t{512} << 10U;
+constexpr std::size_t kRecordsOverhead = 2048;  // lengths, headers and tags around so many blocks
 constexpr std::uint64_t kReadAheadMax = 1ULL << 20U;  // bytes a peer, being read or ready
 constexpr std::uint16_t kReadBlocksMax = 16;          // in one disk job
 
@@ -36,7 +37,7 @@ constexpr Duration kAnnounceStagger = std::chrono::milliseconds(200);
 constexpr std::uint32_t kAnnounceNodesWanted = 8;
 constexpr Duration kAnnounceAgainNone = std::chrono::seconds(15);  // nobody holds it
 constexpr Duration kAnnounceAgainFew = std::chrono::minutes(2);
-constexpr Duration kLookupFirst = std::chrono::seconds(5);
+constexpr Duration kLookupFirst = std::chrono::seconds(1);  // doubles from there
 constexpr Duration kLookupMax = std::chrono::minutes(5);
 constexpr std::uint32_t kPeersEnough = 4;  // connected; with fewer more are looked for
 
@@ -108,6 +109,10 @@ void Transfer::wait_for_limit(Time at) {
 void Transfer::pump(Turn& t, Peer& peer) {
   const std::size_t goal = std::clamp(static_cast<std::size_t>(peer.sent.rate(t.now, 1) / 10),
                                       kUnsentGoalMin, kUnsentGoalMax);
+  if (peer.unsent() < goal && peer.upload.has_ready()) {
+    const std::uint64_t room = goal - peer.unsent() + kBlockSize;
+    peer.expect(std::min<std::uint64_t>(room, peer.upload.ready_bytes()) + kRecordsOverhead);
+  }
   while (peer.unsent() < goal && peer.upload.has_ready() && up_limit_.may_take(t.now)) {
     const UploadQueue::Block block = *peer.upload.ready();
     const PeerShare* share = peer.find_channel(block.channel);

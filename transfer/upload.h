@@ -62,6 +62,7 @@ class UploadQueue {
   std::uint64_t bytes_ahead() const;  // being read or ready: what read-ahead holds
   bool has_queued() const { return !queued_.empty(); }
   bool has_ready() const { return !ready_.empty(); }
+  std::uint64_t ready_bytes() const { return ready_bytes_; }  // whole runs: at least what is ready
 
  private:
   struct Ready {
