@@ -108,8 +108,24 @@ void Disk::start(WriteBlocks wanted) {
 
 void Disk::start(const ReadBlocks& wanted) {
   auto job = make_job(wanted);
-  if (job->entry != nullptr) job->told = job->entry->storage.told(wanted.file_index);
+  if (job->entry != nullptr) {
+    Storage& storage = job->entry->storage;
+    job->told = storage.told(wanted.file_index);
+    if (auto result = storage.read_cached(wanted, job->told, job->seen)) {
+      job->result = *std::move(result);
+      ++jobs_count_;
+      ++job->entry->running_count;
+      done_.push_back(std::move(job));
+      return;
+    }
+  }
   queue(std::move(job));
+}
+
+bool Disk::report_done() {
+  if (done_.empty()) return false;
+  for (const JobPtr& job : std::exchange(done_, {})) report(job);
+  return true;
 }
 
 void Disk::start(ReadLeaves wanted) {

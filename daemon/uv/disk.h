@@ -1,8 +1,9 @@
 #pragma once
 
-// Disk carries out the disk effects: jobs on libuv's thread pool, and what waits for the disk
-// (sync, finish, delete) on a thread of its own. It knows the storages by their ids. Every job is
-// answered exactly once, on the loop's thread and never from within start().
+// Disk carries out the disk effects: jobs on libuv's thread pool, what waits long for the disk
+// (sync, finish, delete) on a thread of its own, and reads that the page cache can answer at once,
+// for handing them to a thread and back costs more than they do. It knows the storages by their
+// ids. Every job is answered exactly once, on the loop's thread and never from within start().
 
 #include <uv.h>
 
@@ -50,6 +51,8 @@ class Disk {
   void start(Sync wanted);
   void start(FinishStorage wanted);
   void start(const DeleteStorage& wanted);
+  // Answers the reads that were done at once; false if there were none. To be called after start().
+  bool report_done();
 
   bool is_idle() const { return jobs_count_ == 0; }
   // Requires: is_idle().
@@ -76,6 +79,7 @@ class Disk {
   FileCache cache_{kOpenFilesMax};
   std::map<StorageId, std::shared_ptr<Entry>> storages_;
   std::size_t jobs_count_ = 0;
+  std::vector<JobPtr> done_;  // to be reported
   Worker slow_;
 };
 

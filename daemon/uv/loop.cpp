@@ -222,12 +222,15 @@ void Loop::tell_drops() {
 
 void Loop::carry_out() {
   if (!is_running_ || is_closed_) return;
-  // Carrying out an effect queues, and never comes back here.
-  doing_.swap(out_);
-  for (Effect& effect : doing_) {
-    std::visit([this](auto& one) { carry_out_one(std::move(one)); }, effect);
-  }
-  doing_.clear();
+  // Carrying out an effect queues, and never comes back here. What the disk has done at once may
+  // have effects of its own; a peer's send queue ends that.
+  do {
+    doing_.swap(out_);
+    for (Effect& effect : doing_) {
+      std::visit([this](auto& one) { carry_out_one(std::move(one)); }, effect);
+    }
+    doing_.clear();
+  } while (disk_.report_done());
   drain_events();
   tcp_.flush(now());
   udp_.flush();

@@ -278,14 +278,12 @@ void Storage::mark_dirty(std::uint32_t file_index) {
   dirty_files_.insert(file_index);
 }
 
-Generation Storage::told(std::uint32_t file_index) {
+Generation Storage::told(std::uint32_t file_index) const {
   PN_CHECK(file_index < states_.size());
-  const std::lock_guard lock(stripe(file_index));
   return states_[file_index].told;
 }
 
 void Storage::on_told(std::uint32_t file_index, Generation seen, bool is_change_told) {
-  const std::lock_guard lock(stripe(file_index));
   FileState& state = states_[file_index];
   if (is_change_told) {
     state.told = std::max(state.told, seen);
@@ -377,15 +375,33 @@ FileResult Storage::read_blocks(const ReadBlocks& wanted, Generation told, Gener
   outcome.data.resize(wanted.size);
   auto read = read_fully((*fd)->get(), outcome.data.data(), wanted.size, wanted.offset);
   if (!read) return with_path(read.error(), shown_path(wanted.file_index));
+  const std::lock_guard lock(stripe(wanted.file_index));
   auto unchanged = is_unchanged((*fd)->get(), wanted.file_index, told, seen);
   if (!unchanged) return unchanged.error();
   if (!*read || !*unchanged) return FileOutcome{BlocksRead{{}, true}};
   return FileOutcome{std::move(outcome)};
 }
 
+std::optional<FileResult> Storage::read_cached(const ReadBlocks& wanted, Generation told,
+                                               Generation& seen) {
+  if (!wanted.is_verified) return std::nullopt;
+  const auto fd = cache_.find(wanted_.storage, wanted.file_index);
+  if (fd == nullptr) return std::nullopt;
+  BlocksRead outcome;
+  outcome.data.resize(wanted.size);
+  const iovec whole{outcome.data.data(), outcome.data.size()};
+  const ssize_t got = preadv2(fd->get(), &whole, 1, static_cast<off_t>(wanted.offset), RWF_NOWAIT);
+  if (got < 0 || static_cast<std::size_t>(got) != outcome.data.size()) return std::nullopt;
+  // A job that writes to the file may hold the lock for as long as the disk takes.
+  const std::unique_lock lock(stripe(wanted.file_index), std::try_to_lock);
+  if (!lock.owns_lock()) return std::nullopt;
+  const auto unchanged = is_unchanged(fd->get(), wanted.file_index, told, seen);
+  if (!unchanged || !*unchanged) return std::nullopt;
+  return FileResult(FileOutcome{std::move(outcome)});
+}
+
 Result<bool> Storage::is_unchanged(int fd, std::uint32_t file_index, Generation told,
                                    Generation& seen) {
-  const std::lock_guard lock(stripe(file_index));
   FileState& state = states_[file_index];
   auto stamp = stamp_of(fd, file_index);
   if (!stamp) return stamp.error();

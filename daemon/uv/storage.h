@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <shared_mutex>
 #include <string>
@@ -42,6 +43,10 @@ class Storage {
   FileResult open();
   FileResult write_blocks(const WriteBlocks& wanted, Generation& seen);
   FileResult read_blocks(const ReadBlocks& wanted, Generation told, Generation& seen);
+  // The same without waiting for anything, from any thread: what the page cache holds of a file
+  // that is open and unchanged. Nothing if it is not to be had so; then read_blocks() knows why.
+  std::optional<FileResult> read_cached(const ReadBlocks& wanted, Generation told,
+                                        Generation& seen);
   FileResult read_leaves(const ReadLeaves& wanted);
   FileResult write_leaves(const WriteLeaves& wanted);
   FileResult hash_range(const HashRange& wanted);
@@ -51,8 +56,9 @@ class Storage {
 
   // The generation that the engine knows of. on_told() is called when a result that looked at the
   // file in generation `seen` is handed to the engine: a late result from before a change that the
-  // engine was told of counts as a change of its own.
-  Generation told(std::uint32_t file_index);
+  // engine was told of counts as a change of its own. Both belong to the loop's thread and never
+  // wait for a job.
+  Generation told(std::uint32_t file_index) const;
   void on_told(std::uint32_t file_index, Generation seen, bool is_change_told);
 
   StorageId id() const { return wanted_.storage; }
@@ -60,8 +66,8 @@ class Storage {
  private:
   struct FileState {
     Stamp reference;
-    Generation generation = 0;
-    Generation told = 0;
+    std::atomic<Generation> generation{0};
+    Generation told = 0;  // on the loop's thread only
     bool has_reference = false;
     bool is_change_counted = false;  // the file was seen to differ from the reference
     bool is_hashing = false;         // a HashRange has set the reference
@@ -84,6 +90,7 @@ class Storage {
 
   Result<void> check_files(int parent, StorageOpened& outcome);
   Result<void> put_blocks(const WriteBlocks& wanted, const std::vector<bool>& is_good, int fd);
+  // Requires: the file's stripe is held.
   Result<bool> is_unchanged(int fd, std::uint32_t file_index, Generation told, Generation& seen);
   bool is_reference(std::uint32_t file_index, const Stamp& stamp, Generation& seen);
   static void count_change(FileState& state, const Stamp& found);
@@ -112,7 +119,7 @@ class Storage {
 
   // Lock order: a stripe, then names_, then dirty_mutex_.
   std::array<std::mutex, kStripes> stripes_;
-  std::vector<FileState> states_;    // each under its stripe
+  std::vector<FileState> states_;    // each under its stripe, but for what says otherwise
   mutable std::shared_mutex names_;  // wanted_.top changes once
   std::atomic<bool> is_writable_;    // true until finished
   std::uint64_t parent_inode_ = 0;   // the directory that was opened, and no other

@@ -48,6 +48,7 @@ struct Fixture final : Disk::Inputs {
     is_starting = true;
     disk->start(std::move(effect));
     is_starting = false;
+    disk->report_done();
     return job;
   }
   const FileResult& wait(JobId job) {

@@ -12,130 +12,15 @@
 #include <thread>
 #include <vector>
 
-#include "core/hash.h"
-#include "core/merkle.h"
-#include "test/daemon/temp.h"
-#include "test/support/support.h"
+#include "test/daemon/storage_fixture.h"
 
 namespace peernet::daemon {
-namespace {
 
-using test::exists;
-using test::mode_of;
-using test::pattern;
-using test::read_file;
-using test::TempDirectory;
-using test::write_file;
-
-constexpr std::uint32_t kBlock = merkle::kBlockSize;
-constexpr StorageId kId{0x0123456789abcdef};
-
-std::uint64_t leaves_of(const std::vector<FileSpec>& files) {
-  std::uint64_t count = 0;
-  for (const FileSpec& file : files) count += (file.size + kBlock - 1) / kBlock;
-  return count;
-}
-
-std::vector<Hash> leaves_of(BytesView content) {
-  std::vector<Hash> leaves;
-  for (std::size_t at = 0; at < content.size(); at += kBlock) {
-    leaves.push_back(
-        sha256(content.subspan(at, std::min<std::size_t>(kBlock, content.size() - at))));
-  }
-  return leaves;
-}
-
-struct Fixture {
-  Fixture() {
-    std::filesystem::create_directory(dir / "leaves");
-    std::filesystem::create_directory(dir / "parent");
-    parent = dir / "parent";
-  }
-
-  OpenStorage wanted(std::string top, std::vector<FileSpec> files, bool is_single,
-                     bool is_writable) const {
-    OpenStorage result;
-    result.storage = kId;
-    result.parent = parent;
-    result.top = std::move(top);
-    result.is_single_file = is_single;
-    result.is_writable = is_writable;
-    result.leaves_count = leaves_of(files);
-    result.files = std::move(files);
-    return result;
-  }
-  std::unique_ptr<Storage> make(const OpenStorage& open, mode_t umask = 022) {
-    return std::make_unique<Storage>(open, StoragePlace{dir / "leaves", umask}, cache);
-  }
-  // A file of a seed: its content stands in place and its leaves are known.
-  std::unique_ptr<Storage> seed(const std::string& name, BytesView content) {
-    write_file(parent + "/" + name, content);
-    auto storage = make(wanted(name, {{"", content.size(), false}}, true, false));
-    REQUIRE(storage->open());
-    WriteLeaves leaves{JobId{1}, kId, 0, leaves_of(content)};
-    REQUIRE(storage->write_leaves(leaves));
-    return storage;
-  }
-
-  TempDirectory dir;
-  FileCache cache{8};
-  std::string parent;
-};
-
-WriteBlocks blocks(std::uint32_t file_index, std::uint64_t offset, BytesView content,
-                   std::uint32_t data_begin = 7) {
-  WriteBlocks result{JobId{1}, kId, file_index, {}};
-  for (std::size_t at = 0; at < content.size(); at += kBlock) {
-    const auto view = content.subspan(at, std::min<std::size_t>(kBlock, content.size() - at));
-    BlockToWrite block;
-    block.offset = offset + at;
-    block.record = pattern(data_begin, 99);
-    append(block.record, view);
-    block.record.push_back(0xee);
-    block.data_begin = data_begin;
-    block.size = static_cast<std::uint32_t>(view.size());
-    block.leaf = sha256(view);
-    result.blocks.push_back(std::move(block));
-  }
-  return result;
-}
-
-FileResult write(Storage& storage, const WriteBlocks& wanted) {
-  Generation seen = 0;
-  auto result = storage.write_blocks(wanted, seen);
-  if (result) storage.on_told(wanted.file_index, seen, false);
-  return result;
-}
-
-// As Disk does it: what the engine is told of is told to the storage.
-FileResult read(Storage& storage, std::uint32_t file_index, std::uint64_t offset,
-                std::uint32_t size, bool is_verified, std::uint64_t first_leaf = 0) {
-  Generation seen = 0;
-  auto result =
-      storage.read_blocks({JobId{1}, kId, file_index, offset, size, first_leaf, is_verified},
-                          storage.told(file_index), seen);
-  if (result) {
-    storage.on_told(file_index, seen, std::get<BlocksRead>(*result).is_changed);
-  }
-  return result;
-}
-
-template <class T>
-T outcome(FileResult result) {
-  INFO((result ? std::string() : result.error().what));
-  REQUIRE(result.has_value());
-  REQUIRE(std::holds_alternative<T>(*result));
-  return std::get<T>(*std::move(result));
-}
-
-std::string text(BytesView bytes) {
-  return std::string(as_text(bytes));
-}
-
-}  // namespace
+// NOLINTNEXTLINE(google-build-using-namespace): the fixture and its helpers
+using namespace test;
 
 TEST_CASE("nothing stands on the disk before the first write", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   auto storage = f.make(f.wanted(".x.part", {{"a/b", 10, false}, {"c", 0, false}}, false, true));
 
   const auto opened = outcome<StorageOpened>(storage->open());
@@ -147,7 +32,7 @@ TEST_CASE("nothing stands on the disk before the first write", "[daemon]") {
 }
 
 TEST_CASE("good blocks are written from inside their records and bad ones are not", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   const Bytes content = pattern(3 * kBlock + 100);
   auto storage = f.make(f.wanted(".x.part", {{"d/e/f", content.size(), false}}, false, true));
   REQUIRE(storage->open());
@@ -167,7 +52,7 @@ TEST_CASE("good blocks are written from inside their records and bad ones are no
 }
 
 TEST_CASE("a job of bad blocks only makes no file", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   auto storage = f.make(f.wanted(".x.part", {{"", kBlock, false}}, true, true));
   REQUIRE(storage->open());
   auto wanted = blocks(0, 0, pattern(kBlock));
@@ -178,7 +63,7 @@ TEST_CASE("a job of bad blocks only makes no file", "[daemon]") {
 }
 
 TEST_CASE("an unfinished storage that is opened again says what it holds", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   const std::vector<FileSpec> files{{"a", 2 * kBlock, false}, {"b", kBlock, false}};
   {
     auto storage = f.make(f.wanted(".x.part", files, false, true));
@@ -194,7 +79,7 @@ TEST_CASE("an unfinished storage that is opened again says what it holds", "[dae
 }
 
 TEST_CASE("opening fails where it cannot mean what was saved", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   SECTION("the parent is gone") {
     auto wanted = f.wanted("x", {{"", 1, false}}, true, true);
     wanted.parent = f.dir / "nowhere";
@@ -233,7 +118,7 @@ TEST_CASE("opening fails where it cannot mean what was saved", "[daemon]") {
 }
 
 TEST_CASE("a link that is put into the tree is never followed", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   std::filesystem::create_directory(f.dir / "outside");
   write_file(f.dir / "outside/victim", "precious");
   const Bytes content = pattern(kBlock);
@@ -272,7 +157,7 @@ TEST_CASE("a link that is put into the tree is never followed", "[daemon]") {
 }
 
 TEST_CASE("a swapper beside a download never gets a byte outside", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   std::filesystem::create_directory(f.dir / "outside");
   std::vector<FileSpec> files;
   files.reserve(300);
@@ -300,7 +185,7 @@ TEST_CASE("a swapper beside a download never gets a byte outside", "[daemon]") {
 }
 
 TEST_CASE("a file deleted under a download is an error and not a loss", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   const Bytes content = pattern(2 * kBlock);
   auto storage = f.make(f.wanted(".x.part", {{"", content.size(), false}}, true, true));
   REQUIRE(storage->open());
@@ -312,129 +197,8 @@ TEST_CASE("a file deleted under a download is an error and not a loss", "[daemon
   CHECK(result.error().code == Errc::not_found);
 }
 
-TEST_CASE("what was verified is read without hashing as long as nobody touched it", "[daemon]") {
-  Fixture f;
-  const Bytes content = pattern(2 * kBlock + 5);
-  auto storage = f.seed("file", content);
-
-  CHECK(outcome<BlocksRead>(read(*storage, 0, 0, kBlock + kBlock, false)).data ==
-        to_bytes(BytesView(content).first(2 * kBlock)));
-  CHECK(outcome<BlocksRead>(read(*storage, 0, 2 * kBlock, 5, false, 2)).data.size() == 5);
-  const auto again = outcome<BlocksRead>(read(*storage, 0, kBlock, kBlock, true));
-  CHECK_FALSE(again.is_changed);
-  CHECK(again.data == to_bytes(BytesView(content).subspan(kBlock, kBlock)));
-}
-
-TEST_CASE("a changed file gives no verified data until each block was hashed again", "[daemon]") {
-  Fixture f;
-  const Bytes content = pattern(3 * kBlock);
-  auto storage = f.seed("file", content);
-  const std::string path = f.parent + "/file";
-  REQUIRE(read(*storage, 0, 0, 3 * kBlock, false));
-
-  SECTION("written in place, times put back") {
-    struct stat before {};
-    REQUIRE(stat(path.c_str(), &before) == 0);
-    const int fd = open(path.c_str(), O_WRONLY);
-    REQUIRE(pwrite(fd, "x", 1, 2 * kBlock) == 1);
-    const timespec times[2] = {before.st_atim, before.st_mtim};
-    REQUIRE(futimens(fd, times) == 0);
-    close(fd);
-  }
-  SECTION("replaced by another file") {
-    Bytes other = content;
-    other[2 * kBlock] = static_cast<std::uint8_t>(other[2 * kBlock] + 1);
-    write_file(path + ".new", other);
-    std::filesystem::rename(path + ".new", path);
-  }
-
-  const auto first = outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true));
-  CHECK(first.is_changed);
-  CHECK(first.data.empty());
-  // Good blocks are good again once hashed; the bad one never passes.
-  CHECK(outcome<BlocksRead>(read(*storage, 0, 0, kBlock, false)).data ==
-        to_bytes(BytesView(content).first(kBlock)));
-  CHECK_FALSE(outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true)).is_changed);
-  const auto bad = read(*storage, 0, 2 * kBlock, kBlock, false, 2);
-  REQUIRE_FALSE(bad);
-  CHECK(bad.error().code == Errc::corrupt);
-}
-
-TEST_CASE("hashing one block again does not vouch for the others", "[daemon]") {
-  Fixture f;
-  const Bytes content = pattern(2 * kBlock);
-  auto storage = f.seed("file", content);
-  REQUIRE(read(*storage, 0, 0, 2 * kBlock, false));
-  const int fd = open((f.parent + "/file").c_str(), O_WRONLY);
-  REQUIRE(pwrite(fd, "x", 1, kBlock) == 1);
-  close(fd);
-
-  // The first read after the change is an unverified one, of a block that is still good.
-  REQUIRE(read(*storage, 0, 0, kBlock, false));
-
-  CHECK(outcome<BlocksRead>(read(*storage, 0, kBlock, kBlock, true)).is_changed);
-}
-
-TEST_CASE("a late result from before a change counts as a change of its own", "[daemon]") {
-  Fixture f;
-  const Bytes content = pattern(2 * kBlock);
-  auto storage = f.seed("file", content);
-  REQUIRE(read(*storage, 0, 0, kBlock, false));
-  Generation late = 0;
-  REQUIRE(storage->read_blocks({JobId{1}, kId, 0, kBlock, kBlock, 1, false}, 0, late));
-
-  const int fd = open((f.parent + "/file").c_str(), O_WRONLY);
-  REQUIRE(pwrite(fd, "x", 1, kBlock) == 1);
-  close(fd);
-  REQUIRE(outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true)).is_changed);
-  REQUIRE(read(*storage, 0, 0, kBlock, false));
-  // Only now the engine hears that the second block was good, and takes it for verified.
-  storage->on_told(0, late, false);
-
-  CHECK(outcome<BlocksRead>(read(*storage, 0, kBlock, kBlock, true)).is_changed);
-}
-
-TEST_CASE("a file that is changed again and again is never served wrong", "[daemon]") {
-  Fixture f;
-  const Bytes good = pattern(kBlock, 1);
-  const Bytes bad = pattern(kBlock, 2);
-  auto storage = f.seed("file", good);
-  const int fd = open((f.parent + "/file").c_str(), O_WRONLY);
-  bool is_known_good = false;
-  for (int i = 0; i < 400; ++i) {
-    const Bytes& now = i % 3 == 0 ? bad : good;
-    REQUIRE(pwrite(fd, now.data(), now.size(), 0) == static_cast<ssize_t>(now.size()));
-    if (is_known_good) {
-      const auto served = outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true));
-      if (!served.is_changed) CHECK(served.data == good);
-      is_known_good = !served.is_changed;
-    }
-    if (!is_known_good && i % 20 == 1)
-      is_known_good = read(*storage, 0, 0, kBlock, false).has_value();
-  }
-  close(fd);
-}
-
-TEST_CASE("our own writes are no change, those of others are", "[daemon]") {
-  Fixture f;
-  const Bytes content = pattern(3 * kBlock);
-  auto storage = f.make(f.wanted(".x.part", {{"", content.size(), false}}, true, true));
-  REQUIRE(storage->open());
-  REQUIRE(write(*storage, blocks(0, 0, BytesView(content).first(kBlock))));
-  REQUIRE(write(*storage, blocks(0, kBlock, BytesView(content).subspan(kBlock, kBlock))));
-  CHECK_FALSE(outcome<BlocksRead>(read(*storage, 0, 0, 2 * kBlock, true)).is_changed);
-
-  const int fd = open((f.parent + "/.x.part").c_str(), O_WRONLY);
-  REQUIRE(pwrite(fd, "x", 1, 3) == 1);
-  REQUIRE(ftruncate(fd, 3 * kBlock) == 0);
-  close(fd);
-  // The next write is ours again, but it must not hide what happened before.
-  REQUIRE(write(*storage, blocks(0, 2 * kBlock, BytesView(content).subspan(2 * kBlock))));
-  CHECK(outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true)).is_changed);
-}
-
 TEST_CASE("a read of what was never written is corrupt and makes no file", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   const Bytes content = pattern(kBlock);
   auto storage = f.make(f.wanted(".x.part", {{"", content.size(), false}}, true, true));
   REQUIRE(storage->open());
@@ -445,7 +209,7 @@ TEST_CASE("a read of what was never written is corrupt and makes no file", "[dae
 }
 
 TEST_CASE("leaf hashes come back as they were written, and only whole", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   auto storage = f.make(f.wanted("x", {{"", 4 * kBlock, false}}, true, true));
   REQUIRE(storage->open());
   CHECK(storage->read_leaves({JobId{1}, kId, 0, 1}).error().code == Errc::not_found);
@@ -458,7 +222,7 @@ TEST_CASE("leaf hashes come back as they were written, and only whole", "[daemon
 }
 
 TEST_CASE("hashing a range gives its leaves and piece nodes", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   const Bytes content = pattern(5 * kBlock + 1);  // pieces of 2 blocks: the last has both
   write_file(f.parent + "/file", content);
   auto storage = f.make(f.wanted("file", {{"", content.size(), false}}, true, false));
@@ -477,7 +241,7 @@ TEST_CASE("hashing a range gives its leaves and piece nodes", "[daemon]") {
 }
 
 TEST_CASE("a file that is changed between two ranges is refused", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   const Bytes content = pattern(2 * kBlock);
   write_file(f.parent + "/file", content);
   auto storage = f.make(f.wanted("file", {{"", content.size(), false}}, true, false));
@@ -493,7 +257,7 @@ TEST_CASE("a file that is changed between two ranges is refused", "[daemon]") {
 }
 
 TEST_CASE("a finished tree stands under its name with the user's modes", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   const Bytes content = pattern(kBlock + 3);
   auto storage = f.make(f.wanted(".x.part",
                                  {{"bin/run", content.size(), true},
@@ -521,7 +285,7 @@ TEST_CASE("a finished tree stands under its name with the user's modes", "[daemo
 }
 
 TEST_CASE("a finished single file is known under its new name", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   const Bytes content = pattern(kBlock);
   auto storage = f.make(f.wanted(".x.part", {{"", content.size(), false}}, true, true));
   REQUIRE(storage->open());
@@ -542,7 +306,7 @@ TEST_CASE("a finished single file is known under its new name", "[daemon]") {
 }
 
 TEST_CASE("finishing never replaces what stands there", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   const Bytes content = pattern(kBlock);
   const bool is_single = GENERATE(true, false);
   auto storage =
@@ -570,7 +334,7 @@ TEST_CASE("finishing never replaces what stands there", "[daemon]") {
 }
 
 TEST_CASE("deleting removes what is listed and the directories it leaves empty", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   const Bytes content = pattern(10);
   auto storage = f.make(
       f.wanted(".x.part", {{"a/b/one", 10, false}, {"a/two", 10, false}, {"c/three", 10, false}},
@@ -594,7 +358,7 @@ TEST_CASE("deleting removes what is listed and the directories it leaves empty",
 }
 
 TEST_CASE("a full disk is said to be full and space makes it good again", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   if (geteuid() != 0 || mount("none", f.parent.c_str(), "tmpfs", 0, "size=128k") != 0) {
     WARN("no small file system can be mounted here: not tested");
     return;
@@ -617,7 +381,7 @@ TEST_CASE("a full disk is said to be full and space makes it good again", "[daem
 }
 
 TEST_CASE("another directory in the place of the parent is not written to", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   auto storage = f.make(f.wanted(".x.part", {{"a", kBlock, false}}, false, true));
   REQUIRE(storage->open());
   std::filesystem::rename(f.parent, f.parent + ".old");
@@ -628,7 +392,7 @@ TEST_CASE("another directory in the place of the parent is not written to", "[da
 }
 
 TEST_CASE("more files than may be open are served all the same", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   std::vector<FileSpec> files;
   files.reserve(40);
   for (int i = 0; i < 40; ++i) files.push_back({std::to_string(i), 1, false});
@@ -645,7 +409,7 @@ TEST_CASE("more files than may be open are served all the same", "[daemon]") {
 }
 
 TEST_CASE("a tree is listed in the order of its paths, with what was left out", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   const std::string top = f.parent + "/tree";
   std::filesystem::create_directories(top + "/b/deep");
   std::filesystem::create_directories(top + "/hollow/inner");
@@ -677,7 +441,7 @@ TEST_CASE("a tree is listed in the order of its paths, with what was left out", 
 }
 
 TEST_CASE("listing keeps to its limit and refuses what is no file", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   const std::string top = f.parent + "/tree";
   std::filesystem::create_directory(top);
   for (int i = 0; i < 5; ++i) write_file(top + "/" + std::to_string(i), "x");
@@ -696,7 +460,7 @@ TEST_CASE("listing keeps to its limit and refuses what is no file", "[daemon]") 
 }
 
 TEST_CASE("paths that lead outside are refused by both ways of opening", "[daemon]") {
-  Fixture f;
+  StorageFixture f;
   write_file(f.dir / "secret", "s");
   write_file(f.parent + "/plain", "p");
   std::filesystem::create_symlink("../secret", f.parent + "/link");
