@@ -13,8 +13,6 @@ namespace peernet::transfer {
 
 namespace {
 
-constexpr std::size_t kSharesMax = 65'536;
-constexpr std::size_t kImportsMax = 16;  // at a time
 constexpr std::size_t kRememberedMax = 4096;
 constexpr std::size_t kRememberedDialsMax = 16;  // for each unfinished share at start
 constexpr std::uint32_t kSlotsInitial = 8;

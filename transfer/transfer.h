@@ -31,6 +31,12 @@
 
 namespace peernet::transfer {
 
+inline constexpr std::size_t kSharesMax = 65'536;
+inline constexpr std::size_t kImportsMax = 16;  // at a time
+// More than this unsent, and the peer asks without reading: it is closed. A full have-state of the
+// largest share and a few hash answers fit.
+inline constexpr std::size_t kUnsentMax = std::size_t{2} << 20U;
+
 class Transfer {
  public:
   Transfer(Config config, const Identity& identity, Rng rng, Log& log);

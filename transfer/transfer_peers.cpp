@@ -11,10 +11,6 @@ namespace peernet::transfer {
 
 namespace {
 
-// More than this unsent, and the peer asks without reading: it is closed. A full have-state of the
-// largest share and a few hash answers fit.
-constexpr std::size_t kUnsentMax = std::size_t{2} << 20U;
-
 wire::CloseReason reason_of(const Error& error) {
   return error.code == Errc::too_large ? wire::CloseReason::busy : wire::CloseReason::protocol;
 }
