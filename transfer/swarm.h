@@ -125,7 +125,7 @@ class Swarm {
   // Would the peer's request be in order and answerable now?
   bool can_serve(const wire::BlockRun& run) const;
   // Reads a run that can_serve(). The result comes back through on_file as ReadDone.
-  JobId read(Turn& turn, ConnId conn, const UploadRun& run);
+  JobId read(Turn& turn, ConnId conn, const wire::BlockRun& run);
 
   // ---- Disk and store
   struct ReadDone {
@@ -196,7 +196,7 @@ class Swarm {
   struct ReadJob {
     ConnId conn{};
     JobId ticket{};  // the job number the upload queue knows it by
-    UploadRun run;
+    wire::BlockRun run;
     std::uint64_t first_leaf = 0;
     std::uint32_t file_index = 0;
     std::uint64_t offset = 0;

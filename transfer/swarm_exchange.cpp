@@ -349,7 +349,7 @@ bool Swarm::can_serve(const wire::BlockRun& run) const {
          metadata_.manifest().layout().blocks_count(run.piece);
 }
 
-JobId Swarm::read(Turn& turn, ConnId conn, const UploadRun& run) {
+JobId Swarm::read(Turn& turn, ConnId conn, const wire::BlockRun& run) {
   const Layout& layout = metadata_.manifest().layout();
   const Piece piece = layout.piece(run.piece);
   ReadJob read;
@@ -359,10 +359,10 @@ JobId Swarm::read(Turn& turn, ConnId conn, const UploadRun& run) {
   read.offset = piece.offset + std::uint64_t{run.first_block} * kBlockSize;
   read.first_leaf = piece.first_leaf + run.first_block;
   const std::uint64_t end = std::min<std::uint64_t>(
-      piece.size, (std::uint64_t{run.first_block} + run.blocks_count) * kBlockSize);
+      piece.size, (std::uint64_t{run.first_block} + run.count) * kBlockSize);
   read.size = static_cast<std::uint32_t>(end - std::uint64_t{run.first_block} * kBlockSize);
   read.is_verified = true;
-  for (std::uint32_t i = 0; i < run.blocks_count; ++i) {
+  for (std::uint32_t i = 0; i < run.count; ++i) {
     read.is_verified =
         read.is_verified && verified_.test(static_cast<std::uint32_t>(read.first_leaf + i));
   }
@@ -408,7 +408,7 @@ void Swarm::on_read(Turn& turn, ReadJob job, FileResult& result, Outcome& outcom
   PN_CHECK(read->data.size() == job.size);
   if (!job.is_verified) {
     reread_ += job.size;
-    for (std::uint32_t i = 0; i < job.run.blocks_count; ++i) verified_.set(first_leaf + i);
+    for (std::uint32_t i = 0; i < job.run.count; ++i) verified_.set(first_leaf + i);
   }
   outcome.read = ReadDone{job.conn, job.ticket, std::move(read->data)};
 }

@@ -102,8 +102,7 @@ void Transfer::on_file(Time now, JobId job, FileResult result, Effects& out) {
       } else if (const auto run = peer.upload.on_unreadable(outcome.read->job)) {
         const PeerShare* share = peer.find_channel(run->channel);
         if (share != nullptr && share->channel) {
-          peer.send(
-              wire::Reject{*share->channel, {run->piece, run->first_block, run->blocks_count}});
+          peer.send(wire::Reject{*share->channel, run->blocks});
         }
       }
       settle(t, peer);

@@ -316,10 +316,8 @@ Result<void> Transfer::on_record(Turn& t, Peer& peer, Bytes record) {
           [&](const wire::Cancel& m) -> Result<void> {
             const PeerShare* share = peer.find_channel(m.channel);
             if (share == nullptr || !share->channel) return {};
-            for (const UploadRun& part :
-                 peer.upload.cancel({m.channel, m.run.piece, m.run.first_block, m.run.count})) {
-              peer.send(
-                  wire::Reject{*share->channel, {part.piece, part.first_block, part.blocks_count}});
+            for (const UploadRun& part : peer.upload.cancel({m.channel, m.run})) {
+              peer.send(wire::Reject{*share->channel, part.blocks});
             }
             return {};
           },
@@ -421,8 +419,7 @@ void Transfer::on_request(Turn& t, Peer& peer, const wire::Request& message) {
   const Swarm* swarm = share == nullptr ? nullptr : find_swarm(share->id);
   if (swarm == nullptr || !share->is_open()) return;
   const bool is_taken = !peer.is_choked && swarm->can_serve(message.run) &&
-                        peer.upload.add({message.channel, message.run.piece,
-                                         message.run.first_block, message.run.count});
+                        peer.upload.add({message.channel, message.run});
   if (!is_taken) peer.send(wire::Reject{*share->channel, message.run});
 }
 

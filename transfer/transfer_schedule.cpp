@@ -132,14 +132,13 @@ void Transfer::pump(Turn& t, Peer& peer) {
     if (!run) break;
     const PeerShare* share = peer.find_channel(run->channel);
     Swarm* swarm = share == nullptr ? nullptr : find_swarm(share->id);
-    const wire::BlockRun blocks{run->piece, run->first_block, run->blocks_count};
-    if (swarm != nullptr && swarm->can_serve(blocks)) {
-      peer.upload.on_reading(swarm->read(t, peer.conn(), *run), *run);
+    if (swarm != nullptr && swarm->can_serve(run->blocks)) {
+      peer.upload.on_reading(swarm->read(t, peer.conn(), run->blocks), *run);
       continue;
     }
     // It could be served when it was asked for, and cannot any more.
     peer.upload.drop(*run);
-    if (share != nullptr && share->channel) peer.send(wire::Reject{*share->channel, blocks});
+    if (share != nullptr && share->channel) peer.send(wire::Reject{*share->channel, run->blocks});
   }
 }
 
@@ -232,7 +231,7 @@ void Transfer::set_choked(Turn& t, Peer& peer, bool is_choked) {
     for (const UploadRun& run : peer.upload.clear()) {
       const PeerShare* share = peer.find_channel(run.channel);
       if (share == nullptr || !share->channel) continue;
-      peer.send(wire::Reject{*share->channel, {run.piece, run.first_block, run.blocks_count}});
+      peer.send(wire::Reject{*share->channel, run.blocks});
     }
   } else {
     peer.unchoked_since = t.now;

@@ -9,9 +9,9 @@
 namespace peernet::transfer {
 
 bool UploadQueue::add(const UploadRun& run) {
-  if (run.blocks_count == 0 || run.blocks_count > kBlocksMax - blocks_count_) return false;
+  if (run.blocks.count == 0 || run.blocks.count > kBlocksMax - blocks_count_) return false;
   queued_[run.channel].push_back(run);
-  blocks_count_ += run.blocks_count;
+  blocks_count_ += run.blocks.count;
   return true;
 }
 
@@ -19,25 +19,26 @@ std::vector<UploadRun> UploadQueue::cancel(const UploadRun& run) {
   std::vector<UploadRun> cancelled;
   const auto found = queued_.find(run.channel);
   if (found == queued_.end()) return cancelled;
-  const std::uint32_t from = run.first_block;
-  const std::uint32_t to = from + run.blocks_count;
+  const std::uint32_t from = run.blocks.first_block;
+  const std::uint32_t to = from + run.blocks.count;
   std::deque<UploadRun> kept;
   for (const UploadRun& queued : found->second) {
-    const std::uint32_t begin = queued.first_block;
-    const std::uint32_t end = begin + queued.blocks_count;
-    if (queued.piece != run.piece || end <= from || to <= begin) {
+    const std::uint32_t begin = queued.blocks.first_block;
+    const std::uint32_t end = begin + queued.blocks.count;
+    if (queued.blocks.piece != run.blocks.piece || end <= from || to <= begin) {
       kept.push_back(queued);
       continue;
     }
     const auto part = [&queued](std::uint32_t first, std::uint32_t last) {
-      return UploadRun{queued.channel, queued.piece, static_cast<std::uint16_t>(first),
-                       static_cast<std::uint16_t>(last - first)};
+      return UploadRun{queued.channel,
+                       {queued.blocks.piece, static_cast<std::uint16_t>(first),
+                        static_cast<std::uint16_t>(last - first)}};
     };
     if (begin < from) kept.push_back(part(begin, from));
     cancelled.push_back(part(std::max(begin, from), std::min(end, to)));
     if (to < end) kept.push_back(part(to, end));
   }
-  for (const UploadRun& part : cancelled) blocks_count_ -= part.blocks_count;
+  for (const UploadRun& part : cancelled) blocks_count_ -= part.blocks.count;
   if (kept.empty()) {
     queued_.erase(found);
   } else {
@@ -54,19 +55,20 @@ std::optional<UploadRun> UploadQueue::next(std::uint16_t blocks_max) {
   std::deque<UploadRun>& runs = turn->second;
 
   UploadRun result = runs.front();
-  if (result.blocks_count > blocks_max) {
-    result.blocks_count = blocks_max;
-    runs.front().first_block = static_cast<std::uint16_t>(runs.front().first_block + blocks_max);
-    runs.front().blocks_count = static_cast<std::uint16_t>(runs.front().blocks_count - blocks_max);
+  if (result.blocks.count > blocks_max) {
+    result.blocks.count = blocks_max;
+    runs.front().blocks.first_block =
+        static_cast<std::uint16_t>(runs.front().blocks.first_block + blocks_max);
+    runs.front().blocks.count = static_cast<std::uint16_t>(runs.front().blocks.count - blocks_max);
     return result;
   }
   runs.pop_front();
   // Requests that go on where this one ends are read with it.
-  while (!runs.empty() && runs.front().piece == result.piece &&
-         runs.front().first_block == result.first_block + result.blocks_count &&
-         result.blocks_count + runs.front().blocks_count <= blocks_max) {
-    result.blocks_count =
-        static_cast<std::uint16_t>(result.blocks_count + runs.front().blocks_count);
+  while (!runs.empty() && runs.front().blocks.piece == result.blocks.piece &&
+         runs.front().blocks.first_block == result.blocks.first_block + result.blocks.count &&
+         result.blocks.count + runs.front().blocks.count <= blocks_max) {
+    result.blocks.count =
+        static_cast<std::uint16_t>(result.blocks.count + runs.front().blocks.count);
     runs.pop_front();
   }
   if (runs.empty()) queued_.erase(turn);
@@ -75,13 +77,13 @@ std::optional<UploadRun> UploadQueue::next(std::uint16_t blocks_max) {
 
 void UploadQueue::on_reading(JobId job, const UploadRun& run) {
   reading_.emplace(job, run);
-  reading_blocks_ += run.blocks_count;
+  reading_blocks_ += run.blocks.count;
 }
 
 bool UploadQueue::on_read(JobId job, Bytes data) {
   const auto found = reading_.find(job);
   if (found == reading_.end()) return false;
-  reading_blocks_ -= found->second.blocks_count;
+  reading_blocks_ -= found->second.blocks.count;
   ready_bytes_ += data.size();
   ready_.push_back({found->second, std::move(data), 0});
   reading_.erase(found);
@@ -92,8 +94,8 @@ std::optional<UploadRun> UploadQueue::on_unreadable(JobId job) {
   const auto found = reading_.find(job);
   if (found == reading_.end()) return std::nullopt;
   const UploadRun run = found->second;
-  reading_blocks_ -= run.blocks_count;
-  blocks_count_ -= run.blocks_count;
+  reading_blocks_ -= run.blocks.count;
+  blocks_count_ -= run.blocks.count;
   reading_.erase(found);
   return run;
 }
@@ -103,8 +105,8 @@ std::optional<UploadQueue::Block> UploadQueue::ready() const {
   const Ready& front = ready_.front();
   const std::size_t begin = std::size_t{front.sent_count} * merkle::kBlockSize;
   const std::size_t size = std::min<std::size_t>(merkle::kBlockSize, front.data.size() - begin);
-  return Block{front.run.channel, front.run.piece,
-               static_cast<std::uint16_t>(front.run.first_block + front.sent_count),
+  return Block{front.run.channel, front.run.blocks.piece,
+               static_cast<std::uint16_t>(front.run.blocks.first_block + front.sent_count),
                BytesView(front.data).subspan(begin, size)};
 }
 
@@ -113,7 +115,7 @@ void UploadQueue::pop_ready() {
   Ready& front = ready_.front();
   ++front.sent_count;
   --blocks_count_;
-  if (front.sent_count < front.run.blocks_count) return;
+  if (front.sent_count < front.run.blocks.count) return;
   ready_bytes_ -= front.data.size();
   ready_.pop_front();
 }
@@ -145,7 +147,7 @@ std::vector<UploadRun> UploadQueue::clear_channel(std::uint16_t channel) {
       continue;
     }
     cleared.push_back(it->second);
-    reading_blocks_ -= it->second.blocks_count;
+    reading_blocks_ -= it->second.blocks.count;
     it = reading_.erase(it);
   }
   std::deque<Ready> kept;
@@ -155,13 +157,14 @@ std::vector<UploadRun> UploadQueue::clear_channel(std::uint16_t channel) {
       continue;
     }
     UploadRun rest = ready.run;
-    rest.first_block = static_cast<std::uint16_t>(rest.first_block + ready.sent_count);
-    rest.blocks_count = static_cast<std::uint16_t>(rest.blocks_count - ready.sent_count);
+    rest.blocks.first_block =
+        static_cast<std::uint16_t>(rest.blocks.first_block + ready.sent_count);
+    rest.blocks.count = static_cast<std::uint16_t>(rest.blocks.count - ready.sent_count);
     cleared.push_back(rest);
     ready_bytes_ -= ready.data.size();
   }
   ready_ = std::move(kept);
-  for (const UploadRun& run : cleared) blocks_count_ -= run.blocks_count;
+  for (const UploadRun& run : cleared) blocks_count_ -= run.blocks.count;
   return cleared;
 }
 

@@ -13,16 +13,14 @@
 
 #include "core/bytes.h"
 #include "core/effects.h"
+#include "transfer/wire.h"
 
 namespace peernet::transfer {
 
-// Blocks [first_block, first_block + blocks_count) of a piece of the share with this channel (the
-// number the other side gave it).
+// A run of the share with this channel (the number the other side gave it).
 struct UploadRun {
-  std::uint16_t channel = 0;
-  std::uint32_t piece = 0;
-  std::uint16_t first_block = 0;
-  std::uint16_t blocks_count = 0;
+  wire::ShareChannel channel = 0;
+  wire::BlockRun blocks;
 };
 
 class UploadQueue {
@@ -39,7 +37,7 @@ class UploadQueue {
   std::optional<UploadRun> next(std::uint16_t blocks_max);
   void on_reading(JobId job, const UploadRun& run);
   // Instead of on_reading: it cannot be read after all.
-  void drop(const UploadRun& run) { blocks_count_ -= run.blocks_count; }
+  void drop(const UploadRun& run) { blocks_count_ -= run.blocks.count; }
   // False when the run was cleared meanwhile: the data is dropped.
   bool on_read(JobId job, Bytes data);
   // The run to reject, unless it was cleared meanwhile.

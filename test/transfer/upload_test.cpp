@@ -11,12 +11,11 @@ constexpr std::size_t kBlock = merkle::kBlockSize;
 
 UploadRun run(std::uint16_t channel, std::uint32_t piece, std::uint16_t first,
               std::uint16_t count) {
-  return {channel, piece, first, count};
+  return {channel, {piece, first, count}};
 }
 
 bool same(const UploadRun& a, const UploadRun& b) {
-  return a.channel == b.channel && a.piece == b.piece && a.first_block == b.first_block &&
-         a.blocks_count == b.blocks_count;
+  return a.channel == b.channel && a.blocks == b.blocks;
 }
 
 }  // namespace
@@ -110,7 +109,7 @@ TEST_CASE("clearing gives every block that was not sent, and late reads are drop
   REQUIRE(queue.add(run(2, 2, 0, 4)));
 
   std::uint32_t blocks_count = 0;
-  for (const UploadRun& cleared : queue.clear()) blocks_count += cleared.blocks_count;
+  for (const UploadRun& cleared : queue.clear()) blocks_count += cleared.blocks.count;
   REQUIRE(blocks_count == 3 + 4 + 4);
   REQUIRE(queue.blocks_count() == 0);
   REQUIRE(queue.bytes_ahead() == 0);
