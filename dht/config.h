@@ -16,7 +16,8 @@ struct BootstrapName {
 
 struct Config {
   std::vector<BootstrapName> bootstrap;
-  bool is_read_only = false;  // BEP 43: we ask, and answer nobody; set_read_only() changes it
+  bool is_read_only = false;        // BEP 43: we ask, and answer nobody; set_read_only() changes it
+  bool are_sources_limited = true;  // for measurements: whether sources have reply budgets
   bool special_use_is_global = false;  // for tests: no address is exempt from any rule
 };
 

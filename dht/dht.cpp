@@ -29,7 +29,7 @@ void Dht::start(Time now, const DhtRecord& saved, Effects& out) {
   running_.emplace(Running{
       id,
       {RoutingTable(id, special_use_is_global), Caller(id, rng_.fork()), Outlet()},
-      Server(id, special_use_is_global, rng_.fork()),
+      Server(id, config_, rng_.fork()),
       Searches(special_use_is_global),
       ItemSearches(special_use_is_global),
       Upkeep(special_use_is_global, rng_.fork()),

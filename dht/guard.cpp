@@ -10,9 +10,10 @@ namespace peernet::dht {
 
 namespace {
 
-constexpr std::size_t kUnprovenCells = 4'096;
-constexpr std::size_t kProvenCells = 1'024;
-constexpr std::uint32_t kMilli = 1'000;
+// So many that 30,000 hosts may ask five times a second each, and hardly two meet in both rows.
+constexpr std::size_t kUnprovenCells = 32'768;
+constexpr std::size_t kProvenCells = 8'192;
+constexpr std::size_t kRegionsOfHosts = 4;  // cells for hosts on one for regions
 
 // SipHash-2-4 (Aumasson, Bernstein 2012) of two words.
 std::uint64_t siphash(const std::array<std::uint64_t, 2>& key, std::array<std::uint64_t, 2> words) {
@@ -47,50 +48,56 @@ std::uint64_t siphash(const std::array<std::uint64_t, 2>& key, std::array<std::u
 }  // namespace
 
 DebtTable::DebtTable(std::size_t cells_count, std::uint32_t rate, std::uint32_t burst)
-    : cells_count_(cells_count), rate_(rate), burst_(burst) {}
+    : cells_count_(cells_count),
+      fractions_(kDebtMax / burst),
+      burst_(burst * fractions_),
+      rate_(rate * fractions_) {}
 
 std::uint32_t DebtTable::room(Time now, std::uint64_t hash) {
-  if (rows_[0].empty()) return burst_;
+  if (rows_[0].empty()) return burst_ / fractions_;
   const std::uint32_t debt = std::min(cell(now, 0, hash).debt, cell(now, 1, hash).debt);
-  const std::uint32_t burst = burst_ * kMilli;
-  return debt >= burst ? 0 : (burst - debt) / kMilli;
+  return debt >= burst_ ? 0 : (burst_ - debt) / fractions_;
 }
 
 void DebtTable::owe(Time now, std::uint64_t hash, std::uint32_t units) {
   for (std::size_t row = 0; row < kRows; ++row) {
     if (rows_[row].empty()) rows_[row].resize(cells_count_);
-    std::uint32_t& debt = cell(now, row, hash).debt;
-    debt = std::min(debt + units * kMilli, burst_ * kMilli);
+    std::uint16_t& debt = cell(now, row, hash).debt;
+    debt = static_cast<std::uint16_t>(
+        std::min<std::uint64_t>(debt + std::uint64_t{units} * fractions_, burst_));
   }
 }
 
 void DebtTable::pay(Time now, std::uint64_t hash, std::uint32_t units) {
   if (rows_[0].empty()) return;
   for (std::size_t row = 0; row < kRows; ++row) {
-    std::uint32_t& debt = cell(now, row, hash).debt;
-    debt -= std::min(debt, units * kMilli);
+    std::uint16_t& debt = cell(now, row, hash).debt;
+    const std::uint64_t paid = std::uint64_t{units} * fractions_;
+    debt = static_cast<std::uint16_t>(debt - std::min<std::uint64_t>(debt, paid));
   }
 }
 
 DebtTable::Cell& DebtTable::cell(Time now, std::size_t row, std::uint64_t hash) {
   const std::uint64_t half = row == 0 ? hash & 0xffffffffU : hash >> 32U;
-  Cell& cell = rows_[row][half % rows_[row].size()];
-  const auto ms = static_cast<std::uint32_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count());
-  // One unit a second is one thousandth of it a millisecond.
-  const std::uint64_t paid = std::uint64_t{ms - cell.at} * rate_;
-  cell.debt -= static_cast<std::uint32_t>(std::min<std::uint64_t>(cell.debt, paid));
-  cell.at = ms;
+  Cell& cell = rows_[row][half & (cells_count_ - 1)];
+  const auto tick = static_cast<std::uint16_t>(now.time_since_epoch() / kTick);
+  const auto passed = static_cast<std::uint16_t>(tick - cell.at);
+  if (passed == 0) return cell;
+  const std::uint64_t paid = std::uint64_t{passed} * rate_ * kTick.count() / 1'000'000;
+  cell.debt = static_cast<std::uint16_t>(cell.debt - std::min<std::uint64_t>(cell.debt, paid));
+  cell.at = tick;
   return cell;
 }
 
 Guard::Budget::Budget(std::size_t cells_count)
     : hosts(cells_count, kRepliesPerSecond, kRepliesBurst),
       networks(cells_count / 2, kRepliesPerSecond * kNetworkFactor, kRepliesBurst * kNetworkFactor),
-      regions(cells_count / 2, kRepliesPerSecond * kRegionFactor, kRepliesBurst * kRegionFactor) {}
+      regions(cells_count / kRegionsOfHosts, kRepliesPerSecond * kRegionFactor,
+              kRepliesBurst * kRegionFactor) {}
 
-Guard::Guard(bool special_use_is_global, Rng& rng)
+Guard::Guard(bool special_use_is_global, bool is_limiting, Rng& rng)
     : special_use_is_global_(special_use_is_global),
+      is_limiting_(is_limiting),
       secret_{rng.next(), rng.next()},
       budgets_{Budget(kUnprovenCells), Budget(kProvenCells)},
       unproven_bytes_(kUnprovenCells, kUnprovenBytesPerSecond, kUnprovenBytesBurst),
@@ -98,7 +105,7 @@ Guard::Guard(bool special_use_is_global, Rng& rng)
       large_answers_(kUnprovenCells / 2, 2, 20) {}
 
 bool Guard::admit(Time now, const Endpoint& from) {
-  if (!is_limited(from, special_use_is_global_)) return true;
+  if (is_exempt(from)) return true;
   Budget& budget = budgets_[is_proven(now, from) ? 1 : 0];
   const std::uint64_t host = hash(host_of(from));
   const std::uint64_t network = hash(network_of(from));
@@ -135,17 +142,11 @@ void Guard::on_answered(Time now, const Endpoint& to, std::size_t answer_size) {
 }
 
 void Guard::prove(Time now, const Endpoint& from) {
-  if (!is_limited(from, special_use_is_global_)) return;
-  const Endpoint host = host_of(from);
-  if (!proven_.contains(host) && proven_.size() >= kProvenMax) proven_.pop_expired(proven_.next());
-  proven_.set(host, now + kProvenFor);
+  if (!is_exempt(from)) proven_.prove(now, hash(host_of(from)));
 }
 
-bool Guard::is_proven(Time now, const Endpoint& from) {
-  if (!is_limited(from, special_use_is_global_)) return true;
-  while (proven_.pop_expired(now)) {
-  }
-  return proven_.contains(host_of(from));
+bool Guard::is_proven(Time now, const Endpoint& from) const {
+  return is_exempt(from) || proven_.contains(now, hash(host_of(from)));
 }
 
 std::uint64_t Guard::hash(const Endpoint& prefix) const {

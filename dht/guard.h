@@ -12,8 +12,8 @@
 
 #include "core/rng.h"
 #include "core/time.h"
-#include "core/timers.h"
 #include "dht/contact.h"
+#include "dht/proven_hosts.h"
 
 namespace peernet::dht {
 
@@ -33,15 +33,15 @@ inline constexpr std::uint32_t kUnprovenBytesPerSecond = 142;
 inline constexpr std::size_t kAnswerSurplus = 8;
 // To a /24 without proof: two answers over 500 bytes in 10 s.
 inline constexpr std::size_t kLargeAnswer = 500;
-inline constexpr std::size_t kProvenMax = 4'096;
-inline constexpr Duration kProvenFor = std::chrono::minutes(10);
 
 // Debts that are paid off at a fixed rate, one for each hash. Two sources whose hashes meet in both
-// rows share one debt; this errs against them, never for them.
+// rows share one debt; this errs against them, never for them. So does the clock of a cell, which
+// goes round in eleven minutes: once in a round an old debt may be taken for a new one.
 class DebtTable {
  public:
   // Units may be owed up to `burst`; `rate` of them are forgiven every second. The cells are
-  // allocated when the first debt is made.
+  // allocated when the first debt is made. Requires: cells_count is a power of two, and at most
+  // 2^32; burst is at most kDebtMax.
   DebtTable(std::size_t cells_count, std::uint32_t rate, std::uint32_t burst);
 
   std::uint32_t room(Time now, std::uint64_t hash);
@@ -50,21 +50,25 @@ class DebtTable {
 
  private:
   struct Cell {
-    std::uint32_t debt = 0;  // thousandths of a unit
-    std::uint32_t at = 0;    // ms, modulo 2^32
+    std::uint16_t debt = 0;  // in fractions of a unit
+    std::uint16_t at = 0;    // in ticks, modulo 2^16
   };
   static constexpr std::size_t kRows = 2;
+  static constexpr std::uint32_t kDebtMax = 60'000;
+  static constexpr Duration kTick = std::chrono::milliseconds(10);
   Cell& cell(Time now, std::size_t row, std::uint64_t hash);
 
   std::size_t cells_count_;
-  std::uint32_t rate_;
-  std::uint32_t burst_;
+  std::uint32_t fractions_;  // of one unit
+  std::uint32_t burst_;      // in fractions, as all that follows
+  std::uint32_t rate_;       // a second
   std::array<std::vector<Cell>, kRows> rows_;
 };
 
 class Guard {
  public:
-  Guard(bool special_use_is_global, Rng& rng);
+  // With `is_limiting` false every source is exempt, for measurements.
+  Guard(bool special_use_is_global, bool is_limiting, Rng& rng);
 
   // May a query of this source be answered at all? Counts it, if so.
   bool admit(Time now, const Endpoint& from);
@@ -76,7 +80,7 @@ class Guard {
 
   void prove(Time now, const Endpoint& from);
   // Exempt sources count as proven.
-  bool is_proven(Time now, const Endpoint& from);
+  bool is_proven(Time now, const Endpoint& from) const;
 
  private:
   struct Budget {
@@ -86,15 +90,19 @@ class Guard {
     DebtTable regions;
   };
   std::uint64_t hash(const Endpoint& prefix) const;
+  bool is_exempt(const Endpoint& from) const {
+    return !is_limiting_ || !is_limited(from, special_use_is_global_);
+  }
 
   bool special_use_is_global_;
+  bool is_limiting_;
   std::array<std::uint64_t, 2> secret_{};
   // One for unproven and one for proven sources, so that no flood of forged addresses starves a
   // proven node.
   std::array<Budget, 2> budgets_;
   DebtTable unproven_bytes_;
   DebtTable large_answers_;
-  Timers<Endpoint> proven_;  // hosts, until when; at most kProvenMax
+  ProvenHosts proven_;
 };
 
 }  // namespace peernet::dht

@@ -50,13 +50,13 @@ void fit_item(Reply& reply, std::size_t size_max, bool is_proven) {
 
 }  // namespace
 
-Server::Server(const DhtId& own_id, bool special_use_is_global, Rng rng)
+Server::Server(const DhtId& own_id, const Config& config, Rng rng)
     : own_id_(own_id),
       rng_(rng),
       tokens_(rng_),
-      store_(own_id, special_use_is_global),
-      items_(own_id, special_use_is_global),
-      guard_(special_use_is_global, rng_) {}
+      store_(own_id, config.special_use_is_global),
+      items_(own_id, config.special_use_is_global),
+      guard_(config.special_use_is_global, config.are_sources_limited, rng_) {}
 
 void Server::on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,
                       std::size_t also_sent, const RoutingTable& table, Outlet& outlet,

@@ -8,6 +8,7 @@
 #include "core/effects.h"
 #include "core/rng.h"
 #include "core/time.h"
+#include "dht/config.h"
 #include "dht/guard.h"
 #include "dht/item_store.h"
 #include "dht/krpc.h"
@@ -30,7 +31,7 @@ inline constexpr Duration kSampleEvery = std::chrono::minutes(10);
 
 class Server {
  public:
-  Server(const DhtId& own_id, bool special_use_is_global, Rng rng);
+  Server(const DhtId& own_id, const Config& config, Rng rng);
 
   // A datagram of `size` bytes was a query. `also_sent`: bytes that leave for its sender besides.
   void on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,
@@ -43,7 +44,7 @@ class Server {
 
   // The sender answered a query of ours.
   void prove(Time now, const Endpoint& from) { guard_.prove(now, from); }
-  bool is_proven(Time now, const Endpoint& from) { return guard_.is_proven(now, from); }
+  bool is_proven(Time now, const Endpoint& from) const { return guard_.is_proven(now, from); }
   // False: the source has had its share, and nothing may be sent to it.
   bool admit(Time now, const Endpoint& from) { return guard_.admit(now, from); }
 

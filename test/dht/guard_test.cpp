@@ -14,7 +14,7 @@ constexpr Time kStart{1000s};
 
 struct Fixture {
   Rng rng{1};
-  Guard guard{false, rng};
+  Guard guard{false, true, rng};
 
   // How many of `count` queries at once are admitted, from addresses `step` apart.
   unsigned admitted(Time now, std::uint32_t first, std::uint32_t step, unsigned count) {
@@ -109,8 +109,8 @@ TEST_CASE("a /24 without proof gets two answers over 500 bytes in ten seconds", 
 TEST_CASE("private and loopback sources are exempt, unless told otherwise", "[dht]") {
   Rng rng(1);
   const Endpoint loopback = Endpoint::v4(0x7f000001, 7000);
-  Guard guard(false, rng);
-  Guard strict(true, rng);
+  Guard guard(false, true, rng);
+  Guard strict(true, true, rng);
   unsigned strictly = 0;
   for (int i = 0; i < 1000; ++i) {
     CHECK(guard.admit(kStart, loopback));

@@ -21,11 +21,16 @@ struct Asked {
   DhtId own_id = make_id(1);
   Time now{1000s};
   Rng rng{7};
-  Server server{own_id, true, Rng(8)};
+  Server server{own_id, config(), Rng(8)};
   RoutingTable table{own_id, true};
   Outlet outlet;
   Bytes bytes;  // of the last answer
 
+  static Config config() {
+    Config result;
+    result.special_use_is_global = true;
+    return result;
+  }
   // The answer; views in it live until the next question.
   Message ask(const Endpoint& from, const QueryBody& body) {
     Query query;
