@@ -32,7 +32,9 @@ std::size_t content_begin(BytesView encoded) {
   return at + 1;
 }
 
-// The scan of one input: offsets only, no copies, no recursion.
+// The scan of one input: offsets only, no copies, no recursion, no memory but the tokens. While a
+// container is open its token links to the one around it: `next` is that one's index and one more,
+// `end` is twice the index of the last key, and one more while its value is due.
 class Scanner {
  public:
   Scanner(BytesView input, const Limits& limits, std::vector<Token>& tokens)
@@ -42,76 +44,75 @@ class Scanner {
     do {
       auto step = scan_one();
       if (!step) return step;
-    } while (!open_.empty());
+    } while (open_ > 0);
     if (at_ != input_.size()) return malformed("bytes follow the bencoded value");
     return {};
   }
 
  private:
-  struct Open {
-    std::uint32_t token = 0;
-    bool is_dict = false;
-    bool is_value_due = false;  // a key was read
-    bool has_key = false;
-    BytesView key;  // the last one
-  };
-
   // One value's beginning, or one container's end.
   Result<void> scan_one() {
     if (at_ == input_.size()) return malformed("the bencoded value is cut short");
     const std::uint8_t byte = input_[at_];
-    if (byte == 'e' && !open_.empty()) return close();
+    if (byte == 'e' && open_ > 0) return close();
     if (tokens_.size() >= limits_.tokens_max) return too_large("too many bencoded values");
 
-    const bool is_key = !open_.empty() && open_.back().is_dict && !open_.back().is_value_due;
+    const bool is_key = open_ > 0 && is_dict_open() && !is_value_due();
     if (is_key && !is_digit(byte)) return malformed("a dictionary key is not a string");
     const auto index = static_cast<std::uint32_t>(tokens_.size());
     tokens_.push_back({static_cast<std::uint32_t>(at_), 0, index + 1});
-    if (byte == 'l' || byte == 'd') return open(index, byte == 'd');
+    if (byte == 'l' || byte == 'd') return open(index);
 
     auto scanned = byte == 'i' ? scan_integer() : scan_string();
     if (!scanned) return scanned;
     tokens_.back().end = static_cast<std::uint32_t>(at_);
-    if (is_key) return take_key();
+    if (is_key) return take_key(index);
     value_done();
     return {};
   }
 
-  Result<void> open(std::uint32_t index, bool is_dict) {
-    if (open_.size() >= limits_.depth_max) return too_large("bencoded values nest too deep");
+  Token& innermost() { return tokens_[open_ - 1]; }
+  bool is_dict_open() { return input_[innermost().begin] == 'd'; }
+  bool is_value_due() { return (innermost().end & 1U) != 0; }
+
+  Result<void> open(std::uint32_t index) {
+    if (depth_ >= limits_.depth_max) return too_large("bencoded values nest too deep");
     ++at_;
-    Open opened;
-    opened.token = index;
-    opened.is_dict = is_dict;
-    open_.push_back(opened);
+    ++depth_;
+    tokens_[index].next = open_;
+    open_ = index + 1;
     return {};
   }
 
   Result<void> close() {
-    if (open_.back().is_value_due) return malformed("a dictionary key has no value");
+    if (is_value_due()) return malformed("a dictionary key has no value");
     ++at_;
-    Token& token = tokens_[open_.back().token];
+    --depth_;
+    Token& token = innermost();
+    open_ = token.next;
     token.end = static_cast<std::uint32_t>(at_);
     token.next = static_cast<std::uint32_t>(tokens_.size());
-    open_.pop_back();
     value_done();
     return {};
   }
 
   void value_done() {
-    if (!open_.empty()) open_.back().is_value_due = false;
+    if (open_ > 0) innermost().end &= ~1U;
   }
 
-  Result<void> take_key() {
-    Open& dict = open_.back();
-    const BytesView key = string_;
-    if (limits_.canonical && dict.has_key &&
-        !std::lexicographical_compare(dict.key.begin(), dict.key.end(), key.begin(), key.end())) {
-      return malformed("dictionary keys are not sorted and unique");
+  Result<void> take_key(std::uint32_t index) {
+    Token& dict = innermost();
+    // A dictionary's first key cannot be the first token.
+    const std::uint32_t last = dict.end >> 1U;
+    if (limits_.canonical && last != 0) {
+      const BytesView before =
+          input_.subspan(tokens_[last].begin, tokens_[last].end - tokens_[last].begin);
+      const BytesView key = before.subspan(content_begin(before));
+      if (!std::lexicographical_compare(key.begin(), key.end(), string_.begin(), string_.end())) {
+        return malformed("dictionary keys are not sorted and unique");
+      }
     }
-    dict.key = key;
-    dict.has_key = true;
-    dict.is_value_due = true;
+    dict.end = index << 1U | 1U;
     return {};
   }
 
@@ -156,7 +157,8 @@ class Scanner {
   BytesView input_;
   const Limits& limits_;
   std::vector<Token>& tokens_;
-  std::vector<Open> open_;  // at most limits_.depth_max
+  std::uint32_t open_ = 0;  // the innermost open container's index and one more
+  std::size_t depth_ = 0;   // of open containers
   std::size_t at_ = 0;
   BytesView string_;  // the last one scanned
 };
@@ -224,14 +226,22 @@ Value Document::root() const {
 }
 
 Result<Document> decode(BytesView input, const Limits& limits) {
-  if (input.size() > std::numeric_limits<std::uint32_t>::max()) {
-    return too_large("the bencoded input is too long");
-  }
   Document document;
-  document.input_ = input;
-  auto scanned = Scanner(input, limits, document.tokens_).run();
+  auto scanned = decode(input, limits, document);
   if (!scanned) return scanned.error();
   return document;
+}
+
+Result<void> decode(BytesView input, const Limits& limits, Document& into) {
+  into.tokens_.clear();
+  into.input_ = input;
+  // An index has one bit less than an offset.
+  if (input.size() > std::numeric_limits<std::uint32_t>::max() / 2) {
+    return too_large("the bencoded input is too long");
+  }
+  auto scanned = Scanner(input, limits, into.tokens_).run();
+  if (!scanned) into.tokens_.clear();
+  return scanned;
 }
 
 Encoder& Encoder::integer(std::int64_t value) {

@@ -69,13 +69,15 @@ class Document {
 
  private:
   friend class Value;
-  friend Result<Document> decode(BytesView input, const Limits& limits);
+  friend Result<void> decode(BytesView input, const Limits& limits, Document& into);
   BytesView input_;
   std::vector<Token> tokens_;
 };
 
 // The whole input must be one value. Errors: malformed, too_large.
 Result<Document> decode(BytesView input, const Limits& limits);
+// The same into a document used before, whose memory is used again. After an error it is empty.
+Result<void> decode(BytesView input, const Limits& limits, Document& into);
 
 // Appends to `out`. The caller gives dictionary keys in sorted order.
 class Encoder {

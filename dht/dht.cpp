@@ -47,8 +47,8 @@ void Dht::start(Time now, const DhtRecord& saved, Effects& out) {
 
 void Dht::on_datagram(Time now, const Endpoint& from, BytesView bytes, Effects& out) {
   counts_.bytes_in += bytes.size();
-  const auto message =
-      from.is_usable() && !from.is_v6 ? decode(bytes) : Error{Errc::refused, "no such family", {}};
+  const auto message = from.is_usable() && !from.is_v6 ? decoder_.decode(bytes)
+                                                       : Error{Errc::refused, "no such family", {}};
   if (!message) {
     ++counts_.dropped_in;
     log_->trace("dht: dropped {} bytes from {}: {}", bytes.size(), from.to_string(),

@@ -129,6 +129,7 @@ class Dht {
   Config config_;
   Rng rng_;
   Log* log_;
+  Decoder decoder_;
   Join join_;
   std::optional<Running> running_;
   std::deque<Event> events_;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/bencode.h"
 #include "core/codec.h"
 #include "core/effects.h"
 
@@ -271,14 +270,18 @@ Bytes packed(const std::vector<Contact>& contacts) {
 }  // namespace
 
 Result<Message> decode(BytesView datagram) {
+  return Decoder().decode(datagram);
+}
+
+Result<Message> Decoder::decode(BytesView datagram) {
   if (datagram.size() > kDatagramInMax) return Error{Errc::too_large, "a datagram too long", {}};
   bencode::Limits limits;
   limits.depth_max = kBencodeDepthMax;
   limits.tokens_max = kBencodeTokensMax;
   limits.canonical = false;
-  const auto document = bencode::decode(datagram, limits);
-  if (!document) return document.error();
-  const Value root = document->root();
+  const auto decoded = bencode::decode(datagram, limits, document_);
+  if (!decoded) return decoded.error();
+  const Value root = document_.root();
   const auto txid = root.find("t").string();
   const auto kind = root.find("y").string();
   if (!root.is_dict() || !txid || !kind) return malformed("not a KRPC message");

@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "core/bencode.h"
 #include "core/bytes.h"
 #include "core/crypto.h"
 #include "core/endpoint.h"
@@ -128,7 +129,17 @@ struct BadQuery {
 
 using Message = std::variant<Query, Reply, ErrorReply, BadQuery>;
 
-// Errors: malformed, too_large. What fails here deserves no answer.
+// Keeps its memory from one datagram to the next, so that decoding a query takes none. What it gave
+// dies with the next call.
+class Decoder {
+ public:
+  // Errors: malformed, too_large. What fails here deserves no answer.
+  Result<Message> decode(BytesView datagram);
+
+ private:
+  bencode::Document document_;
+};
+
 Result<Message> decode(BytesView datagram);
 
 Bytes encode(const Query& query);
