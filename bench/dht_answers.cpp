@@ -163,11 +163,35 @@ class Bench {
   std::vector<DhtId> keys_;
 };
 
+// What a datagram costs a node of a private network that comes from a stranger.
+void run_strangers(std::size_t size) {
+  Config config;
+  config.network_key = Key(std::array<std::uint8_t, 32>{7});
+  Dht dht(config, Rng(1), quiet());
+  const Time now{std::chrono::seconds(1000)};
+  dht.on_wall_clock(now, {});
+  Effects out;
+  dht.start(now, {}, out);
+  Rng rng(3);
+  Bytes datagram(size);
+  constexpr std::size_t kCount = 300'000;
+  const double cpu_before = cpu_seconds();
+  for (std::size_t i = 0; i < kCount; ++i) {
+    rng.fill(std::span(datagram).first(8));
+    dht.on_datagram(now, source(static_cast<std::uint32_t>(i % kRegions), 1), datagram, out);
+  }
+  PN_CHECK(out.empty());
+  std::printf("stranger's datagram, %4zu B   %.2f us CPU each, no answer\n", size,
+              (cpu_seconds() - cpu_before) / static_cast<double>(kCount) * 1e6);
+}
+
 }  // namespace
 
 int main() {
   crypto_start();
   Bench(true).run("limits as they are");
   Bench(false).run("no limits per source");
+  run_strangers(100);
+  run_strangers(1'400);
   return 0;
 }

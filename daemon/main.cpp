@@ -113,6 +113,7 @@ Result<NodeConfig> node_config(const DaemonConfig& config, std::uint16_t port, L
     auto key = load_key(*config.network_key_file);
     if (!key) return key.error();
     transfer.network_key = *key;
+    result.dht.network_key = *key;
   }
   transfer.connections_max = config.connections;
   const std::uint64_t descriptors = descriptors_max();

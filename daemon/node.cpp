@@ -14,6 +14,7 @@ Node::Node(NodeConfig config, Identity identity, Rng rng, Log& log)
 
 void Node::start(Time now, WallTime wall, const Saved& saved, Effects& out) {
   started_ = now;
+  dht_.on_wall_clock(now, wall);
   if (config_.is_dht_enabled) dht_.start(now, saved.dht, out);
   transfer_.start(now, wall, saved, out);
   settle(now, out);
@@ -128,6 +129,7 @@ void Node::on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoin
 
 void Node::on_wall_clock(Time now, WallTime wall) {
   transfer_.on_wall_clock(now, wall);
+  dht_.on_wall_clock(now, wall);
 }
 
 void Node::on_time(Time now, Effects& out) {

@@ -29,7 +29,7 @@ bool Caller::ask(Time now, const Endpoint& to, const std::optional<DhtId>& expec
   query.sender = own_id_;
   query.is_read_only = is_read_only_;
   query.body = body;
-  outlet.send(to, encode(query), out);
+  outlet.send(now, to, Direction::query, encode(query), out);
   ++queries_count_;
   return true;
 }

@@ -3,8 +3,11 @@
 // What the owner of the DHT engine decides, once and before the start.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "core/crypto.h"
 
 namespace peernet::dht {
 
@@ -16,9 +19,10 @@ struct BootstrapName {
 
 struct Config {
   std::vector<BootstrapName> bootstrap;
-  bool is_read_only = false;        // BEP 43: we ask, and answer nobody; set_read_only() changes it
-  bool are_sources_limited = true;  // for measurements: whether sources have reply budgets
   bool special_use_is_global = false;  // for tests: no address is exempt from any rule
+  bool is_read_only = false;  // BEP 43: we ask, and answer nobody; set_read_only() changes it
+  std::optional<Key> network_key{};  // present: a private network, every datagram is sealed
+  bool are_sources_limited = true;   // for measurements: whether sources have reply budgets
 };
 
 }  // namespace peernet::dht

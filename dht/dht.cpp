@@ -28,7 +28,7 @@ void Dht::start(Time now, const DhtRecord& saved, Effects& out) {
   const bool special_use_is_global = config_.special_use_is_global;
   running_.emplace(Running{
       id,
-      {RoutingTable(id, special_use_is_global), Caller(id, rng_.fork()), Outlet()},
+      {RoutingTable(id, special_use_is_global), Caller(id, rng_.fork()), outlet()},
       Server(id, config_, rng_.fork()),
       Searches(special_use_is_global),
       ItemSearches(special_use_is_global),
@@ -39,6 +39,7 @@ void Dht::start(Time now, const DhtRecord& saved, Effects& out) {
   for (const DhtRecord::Node& node : saved.nodes) {
     if (node.id != id) remembered.push_back({node.id, node.endpoint});
   }
+  if (wall_clock_) on_wall_clock(wall_clock_->first, wall_clock_->second);
   set_read_only(config_.is_read_only);
   join_.start(now, remembered);
   log_->debug("dht: starts as {} with {} saved nodes", to_hex(id.view()), remembered.size());
@@ -47,12 +48,13 @@ void Dht::start(Time now, const DhtRecord& saved, Effects& out) {
 
 void Dht::on_datagram(Time now, const Endpoint& from, BytesView bytes, Effects& out) {
   counts_.bytes_in += bytes.size();
-  const auto message = from.is_usable() && !from.is_v6 ? decoder_.decode(bytes)
-                                                       : Error{Errc::refused, "no such family", {}};
+  const auto message = read(now, from, bytes);
   if (!message) {
     ++counts_.dropped_in;
-    log_->trace("dht: dropped {} bytes from {}: {}", bytes.size(), from.to_string(),
-                message.error().what);
+    if (log_->should_log(spdlog::level::trace)) {
+      log_->trace("dht: dropped {} bytes from {}: {}", bytes.size(), from.to_string(),
+                  message.error().what);
+    }
     settle(now, out);
     return;
   }
@@ -91,6 +93,12 @@ void Dht::on_time(Time now, Effects& out) {
     expiry_at_ = r.server.is_empty() ? kNever : now + kExpiryEvery;
   }
   settle(now, out);
+}
+
+void Dht::on_wall_clock(Time now, WallTime wall) {
+  wall_clock_ = {now, wall};
+  if (!running_) return;
+  if (Seal* seal = running_->family.outlet.seal()) seal->on_wall_clock(now, wall);
 }
 
 void Dht::get_peers(Time now, const DhtId& key, Effects& out) {
@@ -197,6 +205,27 @@ DhtRecord Dht::snapshot() const {
     record.nodes.push_back({contact.id, contact.endpoint});
   }
   return record;
+}
+
+Outlet Dht::outlet() {
+  return config_.network_key ? Outlet(Seal(*config_.network_key, false, rng_.fork())) : Outlet();
+}
+
+Result<Message> Dht::read(Time now, const Endpoint& from, BytesView bytes) {
+  if (!from.is_usable() || from.is_v6) return Error{Errc::refused, "no such family", {}};
+  if (bytes.size() > kDatagramInMax) return Error{Errc::too_large, "a datagram too long", {}};
+  Seal* seal = running().family.outlet.seal();
+  if (seal == nullptr) return decoder_.decode(bytes);
+  const auto direction = seal->open(now, bytes, opened_);
+  if (!direction) return Error{Errc::denied, "not of our network", {}};
+  auto message = decoder_.decode(opened_);
+  if (!message) return message;
+  const bool is_query =
+      std::holds_alternative<Query>(*message) || std::holds_alternative<BadQuery>(*message);
+  if (is_query != (*direction == Direction::query)) {
+    return Error{Errc::malformed, "sealed as another kind of message", {}};
+  }
+  return message;
 }
 
 void Dht::on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,

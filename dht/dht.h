@@ -63,6 +63,9 @@ class Dht {
   // The answer to Resolve; no endpoints: it failed.
   void on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoints, Effects& out);
   void on_time(Time now, Effects& out);
+  // Every minute, and after a jump. A private network needs it, before the start too: queries count
+  // for two minutes around the time they were sent.
+  void on_wall_clock(Time now, WallTime wall);
 
   // Commands. A lookup of a key that runs already is joined; announcing turns it into an announce.
   // Without any node a lookup waits for one, 10 s at most. Ends in LookupDone, unless forgotten.
@@ -112,6 +115,9 @@ class Dht {
     AddressVote vote;
   };
 
+  Outlet outlet();
+  // Opens it, in a private network, and decodes it. Errors: what deserves no answer.
+  Result<Message> read(Time now, const Endpoint& from, BytesView bytes);
   void on_query(Time now, const Endpoint& from, const Query& query, std::size_t size, Effects& out);
   void on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& out);
   void on_error(Time now, const Endpoint& from, const ErrorReply& error, Effects& out);
@@ -130,6 +136,8 @@ class Dht {
   Rng rng_;
   Log* log_;
   Decoder decoder_;
+  Bytes opened_;  // the datagram that is dealt with, in a private network
+  std::optional<std::pair<Time, WallTime>> wall_clock_;
   Join join_;
   std::optional<Running> running_;
   std::deque<Event> events_;

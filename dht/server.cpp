@@ -52,6 +52,7 @@ void fit_item(Reply& reply, std::size_t size_max, bool is_proven) {
 
 Server::Server(const DhtId& own_id, const Config& config, Rng rng)
     : own_id_(own_id),
+      is_private_(config.network_key.has_value()),
       rng_(rng),
       tokens_(rng_),
       store_(own_id, config.special_use_is_global),
@@ -85,12 +86,13 @@ void Server::on_query(Time now, const Endpoint& from, const Query& query, std::s
       reply.token = token.view();
     }
   }
+  std::optional<ErrorReply> error;
   if (const auto* sample = std::get_if<SampleInfohashes>(&query.body)) {
     reply.nodes = table.closest(sample->target, kAnswerContactsMax, from);
     answer_samples(now, reply);
-  }
-  std::optional<ErrorReply> error;
-  if (const auto* announce = std::get_if<AnnouncePeer>(&query.body)) {
+    // Nobody tells the keys of a private network, not even inside it.
+    if (is_private_) error = {{}, ErrorReply::kMethodUnknown, "method unknown"};
+  } else if (const auto* announce = std::get_if<AnnouncePeer>(&query.body)) {
     error = store_peer(now, from, *announce);
   } else if (const auto* put = std::get_if<Put>(&query.body)) {
     error = store_item(now, from, *put);
@@ -127,7 +129,8 @@ void Server::answer(Time now, const Endpoint& to, Reply reply, std::size_t query
                     std::size_t also_sent, Outlet& outlet, Effects& out) {
   reply.sender = own_id_;
   reply.seen_as = to;
-  const std::size_t size_max = guard_.answer_size_max(now, to, query_size, also_sent);
+  const std::size_t size_max =
+      guard_.answer_size_max(now, to, query_size, also_sent) - outlet.overhead();
   if (!reply.value.empty()) fit_item(reply, size_max, guard_.is_proven(now, to));
   Bytes bytes = encode(reply);
   while (bytes.size() > size_max && (reply.seen_as || !reply.token.empty())) {
@@ -135,16 +138,17 @@ void Server::answer(Time now, const Endpoint& to, Reply reply, std::size_t query
     bytes = encode(reply);
   }
   if (bytes.size() > size_max) return;
-  guard_.on_answered(now, to, bytes.size() + also_sent);
-  outlet.send(to, std::move(bytes), out);
+  guard_.on_answered(now, to, bytes.size() + outlet.overhead() + also_sent);
+  outlet.send(now, to, Direction::answer, std::move(bytes), out);
 }
 
 void Server::refuse(Time now, const Endpoint& to, const ErrorReply& error, std::size_t query_size,
                     std::size_t also_sent, Outlet& outlet, Effects& out) {
   Bytes bytes = encode(error);
-  if (bytes.size() > guard_.answer_size_max(now, to, query_size, also_sent)) return;
-  guard_.on_answered(now, to, bytes.size() + also_sent);
-  outlet.send(to, std::move(bytes), out);
+  const std::size_t size = bytes.size() + outlet.overhead();
+  if (size > guard_.answer_size_max(now, to, query_size, also_sent)) return;
+  guard_.on_answered(now, to, size + also_sent);
+  outlet.send(now, to, Direction::answer, std::move(bytes), out);
 }
 
 std::optional<ErrorReply> Server::store_peer(Time now, const Endpoint& from,

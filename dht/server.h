@@ -66,6 +66,7 @@ class Server {
   void answer_item(Time now, const Get& query, Reply& reply) const;
 
   DhtId own_id_;
+  bool is_private_;
   Rng rng_;
   Tokens tokens_;
   PeerStore store_;

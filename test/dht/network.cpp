@@ -21,7 +21,9 @@ Host& Network::add(const Endpoint& endpoint, const std::vector<BootstrapName>& b
   Config config;
   config.bootstrap = bootstrap;
   config.special_use_is_global = options_.special_use_is_global;
+  config.network_key = options_.network_key;
   host.dht = std::make_unique<Dht>(config, rng_.fork(), quiet_log());
+  host.dht->on_wall_clock(now_, {});
   host.dht->start(now_, saved, out_);
   carry_out(host);
   return host;
@@ -90,7 +92,7 @@ void Network::carry_out(Host& host) {
   effects.swap(out_);
   for (Effect& effect : effects) {
     if (auto* datagram = std::get_if<SendDatagram>(&effect)) {
-      REQUIRE(datagram->bytes.size() <= kPutOutMax);
+      REQUIRE(datagram->bytes.size() <= kPutOutMax + kSealOverhead);
       push({host.endpoint, datagram->to, std::move(datagram->bytes)});
     } else if (auto* resolve = std::get_if<Resolve>(&effect)) {
       Happening happening;

@@ -45,6 +45,7 @@ class Network {
     Duration delay_max = std::chrono::milliseconds(80);
     double loss = 0;
     bool special_use_is_global = false;
+    std::optional<Key> network_key;
   };
   struct Datagram {
     Endpoint from;

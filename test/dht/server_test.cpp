@@ -247,6 +247,14 @@ TEST_CASE("a proven asker gets a sample of the keys, the same for ten minutes", 
   CHECK(keys_of(asked.reply(kAsker, SampleInfohashes{make_id(4)})) != keys);
 }
 
+TEST_CASE("the keys of a private network are told to nobody", "[dht]") {
+  Asked asked;
+  Config config = Asked::config();
+  config.network_key = Key{};
+  asked.server = Server(asked.own_id, config, Rng(8));
+  CHECK(asked.error(kAsker, SampleInfohashes{make_id(3)}) == ErrorReply::kMethodUnknown);
+}
+
 TEST_CASE("a sample to an unproven asker is at most 4.5 times its query", "[dht]") {
   Asked asked;
   asked.list_nodes(16);
