@@ -36,6 +36,7 @@ const std::vector<Scenario>& scenarios() {
       {"bootstrap_200", "200 nodes join through one and find each other's shares", bootstrap_200},
       {"dead_bootstrap", "after all have joined, the bootstrap node is gone", dead_bootstrap},
       {"one_seed_20_leechers", "against the fluid bound, with capped links", one_seed_20_leechers},
+      {"capped_16", "the same as other clients were measured in it: 32 MiB, 2 MB/s up", capped_16},
       {"seed_dies_at_60", "once the leechers together hold every piece", seed_dies_at_60},
       {"seed_dies_too_early", "before they do; it comes back later", seed_dies_too_early},
       {"seed_dies_after_two", "A seeds to B and C, dies at 60 % of D", seed_dies_after_two},

@@ -50,6 +50,7 @@ std::string times(World& world, const Hosts& hosts, const Content& content);
 void bootstrap_200(World& world, Report& report);
 void dead_bootstrap(World& world, Report& report);
 void one_seed_20_leechers(World& world, Report& report);
+void capped_16(World& world, Report& report);
 void seed_dies_at_60(World& world, Report& report);
 void seed_dies_too_early(World& world, Report& report);
 void seed_dies_after_two(World& world, Report& report);

@@ -20,32 +20,76 @@ double best(World& world, const Hosts& hosts, const Content& content) {
   return most;
 }
 
-}  // namespace
+// A swarm behind capped uplinks: one seed, everybody else begins at the same moment.
+struct Capped {
+  std::uint32_t leechers_count = 0;
+  std::uint64_t size = 0;
+  std::uint32_t piece_length = kPiece;
+  std::uint64_t seed_up = 0;
+  std::uint64_t up = 0;
+  std::uint64_t down = 0;
+};
 
-void one_seed_20_leechers(World& world, Report& report) {
-  constexpr std::uint64_t size = 8 * kMiB;
-  constexpr std::uint64_t seed_up = 500'000;
-  constexpr std::uint64_t up = 250'000;
-  constexpr std::uint64_t down = 1'000'000;
-  constexpr std::uint32_t leechers_count = 20;
+std::uint64_t sent_by(World& world, const Hosts& hosts) {
+  std::uint64_t sum = 0;
+  for (const HostIndex host : hosts) sum += world.network.bytes_up(host);
+  return sum;
+}
+
+// Median and last against what no swarm can beat (Kumar and Ross 2006), what the seed sent, and how
+// much of the leechers' uplinks was used in each tenth of the time to the median.
+void capped_swarm(World& world, Report& report, const Capped& swarm) {
   begin(world);
-  const HostIndex seed = join(world, 1, newcomer(seed_up, down), seconds(1)).front();
-  const Hosts leechers = join(world, leechers_count, newcomer(up, down), seconds(10));
+  const HostIndex seed = join(world, 1, newcomer(swarm.seed_up, swarm.down), seconds(1)).front();
+  const Hosts leechers =
+      join(world, swarm.leechers_count, newcomer(swarm.up, swarm.down), seconds(10));
   world.run_for(seconds(20));
-  const Content& content = world.keep(make_file(world.rng.next(), "film", size, kPiece));
+  const Content& content =
+      world.keep(make_file(world.rng.next(), "film", swarm.size, swarm.piece_length));
   if (!offer(world, seed, content)) return;
   world.run_for(seconds(20));
+  const auto bytes = static_cast<double>(swarm.size);
+  const auto seed_up = static_cast<double>(swarm.seed_up);
+  const auto leechers_up = static_cast<double>(swarm.leechers_count * swarm.up);
+  const double bound = std::max({bytes / seed_up, bytes / static_cast<double>(swarm.down),
+                                 swarm.leechers_count * bytes / (seed_up + leechers_up)});
   const std::uint64_t before = world.network.bytes_up(seed);
   fetch_all(world, leechers, content);
+  std::string used;
+  for (int tenth = 0; tenth < 10; ++tenth) {
+    const std::uint64_t sent = sent_by(world, leechers);
+    world.run_for(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(bound / 10)));
+    used += fmt::format(" {:.0f}", 100 * static_cast<double>(sent_by(world, leechers) - sent) /
+                                       (leechers_up * bound / 10));
+  }
   if (!demand(world, leechers, content, minutes(30))) return;
-  const auto bytes = static_cast<double>(size);
-  const double bound =
-      std::max({bytes / seed_up, bytes / down,
-                leechers_count * bytes / static_cast<double>(seed_up + leechers_count * up)});
   report.push_back(times(world, leechers, content) + fmt::format(", fluid bound {:.1f} s", bound));
   report.push_back(fmt::format("the seed sent {:.2f} copies",
                                static_cast<double>(world.network.bytes_up(seed) - before) / bytes));
+  report.push_back("percent of the leechers' uplinks used, by tenths of the bound:" + used);
   demand_rest(world);
+}
+
+}  // namespace
+
+void one_seed_20_leechers(World& world, Report& report) {
+  capped_swarm(world, report,
+               {.leechers_count = 20,
+                .size = 8 * kMiB,
+                .seed_up = 500'000,
+                .up = 250'000,
+                .down = 1'000'000});
+}
+
+// The swarm that libtorrent, aria2 and transmission were measured in.
+void capped_16(World& world, Report& report) {
+  capped_swarm(world, report,
+               {.leechers_count = 16,
+                .size = 32 * kMiB,
+                .piece_length = 262'144,
+                .seed_up = 2'000'000,
+                .up = 2'000'000,
+                .down = 100'000'000});
 }
 
 void seed_dies_at_60(World& world, Report& report) {
