@@ -2,7 +2,7 @@
 
 // One function for each command: parse what is left to parse, ask the daemon, print. Each gives the
 // exit code of DESIGN.md 7. Those that ask once are in commands.cpp, those that follow something
-// until it ends in follow.cpp.
+// until it ends in follow.cpp, those of `peernet dht` in dht.cpp.
 
 #include <cstdint>
 #include <optional>
@@ -56,6 +56,25 @@ int rpc(Session& session, const std::optional<std::string>& method,
         const std::optional<std::string>& params);
 int shutdown(Session& session);
 int version(Session& session);
+
+struct DhtOptions {
+  std::string key;       // of lookup and announce; of get a target or a public key
+  std::string port;      // of announce
+  std::string endpoint;  // of ping
+  std::string value;     // of put
+  bool is_traced = false;
+  bool is_hex = false;                  // of put: the value is bencoded, as hex digits
+  std::optional<std::string> key_file;  // of put
+  std::optional<std::string> salt;
+  std::optional<std::string> seq;
+  std::optional<std::string> cas;
+};
+int dht(Session& session);
+int dht_lookup(Session& session, const DhtOptions& options);
+int dht_announce(Session& session, const DhtOptions& options);
+int dht_ping(Session& session, const DhtOptions& options);
+int dht_put(Session& session, const DhtOptions& options);
+int dht_get(Session& session, const DhtOptions& options);
 
 // An absolute path for the daemon, which has another working directory. The last part is kept as it
 // is (it may be a symlink, which is for the daemon to judge).

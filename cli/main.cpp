@@ -29,6 +29,7 @@ struct Arguments {
   bool is_data_deleted = false;
   std::optional<std::string> rpc_method;
   std::optional<std::string> rpc_params;
+  DhtOptions dht;
   std::string help_for;
 };
 
@@ -74,6 +75,44 @@ void declare_shares(CLI::App& app, Arguments& arguments) {
   with_id("link", "The link of a share");
 }
 
+void declare_dht(CLI::App& app, DhtOptions& options) {
+  CLI::App& dht = *app.add_subcommand("dht", "The DHT: its table, and raw keys for tools");
+  dht.require_subcommand(0, 1);
+  const auto with_key = [&](const char* name, const char* help) -> CLI::App& {
+    CLI::App& command = *dht.add_subcommand(name, help);
+    command.add_option("KEYHEX", options.key, "40 hex digits, such as an info-hash")->required();
+    command.add_flag("--trace", options.is_traced, "tell what became of each query");
+    return command;
+  };
+  with_key("lookup", "Peers under a key; prints their addresses");
+  with_key("announce", "Announce a port of this machine under a key, once")
+      .add_option("PORT", options.port, "where peers are to connect")
+      ->required();
+  dht.add_subcommand("ping", "Is a DHT node there? Prints its id")
+      ->add_option("HOST:PORT", options.endpoint, "the host may be a name")
+      ->required();
+  CLI::App& put = *dht.add_subcommand("put", "Store an item (BEP 44); prints its target");
+  put.add_option("VALUE", options.value, "the text to store")->required();
+  put.add_flag("--hex", options.is_hex, "VALUE is bencoded already, as hex digits");
+  put.add_option("--key-file", options.key_file,
+                 "make it mutable: signed by the Ed25519 key in this file");
+  put.add_option("--salt", options.salt, "tells several items of one key apart");
+  put.add_option("--seq", options.seq, "the sequence number; by default now, in seconds");
+  put.add_option("--cas", options.cas, "only where this sequence number is stored now");
+  CLI::App& get = *dht.add_subcommand("get", "An item (BEP 44); prints its value");
+  get.add_option("TARGET", options.key, "40 hex digits, or the 64 of a public key")->required();
+  get.add_option("--salt", options.salt, "as it was given to put");
+}
+
+int run_dht(const CLI::App& command, Session& session, const DhtOptions& options) {
+  if (command.got_subcommand("lookup")) return dht_lookup(session, options);
+  if (command.got_subcommand("announce")) return dht_announce(session, options);
+  if (command.got_subcommand("ping")) return dht_ping(session, options);
+  if (command.got_subcommand("put")) return dht_put(session, options);
+  if (command.got_subcommand("get")) return dht_get(session, options);
+  return dht(session);
+}
+
 void declare_rest(CLI::App& app, Arguments& arguments) {
   app.add_subcommand("id", "The peer id of this node");
   CLI::App& config = *app.add_subcommand("config", "Where things are, and the effective config");
@@ -98,6 +137,7 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.fallthrough();
   declare_transfers(app, arguments);
   declare_shares(app, arguments);
+  declare_dht(app, arguments.dht);
   declare_rest(app, arguments);
 }
 
@@ -113,6 +153,7 @@ int run(const std::string& name, const CLI::App& command, Session& session,
   if (name == "resume") return resume(session, arguments.needed_id);
   if (name == "link") return link(session, arguments.needed_id);
   if (name == "id") return identity(session);
+  if (name == "dht") return run_dht(command, session, arguments.dht);
   if (name == "rpc") return rpc(session, arguments.rpc_method, arguments.rpc_params);
   if (name == "shutdown") return shutdown(session);
   if (name == "config") {
@@ -167,7 +208,7 @@ int enter(Screen& screen, const CLI::App& command, const Arguments& arguments) {
     const auto absolute = absolute_path(*arguments.home);
     if (const auto* failure = std::get_if<Failure>(&absolute)) return screen.fail(*failure);
     home = std::get<std::string>(absolute);
-    start_command += " --home " + shell_quoted(*arguments.home);
+    start_command += " --home " + shell_quoted(*home);  // the daemon takes an absolute one only
   }
   auto paths = find_paths(home, environment);
   if (!paths) {

@@ -22,10 +22,6 @@ std::uint64_t count(const Json& object, std::string_view key) {
   return integer_at(object, key).value_or(0);
 }
 
-std::string plural(std::uint64_t number, const std::string& word) {
-  return std::to_string(number) + " " + word + (number == 1 ? "" : "s");
-}
-
 std::string rate_or_dash(std::uint64_t rate) {
   return rate == 0 ? "-" : rate_text(rate);
 }
@@ -74,21 +70,6 @@ std::string time_text(const std::string& rfc3339) {
   return shown(rfc3339.substr(0, 10) + " " + rfc3339.substr(11, 8) + " UTC");
 }
 
-struct Fact {
-  std::string name;
-  std::string value;
-};
-
-std::string render_facts(const std::vector<Fact>& facts) {
-  std::size_t width = 0;
-  for (const Fact& fact : facts) width = std::max(width, fact.name.size());
-  std::string text;
-  for (const Fact& fact : facts) {
-    text += "  " + pad_right(fact.name, width + 2) + fact.value + "\n";
-  }
-  return text;
-}
-
 std::string finding_text(std::optional<std::uint64_t> dht_nodes, const Json& share) {
   std::string text = "looking for peers";
   if (dht_nodes) text += " (DHT: " + plural(*dht_nodes, "node") + ")";
@@ -125,6 +106,20 @@ std::optional<std::string> still_text(const Json& share, std::optional<std::uint
 }
 
 }  // namespace
+
+std::string plural(std::uint64_t number, const std::string& word) {
+  return std::to_string(number) + " " + word + (number == 1 ? "" : "s");
+}
+
+std::string render_facts(const std::vector<Fact>& facts) {
+  std::size_t width = 0;
+  for (const Fact& fact : facts) width = std::max(width, fact.name.size());
+  std::string text;
+  for (const Fact& fact : facts) {
+    text += "  " + pad_right(fact.name, width + 2) + fact.value + "\n";
+  }
+  return text;
+}
 
 std::string short_id(const std::string& id) {
   return shown(id.substr(0, kShortIdSize));

@@ -30,6 +30,19 @@ std::string render_paths(const Json& paths);
 // `peernet rpc`: the methods of an OpenRPC document.
 std::string render_methods(const Json& document, const Look& look);
 
+// `peernet dht`: the figures, then the table by distance.
+std::string render_dht(const Json& stats, const Look& look);
+// `peernet dht lookup --trace`: a line for each query, in the order in which they were sent.
+std::string render_steps(const Json& steps, const Look& look);
+
+struct Fact {
+  std::string name;
+  std::string value;  // already fit to be shown
+};
+// A line each, the values in one column.
+std::string render_facts(const std::vector<Fact>& facts);
+std::string plural(std::uint64_t number, const std::string& word);
+
 // `peernet add`, on one line: the hashing of `name`. `rate`: bytes a second.
 std::string hashing_line(const std::string& name, std::uint64_t done, std::uint64_t total,
                          std::uint64_t rate, const Look& look);

@@ -39,7 +39,9 @@ void Node::settle(Time now, Effects& out) {
                        dht_.announce(now, wanted.key, config_.transfer.listen_port, true, out);
                      },
                      [&](transfer::AnnounceOver& over) {
-                       if (config_.is_dht_enabled) dht_.forget(over.key);
+                       if (config_.is_dht_enabled && !raw_keys_.contains(over.key)) {
+                         dht_.forget(over.key);
+                       }
                      },
                      [&](auto& other) { events_.emplace_back(std::move(other)); },
                  },
@@ -54,6 +56,7 @@ void Node::settle(Time now, Effects& out) {
 }
 
 void Node::on_dht_event(Time now, const dht::Event& event, Effects& out) {
+  tell_raw(event);
   std::visit(
       Overloaded{
           [&](const dht::PeersFound& found) {
@@ -68,9 +71,25 @@ void Node::on_dht_event(Time now, const dht::Event& event, Effects& out) {
           },
           [&](const dht::Joined&) { transfer_.announce_all(now); },
           [&](const dht::Grown&) { transfer_.announce_few(now); },
-          [](const auto&) {},  // nobody here asked for it
+          [](const auto&) {},  // of raw commands only
       },
       event);
+}
+
+void Node::tell_raw(const dht::Event& event) {
+  const bool is_wanted =
+      std::visit(Overloaded{
+                     [&](const dht::PeersFound& found) { return raw_keys_.contains(found.key); },
+                     [&](const dht::LookupStep& step) { return raw_keys_.contains(step.key); },
+                     [&](const dht::LookupDone& done) { return raw_keys_.erase(done.key) > 0; },
+                     [](const dht::NodesChanged&) { return false; },
+                     [](const dht::Joined&) { return false; },
+                     [](const dht::Grown&) { return false; },
+                     // Nobody else asks for items and pings.
+                     [](const auto&) { return true; },
+                 },
+                 event);
+  if (is_wanted) dht_events_.push_back(event);
 }
 
 // ---- Inputs
@@ -121,6 +140,8 @@ void Node::on_saved(Time now, JobId job, const Result<void>& result, Effects& ou
 void Node::on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoints, Effects& out) {
   if (JobIds::owner(job) == JobOwner::dht) {
     dht_.on_resolved(now, job, endpoints, out);
+  } else if (JobIds::owner(job) == JobOwner::node) {
+    on_ping_resolved(now, job, endpoints, out);
   } else {
     transfer_.on_resolved(now, job, endpoints, out);
   }
@@ -175,6 +196,85 @@ Result<void> Node::remove(Time now, const ShareId& id, bool is_data_deleted, Eff
   return done;
 }
 
+// ---- Commands on raw keys
+
+namespace {
+
+Error dht_is_off() {
+  return {Errc::unavailable, "the DHT is off", "set discovery.dht to true in the config"};
+}
+
+}  // namespace
+
+Result<void> Node::begin_raw(const DhtId& key, bool is_traced) {
+  if (!config_.is_dht_enabled) return dht_is_off();
+  if (raw_keys_.size() >= kRawLookupsMax && !raw_keys_.contains(key)) {
+    return Error{Errc::refused, std::to_string(kRawLookupsMax) + " such lookups run already",
+                 "wait for one of them"};
+  }
+  raw_keys_.insert(key);
+  if (is_traced) dht_.trace(key);
+  return {};
+}
+
+Result<void> Node::dht_lookup(Time now, const DhtId& key, bool is_traced, Effects& out) {
+  if (auto begun = begin_raw(key, is_traced); !begun) return begun;
+  dht_.get_peers(now, key, out);
+  settle(now, out);
+  return {};
+}
+
+Result<void> Node::dht_announce(Time now, const DhtId& key, std::uint16_t port, bool is_traced,
+                                Effects& out) {
+  if (auto begun = begin_raw(key, is_traced); !begun) return begun;
+  dht_.announce(now, key, port, false, out);
+  settle(now, out);
+  return {};
+}
+
+Result<void> Node::dht_get(Time now, const DhtId& target, BytesView salt, Effects& out) {
+  if (!config_.is_dht_enabled) return dht_is_off();
+  dht_.get_item(now, target, salt, out);
+  settle(now, out);
+  return {};
+}
+
+Result<DhtId> Node::dht_put(Time now, const dht::Item& item, std::optional<std::int64_t> cas,
+                            Effects& out) {
+  if (!config_.is_dht_enabled) return dht_is_off();
+  auto target = dht_.put_item(now, item, cas, out);
+  settle(now, out);
+  return target;
+}
+
+Result<std::uint64_t> Node::dht_ping(Time /*now*/, const std::string& host, std::uint16_t port,
+                                     Effects& out) {
+  if (!config_.is_dht_enabled) return dht_is_off();
+  if (raw_pings_.size() >= kRawPingsMax) {
+    return Error{Errc::refused, std::to_string(kRawPingsMax) + " names are looked up already",
+                 "wait for one of them"};
+  }
+  const JobId job = jobs_.next();
+  raw_pings_.emplace(job, RawPing{++pings_count_, port});
+  out.push_back(Resolve{job, host, port});
+  return pings_count_;
+}
+
+void Node::on_ping_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoints,
+                            Effects& out) {
+  const auto place = raw_pings_.find(job);
+  if (place == raw_pings_.end()) return;
+  const RawPing ping = place->second;
+  raw_pings_.erase(place);
+  for (const Endpoint& endpoint : endpoints) {
+    if (dht_.ping(now, ping.number, endpoint, out)) return;
+  }
+  dht::Pinged nobody;
+  nobody.number = ping.number;
+  if (!endpoints.empty()) nobody.endpoint = endpoints.front();
+  dht_events_.push_back(nobody);
+}
+
 void Node::stop(Time now, Effects& out) {
   transfer_.stop(now, out);
   if (config_.is_dht_enabled) out.push_back(Save{jobs_.next(), dht_.snapshot()});
@@ -188,7 +288,23 @@ std::optional<transfer::Event> Node::next_event() {
   return event;
 }
 
+std::optional<dht::Event> Node::next_dht_event() {
+  if (dht_events_.empty()) return std::nullopt;
+  dht::Event event = std::move(dht_events_.front());
+  dht_events_.pop_front();
+  return event;
+}
+
 // ---- Queries
+
+std::vector<dht::Contact> Node::dht_nodes() const {
+  std::vector<dht::Contact> nodes;
+  if (!config_.is_dht_enabled || dht_.stats().nodes == 0) return nodes;
+  for (const DhtRecord::Node& node : dht_.snapshot().nodes) {
+    nodes.push_back({node.id, node.endpoint});
+  }
+  return nodes;
+}
 
 Time Node::deadline() const {
   const Time transfer = transfer_.deadline();

@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -23,6 +25,9 @@
 #include "transfer/transfer.h"
 
 namespace peernet::daemon {
+
+inline constexpr std::size_t kRawLookupsMax = 256;  // of dht_lookup and dht_announce, at a time
+inline constexpr std::size_t kRawPingsMax = 256;    // of dht_ping whose name is looked up
 
 struct NodeConfig {
   dht::Config dht;
@@ -71,12 +76,30 @@ class Node {
   Result<void> pause(Time now, const ShareId& id, Effects& out);
   Result<void> resume(Time now, const ShareId& id, Effects& out);
   Result<void> remove(Time now, const ShareId& id, bool is_data_deleted, Effects& out);
+
+  // Commands on raw keys of the DHT, for tools and for work with other implementations. What comes
+  // of them is told by next_dht_event(). Errors of all: unavailable (the DHT is off), refused (too
+  // many at a time).
+  Result<void> dht_lookup(Time now, const DhtId& key, bool is_traced, Effects& out);
+  Result<void> dht_announce(Time now, const DhtId& key, std::uint16_t port, bool is_traced,
+                            Effects& out);
+  Result<void> dht_get(Time now, const DhtId& target, BytesView salt, Effects& out);
+  // Gives the target. Errors: also those of dht::check.
+  Result<DhtId> dht_put(Time now, const dht::Item& item, std::optional<std::int64_t> cas,
+                        Effects& out);
+  // Gives the number that dht::Pinged will have; its endpoint has port 0 if there is no such host.
+  Result<std::uint64_t> dht_ping(Time now, const std::string& host, std::uint16_t port,
+                                 Effects& out);
+
   // Says close to every peer and saves what is worth saving. The shell carries out what comes of it
   // and then stops.
   void stop(Time now, Effects& out);
 
   // Facts for the owner, oldest first.
   std::optional<transfer::Event> next_event();
+  // The same of the DHT, as far as the raw commands caused them. At most so many wait as those have
+  // queries: drain it after each command and input.
+  std::optional<dht::Event> next_dht_event();
 
   // Queries.
   Time deadline() const;
@@ -91,11 +114,16 @@ class Node {
   std::optional<transfer::ShareFiles> files(
       const ShareId& id) const;  // nullopt before the manifest
   const PeerId& id() const { return identity_.id(); }
+  // Nodes in the DHT's table, the best first, at most 200.
+  std::vector<dht::Contact> dht_nodes() const;
 
  private:
   // Drains the engines' events until there are none: the one place where they meet.
   void settle(Time now, Effects& out);
   void on_dht_event(Time now, const dht::Event& event, Effects& out);
+  void tell_raw(const dht::Event& event);
+  Result<void> begin_raw(const DhtId& key, bool is_traced);
+  void on_ping_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoints, Effects& out);
 
   NodeConfig config_;
   Identity identity_;
@@ -104,6 +132,14 @@ class Node {
   transfer::Transfer transfer_;
   JobIds jobs_{JobOwner::node};
   std::deque<transfer::Event> events_;  // for the owner
+  std::deque<dht::Event> dht_events_;   // likewise
+  std::set<DhtId> raw_keys_;            // of raw lookups that run
+  struct RawPing {
+    std::uint64_t number = 0;
+    std::uint16_t port = 0;
+  };
+  std::map<JobId, RawPing> raw_pings_;  // whose name is looked up
+  std::uint64_t pings_count_ = 0;
   Time started_{};
 };
 

@@ -104,7 +104,11 @@ std::optional<Fault> read_request(Json& json, Request& request) {
 
 }  // namespace
 
-Rpc::Rpc(RpcContext context) : context_(std::move(context)) {
+Rpc::Rpc(RpcContext context)
+    : context_(std::move(context)),
+      dht_calls_([this](const PendingCall& call, const Result<Json>& result) {
+        answer_pending(call, result);
+      }) {
   on_config(context_.config_json);
 }
 
@@ -180,12 +184,14 @@ void Rpc::on_client_gone(Time now, ClientId client, Node& node, Effects& out) {
   for (auto place = removals_.begin(); place != removals_.end();) {
     place = place->second.client == client ? removals_.erase(place) : std::next(place);
   }
+  dht_calls_.on_client_gone(client);
   clients_.erase(client);
   if (!is_followed(EventKind::progress)) progress_at_ = kNever;
 }
 
 void Rpc::on_time(Time now, const Node& node) {
   if (now >= progress_at_) tell_progress(now, node);
+  dht_calls_.on_time(now);
 }
 
 std::vector<Rpc::Reply> Rpc::take_replies() {
@@ -193,7 +199,7 @@ std::vector<Rpc::Reply> Rpc::take_replies() {
 }
 
 Time Rpc::deadline() const {
-  return progress_at_;
+  return std::min(progress_at_, dht_calls_.deadline());
 }
 
 bool Rpc::is_idle_allowed(ClientId client) const {
@@ -228,6 +234,10 @@ void Rpc::answer_pending(const Pending& pending, const Result<Json>& result) {
   if (place == clients_.end()) return;
   --place->second.pending_count;
   answer(pending.client, pending.id, result);
+}
+
+void Rpc::on_dht_event(Time now, const dht::Event& event) {
+  dht_calls_.on_event(now, event);
 }
 
 void Rpc::reply(ClientId client, std::string line, bool is_closing) {

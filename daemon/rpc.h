@@ -2,9 +2,9 @@
 
 // Rpc is the control surface: a line of JSON in, lines of JSON out (JSON-RPC 2.0, one text a line,
 // parameters by name). It owns no socket: the shell hands it lines and sends what take_replies()
-// gives. It keeps the calls that are answered later (share.add, share.remove), the subscriptions,
-// and a bounded ring of events with rising numbers. What a client may do and gets is described in
-// one table (daemon/rpc_table.h), from which rpc.discover and README.md are made.
+// gives. It keeps the calls that are answered later (share.add, share.remove, most of dht), the
+// subscriptions, and a bounded ring of events with rising numbers. What a client may do and gets is
+// described in one table (daemon/rpc_table.h), from which rpc.discover and README.md are made.
 
 #include <cstdint>
 #include <deque>
@@ -19,11 +19,11 @@
 #include "core/time.h"
 #include "daemon/json.h"
 #include "daemon/node.h"
+#include "daemon/rpc_client.h"
+#include "daemon/rpc_dht.h"
 #include "daemon/rpc_table.h"
 
 namespace peernet::daemon {
-
-enum class ClientId : std::uint64_t {};
 
 // The socket's limits (clients, lines, requests a second, unsent replies, idleness) are kept by
 // daemon/uv/control.h, which makes a client wait; these are kept here.
@@ -59,6 +59,7 @@ class Rpc {
   void on_client_gone(Time now, ClientId client, Node& node, Effects& out);
   // Each event of Node, in order.
   void on_event(Time now, const transfer::Event& event, const Node& node);
+  void on_dht_event(Time now, const dht::Event& event);
   void on_time(Time now, const Node& node);
 
   // What is to be sent, oldest first: a line without its newline. After one with `is_closing` the
@@ -71,7 +72,7 @@ class Rpc {
   std::vector<Reply> take_replies();
 
   // Queries.
-  Time deadline() const;  // kNever when nobody follows progress
+  Time deadline() const;  // kNever when nobody follows progress or waits for the DHT
   bool is_shutdown_wanted() const { return is_shutdown_wanted_; }
   // Subscribed, or a call is pending: then silence is no reason to close.
   bool is_idle_allowed(ClientId client) const;
@@ -85,11 +86,7 @@ class Rpc {
     std::size_t pending_count = 0;
     bool is_closing = false;
   };
-  // `id` is the request's id as JSON; nullopt for a notification, which gets no answer.
-  struct Pending {
-    ClientId client{};
-    std::optional<std::string> id;
-  };
+  using Pending = PendingCall;
   struct PendingImport : Pending {
     std::string path;
     Time started{};
@@ -133,6 +130,10 @@ class Rpc {
   Answer share_link(Call& call);
   Answer peer_list(Call& call);
   Answer dht_status(Call& call);
+  Answer dht_stats(Call& call);
+  using DhtCommand = Result<void> (DhtCalls::*)(const DhtCalls::Place& place, PendingCall call,
+                                                const Json& params);
+  Answer dht_call(Call& call, DhtCommand command);
   Answer identity_show(Call& call);
   Answer events_subscribe(Call& call);
   Answer events_unsubscribe(Call& call);
@@ -163,6 +164,7 @@ class Rpc {
   std::map<ClientId, Client> clients_;
   std::map<transfer::ImportId, PendingImport> imports_;
   std::multimap<ShareId, Pending> removals_;
+  DhtCalls dht_calls_;
   std::deque<KeptEvent> ring_;  // at most kEventRingMax
   std::uint64_t seq_ = 0;       // of the newest kept event
   std::map<ShareId, Told> told_;

@@ -19,21 +19,6 @@ constexpr std::size_t kPageDefault = 1000;
 
 namespace {
 
-std::string text_of(const Json& params, std::string_view name) {
-  const Json* value = json_find(params, name);
-  return value == nullptr ? std::string() : json_text(*value).value_or(std::string());
-}
-
-bool flag_of(const Json& params, std::string_view name) {
-  const Json* value = json_find(params, name);
-  return value != nullptr && json_boolean(*value).value_or(false);
-}
-
-std::optional<std::uint64_t> integer_of(const Json& params, std::string_view name) {
-  const Json* value = json_find(params, name);
-  return value == nullptr ? std::nullopt : json_integer(*value);
-}
-
 struct Page {
   std::size_t begin = 0;
   std::size_t end = 0;
@@ -96,6 +81,12 @@ Rpc::Answer Rpc::dispatch(Call& call, MethodName method) {
     case MethodName::share_link: return share_link(call);
     case MethodName::peer_list: return peer_list(call);
     case MethodName::dht_status: return dht_status(call);
+    case MethodName::dht_stats: return dht_stats(call);
+    case MethodName::dht_lookup: return dht_call(call, &DhtCalls::lookup);
+    case MethodName::dht_announce: return dht_call(call, &DhtCalls::announce);
+    case MethodName::dht_get: return dht_call(call, &DhtCalls::get);
+    case MethodName::dht_put: return dht_call(call, &DhtCalls::put);
+    case MethodName::dht_ping: return dht_call(call, &DhtCalls::ping);
     case MethodName::identity_show: return identity_show(call);
     case MethodName::events_subscribe: return events_subscribe(call);
     case MethodName::events_unsubscribe: return events_unsubscribe(call);
@@ -289,6 +280,20 @@ Rpc::Answer Rpc::peer_list(Call& call) {
 
 Rpc::Answer Rpc::dht_status(Call& call) {
   return Result<Json>(dht_json(call.node.status(call.now)));
+}
+
+Rpc::Answer Rpc::dht_stats(Call& call) {
+  return Result<Json>(dht_stats_json(call.node.status(call.now), call.node.dht_nodes()));
+}
+
+Rpc::Answer Rpc::dht_call(Call& call, DhtCommand command) {
+  Client& client = clients_[call.client];
+  if (client.pending_count >= kRpcPendingMax) return Result<Json>(too_many_pending());
+  const DhtCalls::Place place{call.now, wall_at(call.now), call.node, call.out};
+  const auto begun = (dht_calls_.*command)(place, Pending{call.client, call.id}, call.params);
+  if (!begun) return Result<Json>(begun.error());
+  ++client.pending_count;
+  return std::nullopt;
 }
 
 Rpc::Answer Rpc::identity_show(Call& call) {

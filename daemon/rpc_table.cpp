@@ -200,6 +200,108 @@ constexpr std::array kPeerListFields{
 };
 constexpr Shape kPeerList{"peers", kPeerListFields};
 
+constexpr std::array kDhtNodeFields{
+    Field{"id", text, required, "the node id, 40 hex digits"},
+    Field{"endpoint", text, required, "address and port"},
+    Field{"shared_bits", integer, required, "leading bits that its id shares with ours"},
+};
+constexpr Shape kDhtNode{"dht_node", kDhtNodeFields};
+
+constexpr std::array kDhtBucketFields{
+    Field{"shared_bits", integer, required, "leading bits that these ids share with ours"},
+    Field{"nodes_count", integer, required, "nodes"},
+};
+constexpr Shape kDhtBucket{"dht_bucket", kDhtBucketFields};
+
+constexpr std::array kDhtStatsFields{
+    Field{"dht", object, required, "as dht.status gives it", &kDht},
+    Field{"address", text, nullable, "our address, as enough others see it"},
+    Field{"items_stored", integer, required, "items (BEP 44) that others put here"},
+    Field{"buckets", list_of_objects, required, "the table by distance, farthest first",
+          &kDhtBucket},
+    Field{"nodes", list_of_objects, required, "nodes in the table, the best first, at most 200",
+          &kDhtNode},
+};
+constexpr Shape kDhtStats{"dht_stats", kDhtStatsFields};
+
+constexpr std::array kDhtStepFields{
+    Field{"node", text, required, "address and port of the node that was asked"},
+    Field{"id", text, nullable, "the id it was believed to have"},
+    Field{"distance", integer, nullable, "bits of the distance from the key, 0 to 160"},
+    Field{"asked", number, required, "seconds after the lookup began"},
+    Field{"took", number, required, "seconds until the outcome"},
+    Field{"outcome", text, required,
+          "answered, stranger (under another id), refused (an error) or failed (nothing in 3 s)"},
+    Field{"is_announce", boolean, required, "it was told of the announce, not asked"},
+    Field{"nodes", integer, required, "nodes that its answer names"},
+    Field{"peers", integer, required, "peers that its answer names"},
+};
+constexpr Shape kDhtStep{"dht_step", kDhtStepFields};
+
+constexpr Field kAskedField{"nodes_asked", integer, required, "DHT nodes that were asked"};
+constexpr Field kAnsweredField{"nodes_answered", integer, required,
+                               "of these, those that answered"};
+constexpr Field kTookField{"took", number, required, "seconds"};
+constexpr Field kStepsField{"steps", list_of_objects, required,
+                            "with `trace`: what became of each query, in the order of the outcomes",
+                            &kDhtStep};
+constexpr std::array kDhtLookupFields{
+    Field{"key", text, required, "40 hex digits"},
+    Field{"peers", list_of_text, required, "addresses and ports, as they came"},
+    kAskedField,
+    kAnsweredField,
+    kTookField,
+    kStepsField,
+};
+constexpr Shape kDhtLookup{"dht_lookup", kDhtLookupFields};
+
+constexpr std::array kDhtAnnouncedFields{
+    Field{"key", text, required, "40 hex digits"},
+    Field{"port", integer, required, "what was announced"},
+    Field{"stored", integer, required, "nodes that have confirmed it"},
+    kAskedField,
+    kAnsweredField,
+    kTookField,
+    kStepsField,
+};
+constexpr Shape kDhtAnnounced{"dht_announced", kDhtAnnouncedFields};
+
+constexpr Field kTargetField{"target", text, required, "what it is found by, 40 hex digits"};
+constexpr Field kPublicKeyField{"public_key", text, nullable,
+                                "who signs a mutable item, 64 hex digits"};
+constexpr Field kSeqField{"seq", integer, nullable, "the sequence number of a mutable item"};
+constexpr std::array kDhtItemFields{
+    kTargetField,
+    Field{"value", text, required, "the bencoded value as hex digits"},
+    Field{"text", text, nullable, "the value, if it is a byte string in UTF-8"},
+    kPublicKeyField,
+    kSeqField,
+    Field{"signature", text, nullable, "of a mutable item, 128 hex digits; it was checked"},
+    kAskedField,
+    kAnsweredField,
+    kTookField,
+};
+constexpr Shape kDhtItem{"dht_item", kDhtItemFields};
+
+constexpr std::array kDhtStoredFields{
+    kTargetField,
+    kPublicKeyField,
+    kSeqField,
+    Field{"stored", integer, required, "nodes that have confirmed it"},
+    Field{"refused", integer, required, "nodes that answered with an error"},
+    kAskedField,
+    kAnsweredField,
+    kTookField,
+};
+constexpr Shape kDhtStored{"dht_stored", kDhtStoredFields};
+
+constexpr std::array kDhtPingedFields{
+    Field{"endpoint", text, required, "the address and port that answered"},
+    Field{"id", text, required, "its node id, 40 hex digits"},
+    kTookField,
+};
+constexpr Shape kDhtPinged{"dht_pinged", kDhtPingedFields};
+
 constexpr std::array kIdentityFields{
     Field{"id", text, required, "the peer id: p and 56 characters"},
     Field{"name", text, required, "identity.name of the config; may be empty"},
@@ -340,6 +442,33 @@ constexpr std::array kPeersParams{
     kPageParams[0],
     kPageParams[1],
 };
+constexpr std::string_view kKeyDoc = "a key of the DHT, 40 hex digits";
+constexpr Field kTraceParam{"trace", boolean, optional,
+                            "tell what became of each query; false by default"};
+constexpr std::array kDhtLookupParams{Field{"key", text, required, kKeyDoc}, kTraceParam};
+constexpr std::array kDhtAnnounceParams{
+    Field{"key", text, required, kKeyDoc},
+    Field{"port", integer, required, "where peers are to connect", nullptr, 1, 65'535},
+    kTraceParam,
+};
+constexpr Field kSaltParam{"salt", text, optional, "of a mutable item, at most 64 bytes"};
+constexpr std::array kDhtGetParams{
+    Field{"target", text, optional, "40 hex digits; this or public_key"},
+    Field{"public_key", text, optional, "who signs a mutable item, 64 hex digits"},
+    kSaltParam,
+};
+constexpr std::array kDhtPutParams{
+    Field{"text", text, optional, "the value, stored as a byte string; this or value"},
+    Field{"value", text, optional, "one bencoded value as hex digits, at most 1000 bytes"},
+    Field{"seed", text, optional,
+          "makes a mutable item: the Ed25519 private key of RFC 8032, 64 hex digits"},
+    kSaltParam,
+    Field{"seq", integer, optional, "the sequence number; by default now, in seconds since 1970"},
+    Field{"cas", integer, optional, "store it only where this sequence number is stored now"},
+};
+constexpr std::array kDhtPingParams{
+    Field{"endpoint", text, required, "HOST:PORT; the host may be a name"},
+};
 constexpr std::array kSubscribeParams{
     Field{"kinds", list_of_text, optional, "which events; all by default"},
     Field{"since", integer, optional, "send the kept events after this number first"},
@@ -354,6 +483,12 @@ constexpr std::array kAddErrors{Errc::malformed, Errc::not_found, Errc::denied,
 constexpr std::array kFetchErrors{Errc::malformed, Errc::refused, Errc::too_large, Errc::exists};
 constexpr std::array kRemoveErrors{Errc::not_found, Errc::malformed, Errc::denied, Errc::io};
 constexpr std::array kFilesErrors{Errc::not_found, Errc::malformed, Errc::unavailable};
+
+constexpr std::array kDhtErrors{Errc::malformed, Errc::refused, Errc::unavailable, Errc::timed_out};
+constexpr std::array kDhtGetErrors{Errc::malformed, Errc::not_found, Errc::refused,
+                                   Errc::unavailable, Errc::timed_out};
+constexpr std::array kDhtPutErrors{Errc::malformed, Errc::too_large, Errc::refused,
+                                   Errc::unavailable, Errc::timed_out};
 
 constexpr std::array kMethods{
     Method{MethodName::daemon_status, "daemon.status", "How this node is.", {}, &kStatus, {}},
@@ -394,6 +529,25 @@ constexpr std::array kMethods{
     Method{MethodName::peer_list, "peer.list", "The connected peers.", kPeersParams, &kPeerList,
            kFindErrors},
     Method{MethodName::dht_status, "dht.status", "The DHT.", {}, &kDht, {}},
+    Method{MethodName::dht_stats,
+           "dht.stats",
+           "The DHT with its table and stores.",
+           {},
+           &kDhtStats,
+           {}},
+    Method{MethodName::dht_lookup, "dht.lookup",
+           "Peers under a raw key. Answered when the whole lookup has ended.", kDhtLookupParams,
+           &kDhtLookup, kDhtErrors},
+    Method{MethodName::dht_announce, "dht.announce",
+           "Announces a port of this machine under a raw key, once. It lasts about half an hour.",
+           kDhtAnnounceParams, &kDhtAnnounced, kDhtErrors},
+    Method{MethodName::dht_get, "dht.get", "An item (BEP 44).", kDhtGetParams, &kDhtItem,
+           kDhtGetErrors},
+    Method{MethodName::dht_put, "dht.put",
+           "Stores an item (BEP 44), once: immutable, or with a seed mutable.", kDhtPutParams,
+           &kDhtStored, kDhtPutErrors},
+    Method{MethodName::dht_ping, "dht.ping", "Is a DHT node there?", kDhtPingParams, &kDhtPinged,
+           kDhtGetErrors},
     Method{MethodName::identity_show, "identity.show", "Who this node is.", {}, &kIdentity, {}},
     Method{
         MethodName::events_subscribe,

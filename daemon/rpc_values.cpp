@@ -35,6 +35,21 @@ Json time_or_null(WallTime time) {
 
 }  // namespace
 
+std::string text_of(const Json& params, std::string_view name) {
+  const Json* value = json_find(params, name);
+  return value == nullptr ? std::string() : json_text(*value).value_or(std::string());
+}
+
+bool flag_of(const Json& params, std::string_view name) {
+  const Json* value = json_find(params, name);
+  return value != nullptr && json_boolean(*value).value_or(false);
+}
+
+std::optional<std::uint64_t> integer_of(const Json& params, std::string_view name) {
+  const Json* value = json_find(params, name);
+  return value == nullptr ? std::nullopt : json_integer(*value);
+}
+
 std::string rfc3339(WallTime time) {
   const std::int64_t ms = std::clamp(time.unix_ms, kWallMin, kWallMax);
   const std::int64_t days = ms >= 0 ? ms / kDay : -((-ms + kDay - 1) / kDay);

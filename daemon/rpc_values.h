@@ -20,6 +20,11 @@ namespace peernet::daemon {
 inline constexpr std::size_t kPeerSharesShownMax = 16;
 inline constexpr std::size_t kLeftOutShownMax = 1000;
 
+// Parameters of a call that were checked: empty, false or nothing when they were left out.
+std::string text_of(const Json& params, std::string_view name);
+bool flag_of(const Json& params, std::string_view name);
+std::optional<std::uint64_t> integer_of(const Json& params, std::string_view name);
+
 // In UTC with milliseconds: "2026-11-20T10:17:55.000Z". Years outside 0 to 9999 are cut to them.
 std::string rfc3339(WallTime time);
 

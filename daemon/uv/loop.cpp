@@ -254,6 +254,9 @@ void Loop::drain_events() const {
     if (parts_.on_event) parts_.on_event(now(), *event);
     parts_.rpc->on_event(now(), *event, *parts_.node);
   }
+  while (const auto event = parts_.node->next_dht_event()) {
+    parts_.rpc->on_dht_event(now(), *event);
+  }
 }
 
 void Loop::carry_out_one(const Resolve& effect) {

@@ -1,13 +1,15 @@
 #pragma once
 
 // A node without a world behind it, and an Rpc in front: ask() is one question and its answer. Disk
-// and store answer at once and well; the network is silent.
+// and store answer at once and well; the network is silent unless a test plays it.
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 #include <spdlog/sinks/null_sink.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +17,7 @@
 #include "core/hash.h"
 #include "daemon/config.h"
 #include "daemon/rpc.h"
+#include "daemon/rpc_table.h"
 #include "test/support/support.h"
 
 namespace peernet::test {
@@ -24,9 +27,9 @@ using daemon::Json;
 
 class RpcFixture {
  public:
-  RpcFixture()
+  explicit RpcFixture(daemon::NodeConfig config = {})
       : log("test", std::make_shared<spdlog::sinks::null_sink_mt>()),
-        node({}, Identity(Key{}), Rng(1), log),
+        node(std::move(config), Identity(Key{}), Rng(1), log),
         rpc({"9.9", paths(), daemon::config_to_json({})}) {
     crypto_start();
     rpc.on_wall_clock(now, WallTime{1'700'000'000'000});
@@ -77,6 +80,7 @@ class RpcFixture {
   void settle() {
     while (true) {
       while (const auto event = node.next_event()) rpc.on_event(now, *event, node);
+      while (const auto event = node.next_dht_event()) rpc.on_dht_event(now, *event);
       if (out.empty()) return;
       for (const Effect& effect : std::exchange(out, {})) carry_out(effect);
     }
@@ -108,6 +112,12 @@ class RpcFixture {
                    [&](const FinishStorage& e) { file(e.job, FileDone{}); },
                    [&](const DeleteStorage& e) { file(e.job, FileDone{}); },
                    [&](const Save& e) { node.on_saved(now, e.job, {}, out); },
+                   [&](const SendDatagram& e) {
+                     if (on_send) on_send(e);
+                   },
+                   [&](const Resolve& e) {
+                     if (on_resolve) on_resolve(e);
+                   },
                    [](const auto&) {},
                },
                effect);
@@ -119,6 +129,9 @@ class RpcFixture {
     return answer["result"]["id"].get<std::string>();
   }
 
+  // The network, where a test has one.
+  std::function<void(const SendDatagram&)> on_send;
+  std::function<void(const Resolve&)> on_resolve;
   spdlog::logger log;
   Time now{};
   Effects out;
@@ -126,5 +139,38 @@ class RpcFixture {
   daemon::Rpc rpc;
   std::vector<daemon::Rpc::Reply> kept;
 };
+
+// Every member of the shape is there with its type, and nothing else is.
+inline void check_shape(const Json& value, const daemon::Shape& shape) {
+  CAPTURE(shape.name, value.dump());
+  REQUIRE(value.is_object());
+  if (shape.fields.empty()) return;
+  for (const auto& item : value.items()) {
+    const std::string& name = item.key();
+    CAPTURE(name);
+    CHECK(std::any_of(shape.fields.begin(), shape.fields.end(),
+                      [&](const daemon::Field& field) { return field.name == name; }));
+  }
+  for (const daemon::Field& field : shape.fields) {
+    CAPTURE(field.name);
+    REQUIRE(value.contains(std::string(field.name)));
+    const Json& member = value[std::string(field.name)];
+    if (field.presence == daemon::Presence::nullable && member.is_null()) continue;
+    switch (field.type) {
+      case daemon::FieldType::text:
+      case daemon::FieldType::time: CHECK(member.is_string()); break;
+      case daemon::FieldType::boolean: CHECK(member.is_boolean()); break;
+      case daemon::FieldType::integer: CHECK(member.is_number_integer()); break;
+      case daemon::FieldType::number: CHECK(member.is_number()); break;
+      case daemon::FieldType::object: check_shape(member, *field.shape); break;
+      case daemon::FieldType::list_of_text: CHECK(member.is_array()); break;
+      case daemon::FieldType::list_of_objects:
+        CHECK(member.is_array());
+        for (const Json& item : member) check_shape(item, *field.shape);
+        break;
+      case daemon::FieldType::anything: break;
+    }
+  }
+}
 
 }  // namespace peernet::test

@@ -5,6 +5,7 @@
 namespace peernet::daemon {
 namespace {
 
+using test::check_shape;
 using test::RpcFixture;
 using test::tagged;
 
@@ -303,44 +304,13 @@ TEST_CASE("the config that daemon.config shows is the effective one", "[daemon]"
 
 // ---- The table
 
-// Every member of the shape is there with its type, and nothing else is.
-void check_shape(const Json& value, const Shape& shape) {
-  CAPTURE(shape.name, value.dump());
-  REQUIRE(value.is_object());
-  if (shape.fields.empty()) return;
-  for (const auto& item : value.items()) {
-    const std::string& name = item.key();
-    CAPTURE(name);
-    CHECK(std::any_of(shape.fields.begin(), shape.fields.end(),
-                      [&](const Field& field) { return field.name == name; }));
-  }
-  for (const Field& field : shape.fields) {
-    CAPTURE(field.name);
-    REQUIRE(value.contains(std::string(field.name)));
-    const Json& member = value[std::string(field.name)];
-    if (field.presence == Presence::nullable && member.is_null()) continue;
-    switch (field.type) {
-      case FieldType::text:
-      case FieldType::time: CHECK(member.is_string()); break;
-      case FieldType::boolean: CHECK(member.is_boolean()); break;
-      case FieldType::integer: CHECK(member.is_number_integer()); break;
-      case FieldType::number: CHECK(member.is_number()); break;
-      case FieldType::object: check_shape(member, *field.shape); break;
-      case FieldType::list_of_text: CHECK(member.is_array()); break;
-      case FieldType::list_of_objects:
-        CHECK(member.is_array());
-        for (const Json& item : member) check_shape(item, *field.shape);
-        break;
-      case FieldType::anything: break;
-    }
-  }
-}
-
 TEST_CASE("every method answers in the shape that the table gives", "[daemon]") {
   RpcFixture fixture;
   const std::string id = fixture.add("/data/tree");
   for (const Method& method : methods()) {
     if (method.id == MethodName::share_remove) continue;
+    // Those that wait for the network are in rpc_dht_test.cpp.
+    if (method.name.starts_with("dht.") && !method.params.empty()) continue;
     Json params = Json::object();
     for (const Field& field : method.params) {
       if (field.presence != Presence::required) continue;

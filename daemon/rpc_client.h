@@ -1,0 +1,19 @@
+#pragma once
+
+// Who asked through the control socket, and a call of his that is not answered yet.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace peernet::daemon {
+
+enum class ClientId : std::uint64_t {};
+
+// `id` is the request's id as JSON; nullopt for a notification, which gets no answer.
+struct PendingCall {
+  ClientId client{};
+  std::optional<std::string> id;
+};
+
+}  // namespace peernet::daemon
