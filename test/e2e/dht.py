@@ -104,7 +104,7 @@ class Network:
         return self.nodes[-1]
 
     def run(self, command, **options):
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
+        process = subprocess.Popen(command, **{"stdin": subprocess.DEVNULL, **options})
         self.processes.append(process)
         return process
 

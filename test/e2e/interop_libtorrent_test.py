@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 """Our DHT nodes and libtorrent's: each joins through the other, and each finds what the other announced,
-whoever of the two stores it."""
+whoever of the two stores it; and each gets the items (BEP 44) the other has put."""
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 
 from dht import skip
 from interop import Interop, enter, ours, theirs
-from nodes import Failure, check, run, wait_for
+from nodes import Failure, Node, RpcError, check, run, wait_for
 
 try:
     import libtorrent
@@ -20,7 +21,7 @@ PORT = 6881
 
 # One session, in a process and namespace of its own: a line of JSON in, a line of JSON out.
 SESSION = r"""
-import json, sys, time
+import hashlib, json, sys, time
 import libtorrent as lt
 
 address, bootstrap = sys.argv[1:3]
@@ -55,6 +56,28 @@ def find(text):
     session.dht_get_peers(key(text))
     alert = alerts("dht_get_peers_reply", 15, lambda a: str(a.info_hash) == text)
     return [list(peer) for peer in alert.peers()] if alert else None
+
+def put(value):
+    return str(session.dht_put_immutable_item(value))
+
+def get(target):
+    session.dht_get_immutable_item(key(target))
+    alert = alerts("dht_immutable_item", 15, lambda a: str(a.target) == target)
+    return alert and str(alert.item)
+
+def put_mutable(seed, public_key, value, salt):
+    # The private key as this library wants it: hashed and clamped.
+    secret = bytearray(hashlib.sha512(bytes.fromhex(seed)).digest())
+    secret[0] &= 248
+    secret[31] = secret[31] & 63 | 64
+    session.dht_put_mutable_item(bytes(secret), bytes.fromhex(public_key), value.encode(), salt.encode())
+    alert = alerts("dht_put", 30, lambda a: bytes(a.public_key).hex() == public_key)
+    return alert and [alert.num_success, alert.seq]
+
+def get_mutable(public_key, salt):
+    session.dht_get_mutable_item(bytes.fromhex(public_key), salt.encode())
+    alert = alerts("dht_mutable_item", 15, lambda a: bytes(a.key).hex() == public_key and a.authoritative)
+    return alert and [str(alert.item), alert.seq]
 
 print(json.dumps("ready"), flush=True)
 for line in sys.stdin:
@@ -119,10 +142,79 @@ def alone(network):
     wait_for("libtorrent has kept our announce", lambda: seeker.find(key_of("kept by theirs")) == 1, 30, 0.5)
 
 
+def our_daemon(network, name, endpoint, bootstrap):
+    daemon = Node(network.directory, name, listen=[endpoint])
+    daemon.config["bootstrap"] = [bootstrap]
+    daemon.write_config()
+    network.nodes.append(daemon)
+    return daemon.start()
+
+
+def items(network):
+    """Items of BEP 44, immutable and mutable, both ways; ours by way of a daemon."""
+    session = Session(network, 3, ours(1) + ":7001")
+    wait_for("libtorrent joins", lambda: session.nodes() >= 6, 30, 0.5)
+    daemon = our_daemon(network, "daemon", f"{ours(18)}:7018", session.endpoint)
+    wait_for("ours joins", lambda: daemon.rpc("dht.status")["nodes_good"] >= 6, 30, 0.2)
+
+    put = daemon.rpc("dht.put", text="from ours")
+    check(put["stored"] >= 6, f"stored at too few: {put}")
+    said = wait_for("libtorrent gets our item", lambda: session.get(put["target"]), 60)
+    check("from ours" in said, f"libtorrent got {said}")
+    target = session.put("from theirs")
+    check(target == hashlib.sha1(b"11:from theirs").hexdigest(), f"its target is {target}")
+
+    def get(**what):
+        try:
+            return daemon.rpc("dht.get", **what)
+        except RpcError as error:
+            check(error.error["data"]["kind"] == "not_found", str(error))
+            return None
+
+    check(wait_for("ours gets its item", lambda: get(target=target), 60, 1)["text"] == "from theirs", "another text")
+
+    seed, salt = "5a" * 32, "interop"
+    put = daemon.rpc("dht.put", text="one", seed=seed, salt=salt, seq=1)
+    key = put["public_key"]
+    said = wait_for("libtorrent gets our mutable item", lambda: session.get_mutable(key, salt), 60)
+    check("one" in said[0] and said[1] == 1, f"libtorrent got {said}")
+    stored, seq = session.put_mutable(seed, key, "two", salt)
+    check(stored >= 6 and seq == 2, f"libtorrent put number {seq} at {stored}")
+    got = wait_for("ours gets the newer one", lambda: get(public_key=key, salt=salt), 60, 1)
+    check(got["text"] == "two" and got["seq"] == 2, f"ours got {got}")
+    try:
+        daemon.rpc("dht.put", text="old", seed=seed, salt=salt, seq=1)
+        check(False, "an older one was stored")
+    except RpcError as error:
+        check(error.error["data"]["kind"] == "refused", str(error))
+    put = daemon.rpc("dht.put", text="three", seed=seed, salt=salt, seq=3, cas=2)
+    check(put["stored"] >= 6, f"stored at too few: {put}")
+    said = wait_for("libtorrent gets the newest", lambda: session.get_mutable(key, salt), 60)
+    check("three" in said[0] and said[1] == 3, f"libtorrent got {said}")
+
+
+def items_alone(network):
+    """What only libtorrent can have stored."""
+    session = Session(network, 4, "")
+    daemon = our_daemon(network, "alone", f"{ours(19)}:7019", session.endpoint)
+    wait_for("ours joins", lambda: daemon.rpc("dht.status")["nodes_good"] >= 1, 30, 0.2)
+    target = daemon.rpc("dht.put", text="kept by theirs")["target"]
+    put = daemon.rpc("dht.put", text="kept too", seed="5b" * 32, salt="s", seq=7)
+    daemon.stop()
+    shutil.rmtree(daemon.home)
+    other = our_daemon(network, "other", f"{ours(19)}:7020", session.endpoint)
+    wait_for("another of ours joins", lambda: other.rpc("dht.status")["nodes_good"] >= 1, 30, 0.2)
+    check(other.rpc("dht.get", target=target)["text"] == "kept by theirs", "another text")
+    got = other.rpc("dht.get", public_key=put["public_key"], salt="s")
+    check(got["text"] == "kept too" and got["seq"] == 7, f"got {got}")
+
+
 def test():
     with Interop() as network:
         among_many(network)
         alone(network)
+        items(network)
+        items_alone(network)
 
 
 enter()
