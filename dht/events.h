@@ -27,6 +27,7 @@ struct LookupDone {
   std::uint32_t nodes_answered = 0;
   std::uint32_t peers_found = 0;
   std::uint32_t stored = 0;  // nodes that acknowledged the announce
+  std::uint32_t hops = 0;    // queries in a row that led to the 8 nearest
   Duration took{};
   bool is_announce = false;
 };

@@ -1,0 +1,189 @@
+#include "test/sim/dht_attackers.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/hash.h"
+#include "dht/node_id.h"
+
+namespace peernet::dht_sim {
+
+namespace {
+
+constexpr std::size_t kVictimsAtOnce = 4;
+constexpr Duration kVictimsEvery = std::chrono::milliseconds(100);
+constexpr unsigned kSybilBits = 16;
+constexpr unsigned kInventedBits = 24;
+constexpr std::size_t kNodesTold = 8;
+
+std::uint32_t bep42_crc(const Endpoint& endpoint, std::uint8_t random) {
+  constexpr std::array<std::uint8_t, 4> kMask{0x03, 0x0f, 0x3f, 0xff};
+  std::array<std::uint8_t, 4> masked{};
+  for (std::size_t i = 0; i < 4; ++i) {
+    masked[i] = static_cast<std::uint8_t>(endpoint.address[i] & kMask[i]);
+  }
+  masked[0] = static_cast<std::uint8_t>(masked[0] | (random & 7U) << 5U);
+  return crc32c(masked);
+}
+
+}  // namespace
+
+DhtId with_bep42(DhtId id, const Endpoint& endpoint, std::uint8_t random) {
+  const std::uint32_t crc = bep42_crc(endpoint, random);
+  id.bytes[0] = static_cast<std::uint8_t>(crc >> 24U);
+  id.bytes[1] = static_cast<std::uint8_t>(crc >> 16U);
+  id.bytes[2] = static_cast<std::uint8_t>((crc >> 8U & 0xf8U) | (id.bytes[2] & 7U));
+  id.bytes[19] = random;
+  return id;
+}
+
+bool is_bep42(const DhtId& id, const Endpoint& endpoint) {
+  return with_bep42(id, endpoint, id.bytes[19]) == id;
+}
+
+void Gangster::on_datagram(World& world, HostId self, const Endpoint& from, BytesView bytes) {
+  const auto message = dht::decode(bytes);
+  if (!message) return;
+  const auto* query = std::get_if<dht::Query>(&*message);
+  if (query == nullptr) return;
+  dht::Reply reply;
+  reply.txid = query->txid;
+  reply.sender = id_for(from);
+  reply.seen_as = from;
+  if (const auto* find_node = std::get_if<dht::FindNode>(&query->body)) {
+    reply.nodes = nodes_for(world, from, find_node->target);
+  } else if (const auto* get_peers = std::get_if<dht::GetPeers>(&query->body)) {
+    reply.nodes = nodes_for(world, from, get_peers->key);
+    reply.token = as_bytes("token");
+  }
+  ++gang_->queries_answered;
+  world.send(self, from, dht::encode(reply));
+}
+
+Time Gangster::on_time(World& world, HostId self) {
+  for (std::size_t i = 0; i < kVictimsAtOnce; ++i) {
+    if (victim_next_ >= gang_->victims.size()) return kNever;
+    dht::Query query;
+    const auto txid = world.rng().tagged<Tagged<struct AttackTxidTag, 4>>();
+    query.txid = txid.view();
+    query.sender = contact().id;
+    query.body = dht::FindNode{contact().id};
+    world.send(self, gang_->victims[victim_next_++], dht::encode(query));
+  }
+  return world.now() + kVictimsEvery;
+}
+
+std::vector<dht::Contact> Sybil::nodes_for(World&, const Endpoint& from, const DhtId& target) {
+  auto nodes = gang_->members;
+  std::erase_if(nodes, [&](const dht::Contact& node) {
+    return node.endpoint == contact().endpoint || node.endpoint == from;
+  });
+  std::sort(nodes.begin(), nodes.end(), [&](const dht::Contact& a, const dht::Contact& b) {
+    return dht::is_nearer(a.id, b.id, target);
+  });
+  if (nodes.size() > kNodesTold) nodes.resize(kNodesTold);
+  return nodes;
+}
+
+DhtId Colluder::id_for(const Endpoint& asker) {
+  const auto claim = gang_->claims.find({asker, contact().endpoint});
+  return claim == gang_->claims.end() ? contact().id : claim->second;
+}
+
+std::vector<dht::Contact> Colluder::nodes_for(World& world, const Endpoint& from,
+                                              const DhtId& target) {
+  std::vector<dht::Contact> nodes;
+  while (nodes.size() < kNodesTold) {
+    const unsigned bits = kInventedBits + static_cast<unsigned>(world.rng().below(64));
+    dht::Contact invented{dht::random_id_sharing(target, bits, world.rng()), {}};
+    if (world.rng().below(100) < gang_->claims_alive_percent) {
+      const auto& member = gang_->members[world.rng().below(gang_->members.size())];
+      invented.endpoint = member.endpoint;
+      gang_->claims[{from, member.endpoint}] = invented.id;
+    } else {
+      invented.endpoint = world.fresh_endpoint();
+    }
+    nodes.push_back(invented);
+  }
+  return nodes;
+}
+
+Time Flooder::on_time(World& world, HostId self) {
+  dht::Query query;
+  query.txid = as_bytes("flood");
+  query.sender = id_;
+  query.body = dht::GetPeers{world.rng().tagged<DhtId>()};
+  auto bytes = dht::encode(query);
+  ++queries_count;
+  bytes_out += bytes.size();
+  world.send(self, victim_, std::move(bytes));
+  return world.now() + every_;
+}
+
+void Prober::on_datagram(World& world, HostId self, const Endpoint& from, BytesView bytes) {
+  const auto message = dht::decode(bytes);
+  if (!message) return;
+  if (std::holds_alternative<dht::Reply>(*message)) ++answers_count;
+  const auto* query = std::get_if<dht::Query>(&*message);
+  if (query == nullptr) return;
+  dht::Reply reply;
+  reply.txid = query->txid;
+  reply.sender = id_;
+  world.send(self, from, dht::encode(reply));
+}
+
+Time Prober::on_time(World& world, HostId self) {
+  dht::Query query;
+  query.txid = as_bytes("prob");
+  query.sender = id_;
+  query.body = dht::FindNode{world.rng().tagged<DhtId>()};
+  ++queries_count;
+  world.send(self, victim_, dht::encode(query));
+  return world.now() + std::chrono::seconds(1);
+}
+
+std::vector<HostId> add_sybils(World& world, const DhtId& key, std::size_t count, bool is_valid,
+                               const std::vector<Endpoint>& victims) {
+  auto gang = std::make_shared<Gang>();
+  gang->key = key;
+  gang->victims = victims;
+  std::set<Endpoint> regions;
+  while (gang->members.size() < count) {
+    const Endpoint endpoint = world.fresh_endpoint();
+    DhtId id = dht::random_id_sharing(
+        key, kSybilBits + static_cast<unsigned>(world.rng().below(16)), world.rng());
+    if (is_valid) {
+      // The rest of the id is free: as near as the address allows.
+      const auto random = static_cast<std::uint8_t>(world.rng().below(256));
+      DhtId best = key;
+      best.bytes[18] = random;
+      id = with_bep42(best, endpoint, random);
+      if (dht::shared_bits(id, key) < kSybilBits) continue;
+    }
+    if (!regions.insert(dht::region_of(endpoint)).second) continue;
+    gang->members.push_back({id, endpoint});
+  }
+  std::vector<HostId> hosts;
+  for (std::size_t i = 0; i < count; ++i) {
+    hosts.push_back(world.add_actor(gang->members[i].endpoint, std::make_unique<Sybil>(gang, i)));
+  }
+  return hosts;
+}
+
+std::vector<HostId> add_colluders(World& world, std::size_t count, unsigned claims_alive_percent,
+                                  const std::vector<Endpoint>& victims) {
+  auto gang = std::make_shared<Gang>();
+  gang->victims = victims;
+  gang->claims_alive_percent = claims_alive_percent;
+  for (std::size_t i = 0; i < count; ++i) {
+    gang->members.push_back({world.rng().tagged<DhtId>(), world.fresh_endpoint()});
+  }
+  std::vector<HostId> hosts;
+  for (std::size_t i = 0; i < count; ++i) {
+    hosts.push_back(
+        world.add_actor(gang->members[i].endpoint, std::make_unique<Colluder>(gang, i)));
+  }
+  return hosts;
+}
+
+}  // namespace peernet::dht_sim

@@ -1,0 +1,490 @@
+#include "test/sim/dht_scenarios.h"
+
+#include <spdlog/fmt/fmt.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <numeric>
+#include <set>
+
+#include "test/sim/dht_attackers.h"
+
+namespace peernet::dht_sim {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::size_t kAcknowledgedEnough = 6;
+constexpr Duration kSettle = seconds(70);    // after the last start
+constexpr Duration kPatience = seconds(15);  // for the last lookup of a batch
+constexpr Duration kSpacing = milliseconds(50);
+constexpr std::size_t kOneBootstrapMax = 200;  // larger networks grow over several
+
+double ms(Duration duration) {
+  return static_cast<double>(duration.count()) / 1000;
+}
+
+// A network of honest nodes that has had time to settle.
+struct Network {
+  World world;
+  std::vector<HostId> nodes;
+
+  explicit Network(const Setting& setting) : world(setting.seed, setting.options) {
+    const Duration every =
+        std::min<Duration>(milliseconds(50), seconds(60) / static_cast<int>(setting.nodes));
+    for (std::size_t i = 0; i < setting.nodes; ++i) {
+      NodeOptions options;
+      options.is_natted = i > 0 && world.rng().below(100) < setting.natted_percent;
+      options.bootstrap = bootstrap();
+      if (options.is_natted) {
+        natted.insert(world.add_node(options));
+        nodes.push_back(static_cast<HostId>(world.hosts_count() - 1));
+      } else {
+        nodes.push_back(world.add_node(options));
+        reachable.push_back(nodes.back());
+      }
+      world.run_for(every);
+    }
+  }
+
+  // The first node, or in a large network any two.
+  std::vector<Endpoint> bootstrap() {
+    if (reachable.empty()) return {};
+    if (reachable.size() < kOneBootstrapMax) return {world.endpoint(reachable[0])};
+    return {world.endpoint(pick(reachable)), world.endpoint(pick(reachable))};
+  }
+  HostId pick(const std::vector<HostId>& from) { return from[world.rng().below(from.size())]; }
+  HostId pick_alive() {
+    while (true) {
+      const HostId host = pick(nodes);
+      if (world.is_up(host)) return host;
+    }
+  }
+  std::vector<Endpoint> endpoints() {
+    std::vector<Endpoint> result;
+    for (const HostId host : nodes) result.push_back(world.endpoint(host));
+    return result;
+  }
+
+  std::set<HostId> natted;
+  std::vector<HostId> reachable;
+};
+
+struct Key {
+  DhtId key;
+  HostId announcer = 0;
+};
+
+std::vector<LookupId> announce(Network& network, std::vector<Key>& keys) {
+  std::vector<LookupId> lookups;
+  for (Key& key : keys) {
+    lookups.push_back(network.world.announce(key.announcer, key.key, 6000));
+    network.world.run_for(kSpacing);
+  }
+  network.world.run_for(kPatience);
+  return lookups;
+}
+
+std::vector<Key> draw_keys(Network& network, std::size_t count) {
+  std::vector<Key> keys;
+  for (std::size_t i = 0; i < count; ++i) {
+    keys.push_back({network.world.rng().tagged<DhtId>(), network.pick_alive()});
+  }
+  return keys;
+}
+
+// One that does not keep the key itself: it would find it without asking anybody.
+LookupId seek(Network& network, const Key& key) {
+  constexpr int kTries = 20;
+  LookupId lookup = 0;
+  for (int i = 0; i < kTries; ++i) {
+    HostId seeker = network.pick_alive();
+    while (seeker == key.announcer || network.world.is_seeking(seeker, key.key)) {
+      seeker = network.pick_alive();
+    }
+    lookup = network.world.get_peers(seeker, key.key);
+    if (!network.world.lookup(lookup).first_peer) break;
+  }
+  return lookup;
+}
+
+std::vector<LookupId> seek_all(Network& network, const std::vector<Key>& keys, std::size_t seekers,
+                               Duration spacing) {
+  std::vector<LookupId> lookups;
+  for (std::size_t i = 0; i < seekers; ++i) {
+    for (const Key& key : keys) {
+      lookups.push_back(seek(network, key));
+      network.world.run_for(spacing);
+    }
+  }
+  return lookups;
+}
+
+std::vector<LookupId> miss_all(Network& network, std::size_t count, Duration spacing) {
+  std::vector<LookupId> lookups;
+  for (std::size_t i = 0; i < count; ++i) {
+    lookups.push_back(
+        network.world.get_peers(network.pick_alive(), network.world.rng().tagged<DhtId>()));
+    network.world.run_for(spacing);
+  }
+  return lookups;
+}
+
+Hits hits_of(const World& world, const std::vector<LookupId>& lookups) {
+  Hits hits;
+  std::vector<double> first;
+  std::vector<double> complete;
+  std::vector<double> queries;
+  std::vector<double> hops;
+  for (const LookupId id : lookups) {
+    const LookupRecord& record = world.lookup(id);
+    if (!world.is_up(record.host)) continue;
+    ++hits.asked;
+    if (record.first_peer) {
+      ++hits.found;
+      first.push_back(ms(*record.first_peer));
+    }
+    if (!record.done) continue;
+    complete.push_back(ms(record.done->took));
+    queries.push_back(record.done->nodes_asked);
+    hops.push_back(record.done->hops);
+  }
+  hits.first_peer_ms = spread(std::move(first));
+  hits.complete_ms = spread(std::move(complete));
+  hits.queries = spread(std::move(queries));
+  hits.hops = spread(std::move(hops));
+  return hits;
+}
+
+Misses misses_of(const World& world, const std::vector<LookupId>& lookups) {
+  Misses misses;
+  std::vector<double> complete;
+  std::vector<double> queries;
+  for (const LookupId id : lookups) {
+    const LookupRecord& record = world.lookup(id);
+    if (!world.is_up(record.host)) continue;
+    ++misses.asked;
+    if (!record.done) continue;
+    ++misses.ended;
+    complete.push_back(ms(record.done->took));
+    queries.push_back(record.done->nodes_asked);
+  }
+  misses.complete_ms = spread(std::move(complete));
+  misses.queries = spread(std::move(queries));
+  return misses;
+}
+
+Announces announces_of(const World& world, const std::vector<LookupId>& lookups) {
+  Announces announces;
+  std::vector<double> took;
+  std::vector<double> queries;
+  for (const LookupId id : lookups) {
+    const LookupRecord& record = world.lookup(id);
+    if (!world.is_up(record.host)) continue;
+    ++announces.asked;
+    if (!record.done) continue;
+    queries.push_back(record.done->nodes_asked);
+    if (record.done->stored < kAcknowledgedEnough) continue;
+    ++announces.acknowledged;
+    took.push_back(ms(record.done->took));
+  }
+  announces.acknowledged_ms = spread(std::move(took));
+  announces.queries = spread(std::move(queries));
+  return announces;
+}
+
+void kill_some(Network& network, std::size_t count, const std::set<HostId>& spared) {
+  while (count > 0) {
+    const HostId host = network.pick_alive();
+    if (spared.contains(host)) continue;
+    network.world.kill(host);
+    --count;
+  }
+}
+
+}  // namespace
+
+Spread spread(std::vector<double> values) {
+  Spread result;
+  result.count = values.size();
+  if (values.empty()) return result;
+  std::sort(values.begin(), values.end());
+  const auto at = [&](double share) {
+    const auto place = static_cast<std::size_t>(share * static_cast<double>(values.size()));
+    return values[std::min(place, values.size() - 1)];
+  };
+  result.p50 = at(0.5);
+  result.p95 = at(0.95);
+  result.p99 = at(0.99);
+  result.max = values.back();
+  result.mean =
+      std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  return result;
+}
+
+SteadyReport steady(const Setting& setting, bool is_kill_measured) {
+  SteadyReport report;
+  Network network(setting);
+  World& world = network.world;
+  world.run_for(kSettle);
+  std::vector<Key> keys = draw_keys(network, setting.keys);
+  report.announces = announces_of(world, announce(network, keys));
+  const auto found = seek_all(network, keys, setting.seekers, kSpacing);
+  world.run_for(kPatience);
+  report.hits = hits_of(world, found);
+  const auto missed = miss_all(network, setting.keys * setting.seekers, kSpacing);
+  world.run_for(kPatience);
+  report.misses = misses_of(world, missed);
+  if (is_kill_measured) {
+    std::set<HostId> spared;
+    for (const Key& key : keys) spared.insert(key.announcer);
+    if (spared.size() > setting.nodes / 2) spared.clear();
+    kill_some(network, setting.nodes * 3 / 10, spared);
+    // Nobody has had time to learn who is dead.
+    const auto found_then = seek_all(network, keys, 1, milliseconds(10));
+    const auto missed_then = miss_all(network, setting.keys, milliseconds(10));
+    world.run_for(kPatience);
+    report.hits_after_kill = hits_of(world, found_then);
+    report.misses_after_kill = misses_of(world, missed_then);
+  }
+  report.digest = world.digest();
+  return report;
+}
+
+StartsReport starts(const Setting& setting, Start how, std::size_t count) {
+  StartsReport report;
+  std::vector<double> usable;
+  Network network(setting);
+  World& world = network.world;
+  world.run_for(kSettle);
+  if (how == Start::late_bootstrap) {
+    const Endpoint late = world.fresh_endpoint();
+    std::vector<HostId> early;
+    for (std::size_t i = 0; i < count; ++i) {
+      early.push_back(world.add_node({{late}, {}, false, std::nullopt}));
+      world.run_for(milliseconds(10));
+    }
+    world.run_for(seconds(30));
+    const Time up = world.now();
+    world.add_node({network.bootstrap(), {}, false, late});
+    world.run_for(minutes(2));
+    for (const HostId host : early) {
+      ++report.starts;
+      const auto at = world.usable_at(host);
+      if (!at) continue;
+      ++report.usable;
+      usable.push_back(ms(*at - up));
+    }
+    report.usable_ms = spread(std::move(usable));
+    return report;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    NodeOptions options;
+    if (how == Start::bootstrap) {
+      options.bootstrap = {world.endpoint(network.nodes[0])};
+    } else {
+      options.saved = world.node(network.pick(network.nodes))->snapshot();
+      options.saved.id = {};
+    }
+    const Time started = world.now();
+    const HostId host = world.add_node(options);
+    world.run_for(seconds(10));
+    ++report.starts;
+    if (const auto at = world.usable_at(host)) {
+      ++report.usable;
+      usable.push_back(ms(*at - started));
+    }
+    world.kill(host);
+  }
+  report.usable_ms = spread(std::move(usable));
+  return report;
+}
+
+IdleReport idle(const Setting& setting) {
+  IdleReport report;
+  Network network(setting);
+  World& world = network.world;
+  world.run_for(seconds(20));
+  std::vector<double> nodes;
+  std::vector<double> percent;
+  for (const HostId host : network.nodes) {
+    nodes.push_back(world.node(host)->stats().nodes);
+    percent.push_back(100 * nodes.back() / static_cast<double>(network.reachable.size() - 1));
+  }
+  report.table = spread(std::move(nodes));
+  report.table_percent = spread(std::move(percent));
+
+  world.run_for(minutes(20));
+  std::vector<Traffic> before;
+  for (const HostId host : network.nodes) before.push_back(world.traffic(host));
+  const Duration length = minutes(40);
+  world.run_for(length);
+  std::vector<double> queries;
+  std::vector<double> bytes;
+  for (std::size_t i = 0; i < network.nodes.size(); ++i) {
+    const Traffic after = world.traffic(network.nodes[i]);
+    queries.push_back(static_cast<double>(after.queries_out - before[i].queries_out) /
+                      peernet::seconds(length));
+    bytes.push_back(static_cast<double>(after.bytes_out - before[i].bytes_out) /
+                    peernet::seconds(length));
+  }
+  report.queries = spread(std::move(queries));
+  report.bytes = spread(std::move(bytes));
+  return report;
+}
+
+AttackReport attack(const Setting& setting, Attack kind, std::size_t hostile) {
+  AttackReport report;
+  Network network(setting);
+  World& world = network.world;
+  world.run_for(kSettle);
+  std::vector<Key> before = draw_keys(network, setting.keys);
+  announce(network, before);
+  const auto hits_before = seek_all(network, before, setting.seekers, kSpacing);
+  world.run_for(kPatience);
+  report.before = hits_of(world, hits_before);
+
+  std::vector<Key> keys = draw_keys(network, setting.keys);
+  std::vector<HostId> attackers;
+  if (kind == Attack::sybils || kind == Attack::sybils_bep42) {
+    for (const Key& key : keys) {
+      const auto more =
+          add_sybils(world, key.key, hostile, kind == Attack::sybils_bep42, network.endpoints());
+      attackers.insert(attackers.end(), more.begin(), more.end());
+    }
+  } else {
+    const unsigned alive =
+        kind == Attack::colluders ? 50 : (kind == Attack::colluders_alive ? 100 : 0);
+    attackers = add_colluders(world, hostile, alive, network.endpoints());
+  }
+  world.run_for(seconds(60));
+  report.announces = announces_of(world, announce(network, keys));
+  const auto under = seek_all(network, keys, setting.seekers, kSpacing);
+  world.run_for(kPatience);
+  report.under = hits_of(world, under);
+
+  for (const HostId host : attackers) world.kill(host);
+  world.run_for(seconds(30));
+  const auto after = seek_all(network, keys, setting.seekers, kSpacing);
+  world.run_for(kPatience);
+  report.after = hits_of(world, after);
+  return report;
+}
+
+FloodReport flood(const Setting& setting, std::size_t flooders) {
+  constexpr std::size_t kProbers = 20;
+  FloodReport report;
+  Network network(setting);
+  World& world = network.world;
+  world.run_for(kSettle);
+  const Endpoint victim = world.endpoint(network.nodes[1]);
+  const auto add_probers = [&] {
+    std::vector<Prober*> probers;
+    for (std::size_t i = 0; i < kProbers; ++i) {
+      auto prober = std::make_unique<Prober>(victim, world.rng().tagged<DhtId>());
+      probers.push_back(prober.get());
+      world.add_actor(std::move(prober));
+      world.run_for(milliseconds(37));
+    }
+    return probers;
+  };
+  const auto proven = add_probers();
+  world.run_for(seconds(10));
+  std::vector<Flooder*> gang;
+  for (std::size_t i = 0; i < flooders; ++i) {
+    auto flooder = std::make_unique<Flooder>(victim, world.rng().tagged<DhtId>(), milliseconds(20));
+    gang.push_back(flooder.get());
+    world.add_actor(std::move(flooder));
+  }
+  world.run_for(seconds(5));
+  for (Prober* prober : proven) prober->queries_count = prober->answers_count = 0;
+  const auto newcomers = add_probers();
+  world.run_for(seconds(30));
+  const auto percent = [](const std::vector<Prober*>& probers) {
+    double asked = 0;
+    double answered = 0;
+    for (const Prober* prober : probers) {
+      asked += static_cast<double>(prober->queries_count);
+      answered += static_cast<double>(prober->answers_count);
+    }
+    return 100 * answered / asked;
+  };
+  report.proven_served_percent = percent(proven);
+  report.newcomers_served_percent = percent(newcomers);
+  double out = 0;
+  double in = 0;
+  for (const Flooder* flooder : gang) {
+    out += static_cast<double>(flooder->bytes_out);
+    in += static_cast<double>(flooder->bytes_in);
+  }
+  report.amplification = out > 0 ? in / out : 0;
+  return report;
+}
+
+ChurnReport churn(const Setting& setting, Duration session_median, Duration length) {
+  Network network(setting);
+  World& world = network.world;
+  world.run_for(kSettle);
+  // The announcers and the first node stay: what is measured is the keeping, not the kept.
+  std::vector<Key> keys = draw_keys(network, setting.keys);
+  std::set<HostId> spared{network.nodes[0]};
+  for (const Key& key : keys) spared.insert(key.announcer);
+  const double mean_s = peernet::seconds(session_median) / std::numbers::ln2;
+  const double per_second = static_cast<double>(setting.nodes) / mean_s;
+  std::vector<LookupId> announced;
+  std::vector<LookupId> found;
+  std::vector<LookupId> missed;
+  const Time begun = world.now();
+  const Time end = begun + length;
+  // Half of the time to reach the steady mix of ages; a key is announced when it is first needed.
+  Time next_leave = begun;
+  Time next_lookup = begun + length / 2;
+  std::size_t key_next = 0;
+  while (world.now() < end) {
+    world.run_until(std::min({next_leave, next_lookup, end}));
+    if (world.now() >= next_leave) {
+      const double wait_s = -std::log(1 - world.rng().unit()) / per_second;
+      next_leave += Duration(static_cast<std::int64_t>(wait_s * 1e6) + 1);
+      const HostId leaver = network.pick_alive();
+      if (spared.contains(leaver)) continue;
+      world.kill(leaver);
+      NodeOptions options;
+      while (options.bootstrap.size() < 2) {
+        const HostId host = network.pick_alive();
+        if (!network.natted.contains(host)) options.bootstrap.push_back(world.endpoint(host));
+      }
+      options.is_natted = world.rng().below(100) < setting.natted_percent;
+      network.nodes.push_back(world.add_node(options));
+      std::erase(network.nodes, leaver);
+      if (options.is_natted) network.natted.insert(network.nodes.back());
+    }
+    if (world.now() >= next_lookup) {
+      const Duration every = length / 2 / static_cast<int>(setting.keys * (setting.seekers + 1));
+      next_lookup += every;
+      // Announced once, then sought in turn until the end.
+      const std::size_t round = key_next / keys.size();
+      const Key& key = keys[key_next % keys.size()];
+      ++key_next;
+      if (round == 0) {
+        announced.push_back(world.announce(key.announcer, key.key, 6000));
+      } else {
+        found.push_back(seek(network, key));
+        missed.push_back(world.get_peers(network.pick_alive(), world.rng().tagged<DhtId>()));
+      }
+    }
+  }
+  world.run_for(kPatience);
+  return {hits_of(world, found), misses_of(world, missed), announces_of(world, announced)};
+}
+
+std::string describe(const Spread& spread, const char* unit) {
+  return fmt::format("p50 {:.1f} p95 {:.1f} p99 {:.1f} max {:.1f} mean {:.1f} {} (n={})",
+                     spread.p50, spread.p95, spread.p99, spread.max, spread.mean, unit,
+                     spread.count);
+}
+
+}  // namespace peernet::dht_sim
