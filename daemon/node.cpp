@@ -64,7 +64,10 @@ void Node::on_dht_event(Time now, const dht::Event& event, Effects& out) {
           },
           [&](const dht::LookupDone& done) {
             transfer_.on_lookup_done(now, done.key, {now, done.nodes_asked, done.peers_found});
-            if (done.is_announce) transfer_.on_announced(now, done.key, done.stored);
+            if (!done.is_announce) return;
+            // Enough have it: the others will.
+            const bool is_enough = done.stored >= dht::kAnnounceEnough;
+            transfer_.on_announced(now, done.key, is_enough ? done.store_targets : done.stored);
           },
           [&](const dht::NodesChanged&) {
             out.push_back(Save{jobs_.next(), dht_.snapshot()});

@@ -270,6 +270,8 @@ void Dht::on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& 
     const bool was_listed = r.family.table.forget(now, {*transaction->expected, from});
     if (was_listed && is_bound_to(reply.sender, from)) {
       r.family.table.on_answer(now, contact, now - transaction->sent);
+    } else if (is_bound_to(reply.sender, from) && r.family.table.has_room_for(contact)) {
+      r.upkeep.probe(now, contact, r.family, out);
     }
     is_changed_ |= was_listed;
   } else {
@@ -292,13 +294,19 @@ void Dht::on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& 
   tell_pinged(now, *transaction, reply.sender);
   switch (transaction->why.kind) {
     case Why::Kind::lookup:
-    case Why::Kind::announce: r.searches.on_reply(now, *transaction, reply, r.family, out); break;
+    case Why::Kind::announce:
+      r.searches.on_reply(now, *transaction, reply, r.family, out);
+      if (!r.upkeep.is_growing(now)) break;
+      r.upkeep.on_mentioned(now, from, reply.nodes, r.family, out);
+      break;
     case Why::Kind::item_lookup:
     case Why::Kind::item_store:
       r.item_searches.on_reply(now, *transaction, reply, r.family, out);
       break;
-    case Why::Kind::probe:
-    case Why::Kind::join: r.upkeep.on_mentioned(now, from, reply.nodes, r.family, out); break;
+    case Why::Kind::join:
+      r.upkeep.on_introduced(now, {contact, reply.nodes}, r.family, r.searches, out);
+      [[fallthrough]];
+    case Why::Kind::probe: r.upkeep.on_mentioned(now, from, reply.nodes, r.family, out); break;
   }
 }
 

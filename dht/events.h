@@ -26,8 +26,11 @@ struct LookupDone {
   std::uint32_t nodes_asked = 0;
   std::uint32_t nodes_answered = 0;
   std::uint32_t peers_found = 0;
-  std::uint32_t stored = 0;  // nodes that acknowledged the announce
-  std::uint32_t hops = 0;    // queries in a row that led to the 8 nearest
+  // Nodes that acknowledged the announce, of those it is meant for. Told when 6 of 8 have; what is
+  // still on its way goes on.
+  std::uint32_t stored = 0;
+  std::uint32_t store_targets = 0;
+  std::uint32_t hops = 0;  // queries in a row that led to the 8 nearest
   Duration took{};
   bool is_announce = false;
 };

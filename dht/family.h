@@ -6,6 +6,7 @@
 #include "dht/caller.h"
 #include "dht/outlet.h"
 #include "dht/routing_table.h"
+#include "dht/size_estimate.h"
 
 namespace peernet::dht {
 
@@ -13,7 +14,9 @@ struct Family {
   RoutingTable table;
   Caller caller;
   Outlet outlet;
+  SizeEstimate size{};
 
+  double network_size() const { return size.nodes(table.population()); }
   // False if too many queries are in flight.
   bool ask(Time now, const Contact& to, const QueryBody& body, Why why, Effects& out) {
     return caller.ask(now, to, body, why, table.soft_timeout(to), outlet, out);

@@ -14,7 +14,7 @@ ItemSearch::ItemSearch(Time now, std::uint64_t number, const DhtId& target, Byte
       began_(now),
       retry_at_(now),
       targets_since_(now),
-      lookup_(target, special_use_is_global) {}
+      lookup_(target, 0, special_use_is_global) {}
 
 ItemSearch::ItemSearch(Time now, std::uint64_t number, Put put, bool special_use_is_global)
     : ItemSearch(now, number, item_target(put.item), put.item.salt, special_use_is_global) {
@@ -43,7 +43,7 @@ void ItemSearch::on_reply(Time now, const Transaction& transaction, const Reply&
         if (contact.id == family.table.own_id() || !contact.endpoint.is_usable()) continue;
         if (contact.endpoint.is_v6 != transaction.to.is_v6) continue;
         if (may_learn(contact.endpoint, transaction.to, special_use_is_global_)) {
-          lookup_.add(contact);
+          lookup_.add(contact, {reply.sender, transaction.to});
         }
       }
     }
@@ -139,7 +139,7 @@ void ItemSearch::seed(Time now, Family& family, Effects& out) {
   retry_at_ = now + kSearchRetry;
   const auto seeds = family.table.closest(lookup_.target(), kSearchSeeds);
   if (seeds.empty()) return;
-  lookup_ = Lookup(lookup_.target(), special_use_is_global_);
+  lookup_ = Lookup(lookup_.target(), family.network_size(), special_use_is_global_);
   for (const Contact& contact : seeds) lookup_.add(contact);
   phase_ = Phase::looking;
   step(now, family, out);
@@ -185,7 +185,7 @@ void ItemSearch::begin_asking_again(Time now, Family& family, Effects& out) {
 void ItemSearch::begin_putting(Time now, Family& family, Effects& out) {
   phase_ = Phase::putting;
   targets_since_ = now;
-  for (auto& found : lookup_.nearest(kLookupCandidatesMax)) {
+  for (auto& found : lookup_.nearest(2 * kPutWidth)) {
     if (targets_.size() >= 2 * kPutWidth) break;
     if (found.token.empty()) continue;
     targets_.push_back({found.contact, std::move(found.token), 0, 0, false, false});

@@ -41,10 +41,17 @@ void Join::start(Time now, const std::vector<Contact>& remembered) {
 }
 
 void Join::on_time(Time now, Family& family, Effects& out) {
+  if (now >= repeat_at_) {
+    repeat_at_ = kNever;
+    for (Bootstrap& bootstrap : bootstrap_) {
+      for (const Endpoint& endpoint : bootstrap.endpoints) ask_twice(now, endpoint, family, out);
+    }
+  }
   if (now < attempt_at_) return;
   // Those who were good once come first; the bootstrap nodes serve all the world.
   if (attempts_ > 0 || remembered_.empty()) {
     for (Bootstrap& bootstrap : bootstrap_) ask_bootstrap(now, bootstrap, family, out);
+    if (nodes_count_ == 0 && !bootstrap_.empty()) repeat_at_ = now + kJoinRepeatAfter;
   }
   ask_remembered(now, family, out);
   attempt_at_ = now + backoff(attempts_);
@@ -61,13 +68,14 @@ void Join::on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoin
     bootstrap.endpoints = endpoints;
     if (bootstrap.endpoints.size() > kResolvedMax) bootstrap.endpoints.resize(kResolvedMax);
     if (nodes_count_ >= kJoinEnough) return;
-    for (const Endpoint& endpoint : bootstrap.endpoints) ask(now, endpoint, family, out);
+    for (const Endpoint& endpoint : bootstrap.endpoints) ask_twice(now, endpoint, family, out);
     return;
   }
 }
 
 void Join::on_table(Time now, std::size_t nodes_count) {
   const std::size_t before = std::exchange(nodes_count_, nodes_count);
+  if (nodes_count > 0) repeat_at_ = kNever;
   if (nodes_count >= kJoinEnough) {
     attempt_at_ = kNever;
     attempts_ = 0;
@@ -106,10 +114,18 @@ void Join::ask_remembered(Time now, Family& family, Effects& out) {
 }
 
 void Join::ask_bootstrap(Time now, Bootstrap& bootstrap, Family& family, Effects& out) {
-  for (const Endpoint& endpoint : bootstrap.endpoints) ask(now, endpoint, family, out);
+  for (const Endpoint& endpoint : bootstrap.endpoints) ask_twice(now, endpoint, family, out);
   if (bootstrap.is_literal || bootstrap.job) return;
   bootstrap.job = jobs_.next();
   out.push_back(Resolve{*bootstrap.job, bootstrap.name.host, bootstrap.name.port});
+}
+
+void Join::ask_twice(Time now, const Endpoint& endpoint, Family& family, Effects& out) {
+  ask(now, endpoint, family, out);
+  if (!may_ask(endpoint, family)) return;
+  DhtId opposite = family.table.own_id();
+  for (std::uint8_t& byte : opposite.bytes) byte = static_cast<std::uint8_t>(~byte);
+  family.ask(now, endpoint, FindNode{opposite}, {Why::Kind::probe, 0}, out);
 }
 
 void Join::ask(Time now, const Endpoint& endpoint, Family& family, Effects& out) {

@@ -2,8 +2,11 @@
 
 // How the engine gets into the network, and back into it: it asks nodes remembered from better
 // times, 16 at once, and the bootstrap nodes, again after 1, 2, 4, 8... seconds up to 5 minutes
-// while fewer than 8 nodes are known. When the last known node is lost, it begins anew.
+// while fewer than 8 nodes are known. A bootstrap node is asked for nodes near us and for nodes as
+// far as can be, and once more if nothing comes back soon: one lost datagram costs little, and
+// twice as many nodes are heard of. When the last known node is lost, it begins anew.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -19,6 +22,7 @@ inline constexpr std::size_t kRememberedMax = 200;
 inline constexpr std::size_t kJoinAtOnce = 16;  // remembered nodes asked in one attempt
 inline constexpr std::size_t kJoinEnough = 8;   // nodes in the table that end joining
 inline constexpr Duration kJoinRetryMin = std::chrono::seconds(1);
+inline constexpr Duration kJoinRepeatAfter = std::chrono::milliseconds(150);
 inline constexpr Duration kJoinRetryMax = std::chrono::minutes(5);
 
 class Join {
@@ -36,7 +40,7 @@ class Join {
   void remember(const std::vector<Contact>& nodes);
 
   const std::vector<Contact>& remembered() const { return remembered_; }
-  Time deadline() const { return attempt_at_; }
+  Time deadline() const { return std::min(attempt_at_, repeat_at_); }
 
  private:
   struct Bootstrap {
@@ -48,6 +52,7 @@ class Join {
 
   void ask_remembered(Time now, Family& family, Effects& out);
   void ask_bootstrap(Time now, Bootstrap& bootstrap, Family& family, Effects& out);
+  static void ask_twice(Time now, const Endpoint& endpoint, Family& family, Effects& out);
   static void ask(Time now, const Endpoint& endpoint, Family& family, Effects& out);
   static bool may_ask(const Endpoint& endpoint, const Family& family);
 
@@ -58,6 +63,7 @@ class Join {
   std::size_t nodes_count_ = 0;
   unsigned attempts_ = 0;
   Time attempt_at_ = kNever;
+  Time repeat_at_ = kNever;
 };
 
 }  // namespace peernet::dht

@@ -1,30 +1,54 @@
 #include "dht/lookup.h"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "dht/node_id.h"
+#include "dht/size_estimate.h"
 
 namespace peernet::dht {
 
-Lookup::Lookup(const DhtId& target, bool special_use_is_global)
-    : target_(target), special_use_is_global_(special_use_is_global) {}
+struct Lookup::Places {
+  std::vector<std::size_t> held_by;  // indices of candidates
+  bool is_crowded = false;
+};
+
+Lookup::Lookup(const DhtId& target, double network_size, bool special_use_is_global)
+    : target_(target), network_size_(network_size), special_use_is_global_(special_use_is_global) {}
 
 void Lookup::add(const Contact& contact) {
-  if (find(contact) != nullptr) return;
-  Candidate candidate{contact, distance(contact.id, target_), State::fresh, {}};
-  const auto nearer = [](const Candidate& a, const Candidate& b) {
-    return a.distance < b.distance;
-  };
-  if (candidates_.size() >= kLookupCandidatesMax) {
-    // The farthest that was never asked makes room, if it is farther.
-    const auto farthest =
-        std::find_if(candidates_.rbegin(), candidates_.rend(),
-                     [](const Candidate& other) { return other.state == State::fresh; });
-    if (farthest == candidates_.rend() || !nearer(candidate, *farthest)) return;
-    candidates_.erase(std::prev(farthest.base()));
+  if (Candidate* known = find(contact)) {
+    known->told_by = 0;
+    return;
   }
-  const auto place = std::upper_bound(candidates_.begin(), candidates_.end(), candidate, nearer);
-  candidates_.insert(place, std::move(candidate));
+  Candidate candidate;
+  candidate.contact = contact;
+  insert(std::move(candidate));
+}
+
+void Lookup::add(const Contact& contact, const Contact& teller) {
+  const Candidate* by = find(teller);
+  const std::uint32_t told_by = by == nullptr ? 0 : by->number;
+  if (Candidate* known = find(contact)) {
+    if (known->told_by != told_by) known->told_by = 0;
+    return;
+  }
+  Candidate candidate;
+  candidate.contact = contact;
+  candidate.told_by = told_by;
+  candidate.hop = by == nullptr ? 1 : by->hop + 1;
+  insert(std::move(candidate));
+}
+
+void Lookup::add_answered(const Contact& contact) {
+  if (find(contact) != nullptr) return;
+  Candidate candidate;
+  candidate.contact = contact;
+  candidate.state = State::answered;
+  candidate.number = static_cast<std::uint32_t>(++asked_count_);
+  ++answered_count_;
+  insert(std::move(candidate));
 }
 
 std::optional<Contact> Lookup::next() {
@@ -35,15 +59,14 @@ std::optional<Contact> Lookup::next() {
     if (candidate.state == State::waiting) ++waiting;
     if (candidate.state == State::slow) ++slow;
   }
-  if (waiting >= kLookupParallelism || waiting + slow >= kLookupInFlightMax) return std::nullopt;
-  // Nobody is asked who would not be among the nearest 8 if all that are asked answered in time.
-  std::size_t hopeful = 0;
-  for (Candidate& candidate : candidates_) {
-    if (hopeful >= kLookupWidth) return std::nullopt;
-    if (candidate.state == State::waiting || candidate.state == State::answered) ++hopeful;
-    if (candidate.state != State::fresh || !may_ask(candidate)) continue;
+  if (waiting + slow >= kLookupInFlightMax) return std::nullopt;
+  for (const std::size_t index : places(Awaited::not_slow).held_by) {
+    Candidate& candidate = candidates_[index];
+    if (candidate.state != State::fresh) continue;
+    const bool is_probably_nearest = candidate.expected <= kLookupWidth;
+    if (waiting >= kLookupParallelism && !is_probably_nearest) return std::nullopt;
     candidate.state = State::waiting;
-    ++asked_count_;
+    candidate.number = static_cast<std::uint32_t>(++asked_count_);
     return candidate.contact;
   }
   return std::nullopt;
@@ -53,6 +76,11 @@ bool Lookup::on_answer(const Contact& asked, const DhtId& sender, BytesView toke
   if (sender != asked.id) on_failed(asked);
   Candidate* candidate = find({sender, asked.endpoint});
   if (candidate == nullptr || candidate->state == State::answered) return false;
+  if (candidate->number == 0) {
+    // Asked under another id.
+    const Candidate* under = find(asked);
+    if (under != nullptr) candidate->number = under->number;
+  }
   candidate->state = State::answered;
   candidate->token = to_bytes(token);
   ++answered_count_;
@@ -72,25 +100,59 @@ void Lookup::on_failed(const Contact& asked) {
 }
 
 bool Lookup::is_over() const {
-  std::size_t answered = 0;
-  for (const Candidate& candidate : candidates_) {
-    if (answered >= kLookupWidth) return true;
-    if (candidate.state == State::answered) ++answered;
-    if (candidate.state == State::waiting || candidate.state == State::slow) return false;
-    if (candidate.state == State::fresh && asked_count_ < kLookupQueriesMax && may_ask(candidate)) {
-      return false;
-    }
-  }
-  return true;
+  const Places now = places(Awaited::all);
+  return std::all_of(now.held_by.begin(), now.held_by.end(), [&](std::size_t index) {
+    return candidates_[index].state == State::answered;
+  });
 }
 
 std::vector<Lookup::Found> Lookup::nearest(std::size_t count_max) const {
   std::vector<Found> result;
-  for (const Candidate& candidate : candidates_) {
-    if (result.size() >= count_max) break;
-    if (candidate.state == State::answered) result.push_back({candidate.contact, candidate.token});
+  for (const std::size_t index : places(Awaited::none, count_max).held_by) {
+    const Candidate& candidate = candidates_[index];
+    result.push_back({candidate.contact, candidate.token, candidate.expected});
   }
   return result;
+}
+
+std::vector<Contact> Lookup::hopeful() const {
+  std::vector<Contact> result;
+  for (const std::size_t index : places(Awaited::all).held_by) {
+    if (result.size() < kLookupWidth) result.push_back(candidates_[index].contact);
+  }
+  return result;
+}
+
+std::uint32_t Lookup::hops() const {
+  std::uint32_t result = 0;
+  for (const std::size_t index : places(Awaited::all).held_by) {
+    if (candidates_[index].state == State::answered) {
+      result = std::max(result, candidates_[index].hop);
+    }
+  }
+  return result;
+}
+
+bool Lookup::is_crowded() const {
+  return places(Awaited::all).is_crowded;
+}
+
+void Lookup::insert(Candidate candidate) {
+  candidate.distance = distance(candidate.contact.id, target_);
+  candidate.expected = network_size_ * distance_share(candidate.contact.id, target_);
+  const auto nearer = [](const Candidate& a, const Candidate& b) {
+    return a.distance < b.distance;
+  };
+  if (candidates_.size() >= kLookupCandidatesMax) {
+    // The farthest that was never asked makes room, if it is farther.
+    const auto farthest =
+        std::find_if(candidates_.rbegin(), candidates_.rend(),
+                     [](const Candidate& other) { return other.state == State::fresh; });
+    if (farthest == candidates_.rend() || !nearer(candidate, *farthest)) return;
+    candidates_.erase(std::prev(farthest.base()));
+  }
+  const auto place = std::upper_bound(candidates_.begin(), candidates_.end(), candidate, nearer);
+  candidates_.insert(place, std::move(candidate));
 }
 
 Lookup::Candidate* Lookup::find(const Contact& contact) {
@@ -129,6 +191,57 @@ void Lookup::move(const Contact& asked, State to) {
   if (candidate == nullptr) return;
   const State from = candidate->state;
   if (from == State::waiting || from == State::slow || from == State::lapsed) candidate->state = to;
+}
+
+Lookup::Places Lookup::places(Awaited awaited, std::size_t width_min) const {
+  // What became of those that only one source told of: living ones less dead ones.
+  std::array<int, kLookupQueriesMax + 1> merits{};
+  for (const Candidate& candidate : candidates_) {
+    if (candidate.state == State::answered) ++merits[candidate.told_by];
+    if (candidate.state == State::failed || candidate.state == State::lapsed) {
+      --merits[candidate.told_by];
+    }
+  }
+  Places result;
+  const auto is_same = [&](Endpoint (*part_of)(const Endpoint&), const Endpoint& endpoint) {
+    return static_cast<std::size_t>(
+        std::count_if(result.held_by.begin(), result.held_by.end(), [&](std::size_t index) {
+          return part_of(candidates_[index].contact.endpoint) == part_of(endpoint);
+        }));
+  };
+  const auto fill = [&](bool are_suspects) {
+    for (std::size_t i = 0; i < candidates_.size(); ++i) {
+      const Candidate& candidate = candidates_[i];
+      const std::size_t width =
+          result.is_crowded ? std::max(width_min, kLookupWidthCrowded) : width_min;
+      const bool is_region_wanted =
+          is_thorough_ && result.is_crowded && candidate.expected <= kLookupRegion;
+      if (result.held_by.size() >= width && !is_region_wanted) return;
+      const bool is_fresh = candidate.state == State::fresh;
+      const bool is_suspect = is_fresh && candidate.told_by != 0 && merits[candidate.told_by] < 0;
+      if (is_suspect != are_suspects) continue;
+      if (candidate.state == State::failed || candidate.state == State::lapsed) continue;
+      if (candidate.state == State::slow && awaited != Awaited::all) continue;
+      if (candidate.state != State::answered && awaited == Awaited::none) continue;
+      if (is_fresh && (asked_count_ >= kLookupQueriesMax || !may_ask(candidate))) continue;
+      const Endpoint& endpoint = candidate.contact.endpoint;
+      if (is_limited(endpoint, special_use_is_global_) &&
+          (is_same(network_of, endpoint) >= kLookupNetworkPlacesMax ||
+           is_same(region_of, endpoint) >= kLookupRegionPlacesMax)) {
+        continue;
+      }
+      const auto nearer = std::count_if(result.held_by.begin(), result.held_by.end(),
+                                        [&](std::size_t index) { return index < i; });
+      if (network_size_ > 0 && static_cast<double>(nearer + 1) > crowd_max(candidate.expected)) {
+        result.is_crowded = true;
+        continue;
+      }
+      result.held_by.push_back(i);
+    }
+  };
+  fill(false);
+  fill(true);
+  return result;
 }
 
 }  // namespace peernet::dht

@@ -36,6 +36,18 @@ DhtId distance(const DhtId& a, const DhtId& b) {
   return result;
 }
 
+std::uint64_t distance_prefix(const DhtId& a, const DhtId& b) {
+  std::uint64_t result = 0;
+  for (std::size_t i = 0; i < sizeof(result); ++i) {
+    result = result << 8U | static_cast<std::uint64_t>(a.bytes[i] ^ b.bytes[i]);
+  }
+  return result;
+}
+
+double distance_share(const DhtId& a, const DhtId& b) {
+  return static_cast<double>(distance_prefix(a, b)) * 0x1p-64;
+}
+
 bool is_nearer(const DhtId& a, const DhtId& b, const DhtId& target) {
   for (std::size_t i = 0; i < DhtId::kSize; ++i) {
     if (a.bytes[i] == b.bytes[i]) continue;

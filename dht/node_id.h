@@ -5,6 +5,8 @@
 // id may be bound to the address it is used at (BEP 42), so that nobody chooses where in it he
 // stands.
 
+#include <cstdint>
+
 #include "core/bytes.h"
 #include "core/endpoint.h"
 #include "core/rng.h"
@@ -14,6 +16,10 @@ namespace peernet::dht {
 inline constexpr unsigned kIdBits = 160;
 
 DhtId distance(const DhtId& a, const DhtId& b);
+
+// The first 64 bits of the distance, and all of it as a share of the whole space: 0 to 1.
+std::uint64_t distance_prefix(const DhtId& a, const DhtId& b);
+double distance_share(const DhtId& a, const DhtId& b);
 
 // Is `a` nearer to `target` than `b` is?
 bool is_nearer(const DhtId& a, const DhtId& b, const DhtId& target);

@@ -1,10 +1,18 @@
 #include "dht/routing_table.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 
 #include "core/check.h"
 
 namespace peernet::dht {
+
+namespace {
+
+constexpr unsigned kTwinBits = 3;  // one in eight pairs of places a bucket has is that near
+
+}  // namespace
 
 template <class Visit>
 void RoutingTable::for_each(Visit visit) const {
@@ -19,7 +27,8 @@ RoutingTable::RoutingTable(const DhtId& own_id, bool special_use_is_global)
 RoutingTable::Outcome RoutingTable::on_answer(Time now, const Contact& contact, Duration took) {
   if (contact.id == own_id_) return Outcome::unwanted;
   drop_other_ids(now, contact);
-  Bucket& bucket = bucket_of(contact.id);
+  const unsigned index = index_of(contact.id);
+  Bucket& bucket = buckets_[index];
   for (Node& node : bucket.nodes) {
     if (node.contact.id != contact.id) continue;
     // The same id elsewhere is somebody else's word against a node we know: age wins.
@@ -29,14 +38,14 @@ RoutingTable::Outcome RoutingTable::on_answer(Time now, const Contact& contact, 
     node.response_time.add(took);
     return Outcome::known;
   }
-  if (breaks_rule(contact, bucket)) return Outcome::unwanted;
+  if (breaks_rule(contact, index)) return Outcome::unwanted;
 
   Node node{contact, now, now, now, 0, has_right_to_id(contact, special_use_is_global_), {}};
   node.response_time.add(took);
   std::erase_if(bucket.spares, [&](const Node& spare) {
     return spare.contact.id == contact.id || spare.contact.endpoint == contact.endpoint;
   });
-  if (bucket.nodes.size() < kBucketSize) {
+  if (!is_full(index)) {
     bucket.nodes.push_back(node);
     ++size_;
     return Outcome::listed;
@@ -55,7 +64,7 @@ RoutingTable::Outcome RoutingTable::on_answer(Time now, const Contact& contact, 
 
 bool RoutingTable::on_failure(Time now, const Contact& contact) {
   if (contact.id == own_id_) return false;
-  Bucket& bucket = bucket_of(contact.id);
+  Bucket& bucket = buckets_[index_of(contact.id)];
   std::erase_if(bucket.spares, [&](const Node& spare) { return spare.contact == contact; });
   const auto found = std::find_if(bucket.nodes.begin(), bucket.nodes.end(),
                                   [&](const Node& node) { return node.contact == contact; });
@@ -70,55 +79,65 @@ bool RoutingTable::on_failure(Time now, const Contact& contact) {
 
 bool RoutingTable::forget(Time now, const Contact& contact) {
   if (contact.id == own_id_) return false;
-  Bucket& bucket = bucket_of(contact.id);
+  const unsigned index = index_of(contact.id);
+  Bucket& bucket = buckets_[index];
   const auto is_it = [&](const Node& node) { return node.contact == contact; };
   std::erase_if(bucket.spares, is_it);
   if (std::erase_if(bucket.nodes, is_it) == 0) return false;
   --size_;
-  promote(now, bucket);
+  promote(now, index);
   return true;
 }
 
 std::vector<Contact> RoutingTable::closest(const DhtId& target, std::size_t count,
                                            const std::optional<Endpoint>& receiver) const {
+  // Told apart by the first 64 bits of the distance, almost always.
+  struct Place {
+    std::uint64_t distance;
+    const Node* node;
+  };
   const std::size_t wanted = receiver ? count + kBucketSize : count;
-  std::vector<const Node*> found;
-  found.reserve(wanted + kBucketSize);
+  std::vector<Place> places;
+  places.reserve(wanted + kWideBucketSize);
   const auto add = [&](const Bucket& bucket) {
     for (const Node& node : bucket.nodes) {
       if (receiver && (node.failures > 0 || node.contact.endpoint == *receiver ||
                        !may_learn(node.contact.endpoint, *receiver, special_use_is_global_))) {
         continue;
       }
-      found.push_back(&node);
+      places.push_back({distance_prefix(node.contact.id, target), &node});
     }
   };
   // The target shares `own` bits with our id. Nearest to it are the nodes that share exactly as
   // many with us, then all that share more, then those that share fewer, bucket by bucket.
   const unsigned own = shared_bits(own_id_, target);
   if (own < kIdBits) add(buckets_[own]);
-  if (found.size() < wanted) {
+  if (places.size() < wanted) {
     for (unsigned i = own + 1; i < kIdBits; ++i) add(buckets_[i]);
   }
-  for (unsigned i = std::min(own, kIdBits); i > 0 && found.size() < wanted; --i) {
+  for (unsigned i = std::min(own, kIdBits); i > 0 && places.size() < wanted; --i) {
     add(buckets_[i - 1]);
   }
-  const auto nearer = [&](const Node* a, const Node* b) {
-    return is_nearer(a->contact.id, b->contact.id, target);
+  const auto nearer = [&](const Place& a, const Place& b) {
+    if (a.distance != b.distance) return a.distance < b.distance;
+    return is_nearer(a.node->contact.id, b.node->contact.id, target);
   };
-  std::sort(found.begin(), found.end(), nearer);
-  if (found.size() > wanted) found.resize(wanted);
-  if (found.size() > count) {
-    const auto end = std::stable_partition(found.begin(), found.end(),
-                                           [](const Node* node) { return node->has_right; });
-    if (static_cast<std::size_t>(end - found.begin()) < count) {
-      std::sort(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(count), nearer);
+  const auto place_at = [&](std::size_t index) {
+    return places.begin() + static_cast<std::ptrdiff_t>(std::min(index, places.size()));
+  };
+  std::partial_sort(places.begin(), place_at(wanted), places.end(), nearer);
+  places.erase(place_at(wanted), places.end());
+  if (places.size() > count) {
+    const auto end = std::stable_partition(
+        places.begin(), places.end(), [](const Place& place) { return place.node->has_right; });
+    if (static_cast<std::size_t>(end - places.begin()) < count) {
+      std::sort(places.begin(), place_at(count), nearer);
     }
-    found.resize(count);
+    places.erase(place_at(count), places.end());
   }
   std::vector<Contact> result;
-  result.reserve(found.size());
-  for (const Node* node : found) result.push_back(node->contact);
+  result.reserve(places.size());
+  for (const Place& place : places) result.push_back(place.node->contact);
   return result;
 }
 
@@ -137,8 +156,9 @@ void RoutingTable::move_to(const DhtId& own_id) {
   });
   for (const Node& node : nodes) {
     if (node.contact.id == own_id) continue;
-    Bucket& bucket = bucket_of(node.contact.id);
-    if (bucket.nodes.size() >= kBucketSize || breaks_rule(node.contact, bucket)) {
+    const unsigned index = index_of(node.contact.id);
+    Bucket& bucket = buckets_[index];
+    if (is_full(index) || breaks_rule(node.contact, index)) {
       add_spare(bucket, node);
     } else {
       bucket.nodes.push_back(node);
@@ -159,26 +179,28 @@ bool RoutingTable::contains(const Endpoint& endpoint) const {
 
 bool RoutingTable::has_room_for(const Contact& contact) const {
   if (contact.id == own_id_) return false;
-  const Bucket& bucket = bucket_of(contact.id);
-  if (bucket.nodes.size() >= kBucketSize) {
+  const unsigned index = index_of(contact.id);
+  const Bucket& bucket = buckets_[index];
+  if (is_full(index)) {
     const bool has_loser = std::any_of(bucket.nodes.begin(), bucket.nodes.end(),
                                        [](const Node& node) { return !node.has_right; });
     if (!has_loser || !has_right_to_id(contact, special_use_is_global_)) return false;
   }
   const bool is_id_known = std::any_of(bucket.nodes.begin(), bucket.nodes.end(),
                                        [&](const Node& n) { return n.contact.id == contact.id; });
-  return !is_id_known && !breaks_rule(contact, bucket);
+  return !is_id_known && !breaks_rule(contact, index);
 }
 
 std::optional<Contact> RoutingTable::rival_of(const Contact& contact, Time now) const {
   if (contact.id == own_id_) return std::nullopt;
-  const Bucket& bucket = bucket_of(contact.id);
+  const unsigned index = index_of(contact.id);
+  const Bucket& bucket = buckets_[index];
   const Node* rival = nullptr;
   for (const Node& node : bucket.nodes) {
     if (node.contact == contact) return std::nullopt;
     if (now - node.heard < kRetestAfter) continue;
     if (node.contact.id == contact.id) return node.contact;
-    if (bucket.nodes.size() < kBucketSize || !node.is_questionable(now)) continue;
+    if (!is_full(index) || !node.is_questionable(now)) continue;
     if (rival == nullptr || node.heard < rival->heard) rival = &node;
   }
   return rival == nullptr ? std::nullopt : std::optional(rival->contact);
@@ -232,29 +254,40 @@ unsigned RoutingTable::depth() const {
   return 0;
 }
 
-RoutingTable::Bucket& RoutingTable::bucket_of(const DhtId& id) {
-  const unsigned index = shared_bits(own_id_, id);
-  PN_CHECK(index < kIdBits);
-  return buckets_[index];
+double RoutingTable::population() const {
+  unsigned first = 0;
+  while (first + 2 < kIdBits && is_full(first)) ++first;
+  // The two hold three of four nodes that share `first` bits with us; we are one more of those.
+  const std::size_t here = buckets_[first].nodes.size() + buckets_[first + 1].nodes.size();
+  const double here_and_nearer = (static_cast<double>(here) * 4 + 2) / 3;
+  const double known = static_cast<double>(size_);
+  return size_ == 0 ? 0 : std::max(std::ldexp(here_and_nearer, static_cast<int>(first)), known);
 }
 
-const RoutingTable::Bucket& RoutingTable::bucket_of(const DhtId& id) const {
+unsigned RoutingTable::index_of(const DhtId& id) const {
   const unsigned index = shared_bits(own_id_, id);
   PN_CHECK(index < kIdBits);
-  return buckets_[index];
+  return index;
 }
 
 const RoutingTable::Node* RoutingTable::find(const Contact& contact) const {
   if (contact.id == own_id_) return nullptr;
-  for (const Node& node : bucket_of(contact.id).nodes) {
+  for (const Node& node : buckets_[index_of(contact.id)].nodes) {
     if (node.contact == contact) return &node;
   }
   return nullptr;
 }
 
-bool RoutingTable::breaks_rule(const Contact& contact, const Bucket& bucket) const {
+bool RoutingTable::breaks_rule(const Contact& contact, unsigned index) const {
   const Endpoint& endpoint = contact.endpoint;
   if (endpoint.port < 1024 || !endpoint.is_usable()) return true;
+  const Bucket& bucket = buckets_[index];
+  const auto twin_bits =
+      index + 1 + static_cast<unsigned>(std::bit_width(bucket_size(index)) - 1) + kTwinBits;
+  const auto twins = std::count_if(bucket.nodes.begin(), bucket.nodes.end(), [&](const Node& node) {
+    return shared_bits(node.contact.id, contact.id) >= twin_bits;
+  });
+  if (static_cast<std::size_t>(twins) >= kTwinsMax) return true;
   if (!is_limited(endpoint, special_use_is_global_)) return false;
   bool is_host_listed = false;
   const Endpoint host = host_of(endpoint);
@@ -267,25 +300,27 @@ bool RoutingTable::breaks_rule(const Contact& contact, const Bucket& bucket) con
 }
 
 void RoutingTable::drop_other_ids(Time now, const Contact& contact) {
-  for (Bucket& bucket : buckets_) {
+  for (unsigned index = 0; index < kIdBits; ++index) {
+    Bucket& bucket = buckets_[index];
     const auto is_other = [&](const Node& node) {
       return node.contact.endpoint == contact.endpoint && node.contact.id != contact.id;
     };
     std::erase_if(bucket.spares, is_other);
     const std::size_t dropped = std::erase_if(bucket.nodes, is_other);
     size_ -= dropped;
-    if (dropped > 0) promote(now, bucket);
+    if (dropped > 0) promote(now, index);
   }
 }
 
-void RoutingTable::promote(Time now, Bucket& bucket) {
-  while (!bucket.spares.empty() && bucket.nodes.size() < kBucketSize) {
+void RoutingTable::promote(Time now, unsigned index) {
+  Bucket& bucket = buckets_[index];
+  while (!bucket.spares.empty() && !is_full(index)) {
     auto best = std::find_if(bucket.spares.rbegin(), bucket.spares.rend(),
                              [](const Node& node) { return node.has_right; });
     if (best == bucket.spares.rend()) best = bucket.spares.rbegin();
     Node spare = *best;
     bucket.spares.erase(std::prev(best.base()));
-    if (breaks_rule(spare.contact, bucket)) continue;
+    if (breaks_rule(spare.contact, index)) continue;
     spare.listed = now;
     bucket.nodes.push_back(spare);
     ++size_;

@@ -2,11 +2,13 @@
 
 // The nodes we know, in one bucket for each number of leading bits they share with our own id.
 // Invariants: a node is here only because it answered our own query with this id from this
-// endpoint; a bucket holds at most 8; among limited addresses a host is listed once, and a network
-// (/24) once in a bucket. Who has been here longer stays: a newcomer to a full bucket waits as a
-// spare until a listed node has failed twice. Only a node with a right to its id (BEP 42) takes the
-// place of one without, the newest of those.
+// endpoint; a bucket holds at most 8, the first three 64, 32 and 16; of nodes that are much nearer
+// to each other than chance would have it two; among limited addresses a host is listed once, and a
+// network (/24) once in a bucket. Who has been here longer stays: a newcomer to a full bucket waits
+// as a spare until a listed node has failed twice. Only a node with a right to its id (BEP 42)
+// takes the place of one without, the newest of those.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -21,6 +23,15 @@
 namespace peernet::dht {
 
 inline constexpr std::size_t kBucketSize = 8;
+// The first buckets hold half, a quarter, an eighth of all there are: room there makes the first
+// step of every lookup three times as long.
+inline constexpr std::size_t kWideBucketSize = 64;
+constexpr std::size_t bucket_size(unsigned index) {
+  return index < 4 ? std::max(kWideBucketSize >> index, kBucketSize) : kBucketSize;
+}
+// Of the nodes of a bucket that share three bits more than its nodes have to if they are spread
+// evenly: so many. Sybils crowd around a key, and of each bucket they get no more than this.
+inline constexpr std::size_t kTwinsMax = 2;
 inline constexpr std::size_t kSparesMax = 8;     // in a bucket, the most recent ones
 inline constexpr std::uint8_t kFailuresMax = 2;  // a node that failed so often in a row leaves
 inline constexpr Duration kQuestionableAfter = std::chrono::minutes(15);
@@ -72,8 +83,11 @@ class RoutingTable {
   // The nearest bucket that is not empty: the number of bits it shares.
   unsigned depth() const;
   bool is_full(unsigned bucket_index) const {
-    return buckets_[bucket_index].nodes.size() >= kBucketSize;
+    return buckets_[bucket_index].nodes.size() >= bucket_size(bucket_index);
   }
+  // How many nodes the network has, if ours is an ordinary place in it: from the first bucket with
+  // room and the next one, in which we know everybody. 0 while nobody is known.
+  double population() const;
   const DhtId& own_id() const { return own_id_; }
 
  private:
@@ -95,12 +109,11 @@ class RoutingTable {
     std::vector<Node> spares;  // oldest first
   };
 
-  Bucket& bucket_of(const DhtId& id);
-  const Bucket& bucket_of(const DhtId& id) const;
+  unsigned index_of(const DhtId& id) const;
   const Node* find(const Contact& contact) const;
-  bool breaks_rule(const Contact& contact, const Bucket& bucket) const;
+  bool breaks_rule(const Contact& contact, unsigned index) const;
   void drop_other_ids(Time now, const Contact& contact);
-  void promote(Time now, Bucket& bucket);
+  void promote(Time now, unsigned index);
   // Whose place a newcomer with a right to its id may take; null if nobody's.
   static Node* without_right(Bucket& bucket);
   static void add_spare(Bucket& bucket, const Node& node);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "dht/node_id.h"
+
 namespace peernet::dht {
 
 Search::Search(Time now, std::uint64_t number, const DhtId& target, Goal goal,
@@ -12,18 +14,22 @@ Search::Search(Time now, std::uint64_t number, const DhtId& target, Goal goal,
       special_use_is_global_(special_use_is_global),
       began_(now),
       retry_at_(now),
-      lookup_(target, special_use_is_global) {}
+      lookup_(target, 0, special_use_is_global) {}
 
-void Search::start(Time now, Family& family, Effects& out) {
+void Search::start(Time now, const Introduction* introduction, Family& family, Effects& out) {
   began_ = now;
-  seed(now, family, out);
+  seed(now, introduction, family, out);
 }
 
 void Search::announce_as(Time now, const Announce& announce, Family& family, Effects& out) {
   if (announce_ == announce) return;
   announce_ = announce;
+  announced_at_ = now;
+  lookup_.be_thorough();
   // The tokens are still good: those who have stored the old port are told the new one.
-  if (phase_ == Phase::announcing) begin_announcing(now, family, out);
+  stores_.clear();
+  if (phase_ == Phase::storing) phase_ = Phase::looking;
+  step(now, family, out);
 }
 
 void Search::on_reply(Time now, const Transaction& transaction, const Reply& reply, Family& family,
@@ -31,17 +37,12 @@ void Search::on_reply(Time now, const Transaction& transaction, const Reply& rep
   if (transaction.why.kind == Why::Kind::announce) {
     Store* store = store_of(transaction);
     if (store != nullptr) store->is_acknowledged = true;
-    settle_announcing();
+    settle_stores();
     return;
   }
   const Contact asked{transaction.expected.value_or(reply.sender), transaction.to};
-  const bool is_counted = lookup_.on_answer(asked, reply.sender, reply.token);
-  if (is_counted) {
-    for (const Contact& contact : reply.nodes) {
-      if (contact.id == family.table.own_id() || contact.endpoint.is_v6) continue;
-      if (!contact.endpoint.is_usable()) continue;
-      if (may_learn(contact.endpoint, transaction.to, special_use_is_global_)) lookup_.add(contact);
-    }
+  if (lookup_.on_answer(asked, reply.sender, reply.token)) {
+    add_nodes(reply.nodes, {reply.sender, transaction.to}, family);
   }
   if (goal_ == Goal::peers) {
     std::vector<Endpoint> learnt;
@@ -63,7 +64,7 @@ void Search::on_refused(Time now, const Transaction& transaction, Family& family
       store->attempts = kAnnounceAttempts;
       store->in_flight -= std::min<std::size_t>(store->in_flight, 1);
     }
-    settle_announcing();
+    settle_stores();
     return;
   }
   if (transaction.expected) lookup_.on_failed({*transaction.expected, transaction.to});
@@ -87,7 +88,15 @@ void Search::on_stage(Time now, const Transaction& transaction, Family& family, 
 }
 
 void Search::on_listed(Time now, Family& family, Effects& out) {
-  if (phase_ == Phase::waiting && lookup_.asked_count() == 0) seed(now, family, out);
+  if (phase_ == Phase::waiting && lookup_.asked_count() == 0) seed(now, nullptr, family, out);
+}
+
+void Search::on_introduced(Time now, const Introduction& introduction, Family& family,
+                           Effects& out) {
+  if (phase_ != Phase::looking) return;
+  lookup_.add_answered(introduction.by);
+  add_nodes(introduction.nodes, introduction.by, family);
+  step(now, family, out);
 }
 
 void Search::on_time(Time now, Family& family, Effects& out) {
@@ -95,7 +104,7 @@ void Search::on_time(Time now, Family& family, Effects& out) {
   if (now >= began_ + kSearchPatience) {
     phase_ = Phase::over;
   } else if (now >= retry_at_) {
-    seed(now, family, out);
+    seed(now, nullptr, family, out);
   }
 }
 
@@ -106,6 +115,19 @@ std::vector<Endpoint> Search::on_peers(const std::vector<Endpoint>& peers) {
     if (peers_.insert(peer).second) fresh.push_back(peer);
   }
   return fresh;
+}
+
+bool Search::is_success() const {
+  if (!announce_ || phase_ == Phase::queued || phase_ == Phase::waiting) return false;
+  // While it is looking, only those count that are still among the nearest.
+  const auto hopeful = lookup_.hopeful();
+  if (hopeful.size() < kLookupWidth) return false;
+  const auto acknowledged = std::count_if(stores_.begin(), stores_.end(), [&](const Store& store) {
+    return store.is_acknowledged &&
+           (phase_ == Phase::storing ||
+            std::find(hopeful.begin(), hopeful.end(), store.contact) != hopeful.end());
+  });
+  return static_cast<std::size_t>(acknowledged) >= kAnnounceEnough;
 }
 
 Time Search::deadline() const {
@@ -121,18 +143,28 @@ LookupDone Search::result(Time now) const {
   done.peers_found = static_cast<std::uint32_t>(peers_.size());
   done.stored = static_cast<std::uint32_t>(std::count_if(
       stores_.begin(), stores_.end(), [](const Store& s) { return s.is_acknowledged; }));
+  if (announce_) {
+    const std::size_t nearest = lookup_.hopeful().size();
+    done.store_targets = static_cast<std::uint32_t>(std::max(nearest, stores_.size()));
+  }
+  done.hops = lookup_.hops();
   done.took = now - began_;
   done.is_announce = announce_.has_value();
   return done;
 }
 
-void Search::seed(Time now, Family& family, Effects& out) {
+void Search::seed(Time now, const Introduction* introduction, Family& family, Effects& out) {
   phase_ = Phase::waiting;
   retry_at_ = now + kSearchRetry;
   const auto seeds = family.table.closest(lookup_.target(), kSearchSeeds);
   if (seeds.empty()) return;
   asked_before_ += lookup_.asked_count();
-  lookup_ = Lookup(lookup_.target(), special_use_is_global_);
+  lookup_ = Lookup(lookup_.target(), family.network_size(), special_use_is_global_);
+  if (announce_) lookup_.be_thorough();
+  if (introduction != nullptr) {
+    lookup_.add_answered(introduction->by);
+    add_nodes(introduction->nodes, introduction->by, family);
+  }
   for (const Contact& contact : seeds) lookup_.add(contact);
   phase_ = Phase::looking;
   step(now, family, out);
@@ -147,29 +179,64 @@ void Search::step(Time now, Family& family, Effects& out) {
       lookup_.on_failed(*contact);
     }
   }
-  if (!lookup_.is_over()) return;
-  if (lookup_.answered_count() == 0 && now < began_ + kSearchPatience) {
+  const bool is_over = lookup_.is_over();
+  if (is_over && lookup_.answered_count() == 0 && now < began_ + kSearchPatience) {
     // Nobody answers: the network may be down, and the next moment may be better.
     phase_ = Phase::waiting;
     retry_at_ = now + kSearchRetry;
-  } else if (announce_) {
-    begin_announcing(now, family, out);
-  } else {
-    phase_ = Phase::over;
+    return;
+  }
+  if (is_over) {
+    phase_ = Phase::storing;
+    const auto nearest = lookup_.nearest();
+    if (nearest.size() >= kLookupWidth && !lookup_.is_crowded()) {
+      const DhtId& farthest = nearest[kLookupWidth - 1].contact.id;
+      family.size.on_lookup(kLookupWidth, distance_share(farthest, lookup_.target()));
+    }
+  }
+  if (announce_) store(now, family, out);
+  settle_stores();
+}
+
+void Search::add_nodes(const std::vector<Contact>& nodes, const Contact& teller,
+                       const Family& family) {
+  for (const Contact& contact : nodes) {
+    if (contact.id == family.table.own_id() || contact.endpoint.is_v6) continue;
+    if (!contact.endpoint.is_usable()) continue;
+    if (may_learn(contact.endpoint, teller.endpoint, special_use_is_global_)) {
+      lookup_.add(contact, teller);
+    }
   }
 }
 
-void Search::begin_announcing(Time now, Family& family, Effects& out) {
-  phase_ = Phase::announcing;
-  announced_at_ = now;
-  stores_.clear();
-  for (auto& found : lookup_.nearest(kLookupCandidatesMax)) {
-    if (stores_.size() >= kAnnounceWidth) break;
-    if (!found.token.empty())
-      stores_.push_back({found.contact, std::move(found.token), 0, 0, false});
+void Search::store(Time now, Family& family, Effects& out) {
+  const bool is_crowded = lookup_.is_crowded();
+  auto targets = lookup_.nearest(2 * kLookupWidth);
+  // Among so many, those with a right to their ids first.
+  std::stable_partition(targets.begin(), targets.end(), [&](const Lookup::Found& found) {
+    return has_right_to_id(found.contact, special_use_is_global_);
+  });
+  const std::size_t stores_max = is_crowded ? kAnnounceStoresMax : kLookupWidth;
+  for (auto& found : targets) {
+    if (!is_store_wanted(found, is_crowded)) continue;
+    if (phase_ == Phase::storing && stores_.size() >= stores_max) return;
+    if (stores_.size() >= kAnnounceStoresMax) return;
+    stores_.push_back({found.contact, std::move(found.token), 0, 0, false});
+    send_announce(now, stores_.back(), family, out);
   }
-  for (Store& store : stores_) send_announce(now, store, family, out);
-  settle_announcing();
+}
+
+bool Search::is_store_wanted(const Lookup::Found& found, bool is_crowded) const {
+  if (found.token.empty()) return false;
+  const bool is_probably_target = found.expected > 0 && found.expected <= kLookupWidth &&
+                                  has_right_to_id(found.contact, special_use_is_global_);
+  if (phase_ != Phase::storing && !is_probably_target) return false;
+  const Endpoint& endpoint = found.contact.endpoint;
+  const bool is_one_of_region = is_crowded && is_limited(endpoint, special_use_is_global_);
+  return std::none_of(stores_.begin(), stores_.end(), [&](const Store& store) {
+    const Endpoint& other = store.contact.endpoint;
+    return other == endpoint || (is_one_of_region && region_of(other) == region_of(endpoint));
+  });
 }
 
 void Search::send_announce(Time now, Store& store, Family& family, Effects& out) {
@@ -193,11 +260,11 @@ void Search::on_store_stage(Time now, const Transaction& transaction, Family& fa
   } else if (transaction.stage == Transaction::Stage::lapsed && store->in_flight > 0) {
     --store->in_flight;
   }
-  settle_announcing();
+  settle_stores();
 }
 
-void Search::settle_announcing() {
-  if (phase_ != Phase::announcing) return;
+void Search::settle_stores() {
+  if (phase_ != Phase::storing) return;
   const bool is_awaited = std::any_of(stores_.begin(), stores_.end(), [](const Store& store) {
     return !store.is_acknowledged && store.in_flight > 0;
   });

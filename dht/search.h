@@ -1,7 +1,8 @@
 #pragma once
 
 // One search of ours from the command to its end: it waits for nodes while there are none, looks
-// for the nearest, and announces to them if that was asked. It sends its own queries.
+// for the nearest, and announces to them if that was asked, to each as soon as it is probably among
+// them. It sends its own queries.
 
 #include <cstdint>
 #include <optional>
@@ -21,13 +22,20 @@ inline constexpr std::size_t kSearchSeeds = 32;        // nodes of our own table
 inline constexpr std::size_t kSearchPeersMax = 2'048;  // told to the owner; more are ignored
 inline constexpr Duration kSearchPatience = std::chrono::seconds(10);  // for the first answer
 inline constexpr Duration kSearchRetry = std::chrono::seconds(1);
-inline constexpr std::size_t kAnnounceWidth = 8;
-inline constexpr std::size_t kAnnounceAttempts = 2;  // to one node, the second when it is slow
+inline constexpr std::size_t kAnnounceEnough = 6;      // of the 8 nearest: success is told
+inline constexpr std::size_t kAnnounceStoresMax = 48;  // nodes one announce goes to
+inline constexpr std::size_t kAnnounceAttempts = 2;    // to one node, the second when it is slow
 
 struct Announce {
   std::uint16_t port = 0;
   bool is_port_implied = false;
   auto operator<=>(const Announce&) const = default;
+};
+
+// Somebody told us of nodes near a place before we had begun to search there.
+struct Introduction {
+  Contact by;
+  std::vector<Contact> nodes;
 };
 
 class Search {
@@ -37,7 +45,7 @@ class Search {
          bool special_use_is_global);
 
   // Commands. announce_as: also when the search is over already.
-  void start(Time now, Family& family, Effects& out);
+  void start(Time now, const Introduction* introduction, Family& family, Effects& out);
   void announce_as(Time now, const Announce& announce, Family& family, Effects& out);
 
   // Inputs. Requires: the transaction is one of this search.
@@ -45,6 +53,8 @@ class Search {
                 Effects& out);
   void on_refused(Time now, const Transaction& transaction, Family& family, Effects& out);
   void on_stage(Time now, const Transaction& transaction, Family& family, Effects& out);
+  // An answer to the same question that was asked for another reason.
+  void on_introduced(Time now, const Introduction& introduction, Family& family, Effects& out);
   // A node was listed.
   void on_listed(Time now, Family& family, Effects& out);
   void on_time(Time now, Family& family, Effects& out);
@@ -55,6 +65,8 @@ class Search {
   std::vector<Endpoint> take_new_peers() { return std::exchange(new_peers_, {}); }
 
   bool is_over() const { return phase_ == Phase::over; }
+  // What the owner wanted is done, though the search may still have stores to make.
+  bool is_success() const;
   bool is_started() const { return phase_ != Phase::queued; }
   Time deadline() const;
   Goal goal() const { return goal_; }
@@ -62,7 +74,7 @@ class Search {
   LookupDone result(Time now) const;
 
  private:
-  enum class Phase : std::uint8_t { queued, waiting, looking, announcing, over };
+  enum class Phase : std::uint8_t { queued, waiting, looking, storing, over };
   // One node to announce to.
   struct Store {
     Contact contact;
@@ -72,12 +84,16 @@ class Search {
     bool is_acknowledged = false;
   };
 
-  void seed(Time now, Family& family, Effects& out);
+  void seed(Time now, const Introduction* introduction, Family& family, Effects& out);
   void step(Time now, Family& family, Effects& out);
-  void begin_announcing(Time now, Family& family, Effects& out);
+  void add_nodes(const std::vector<Contact>& nodes, const Contact& teller, const Family& family);
+  // Announces to those that answered and are not announced to yet; before the search is over, only
+  // to those that are probably among the nearest.
+  void store(Time now, Family& family, Effects& out);
+  bool is_store_wanted(const Lookup::Found& found, bool is_crowded) const;
   void send_announce(Time now, Store& store, Family& family, Effects& out);
   void on_store_stage(Time now, const Transaction& transaction, Family& family, Effects& out);
-  void settle_announcing();
+  void settle_stores();
   Store* store_of(const Transaction& transaction);
 
   std::uint64_t number_;

@@ -17,58 +17,69 @@ void Searches::find_peers(Time now, const DhtId& key, const std::optional<Announ
       return;
     }
     const std::uint64_t number = ++last_number_;
-    search =
-        searches_
-            .emplace(number, Search(now, number, key, Search::Goal::peers, special_use_is_global_))
-            .first;
+    Entry entry{Search(now, number, key, Search::Goal::peers, special_use_is_global_)};
+    search = searches_.emplace(number, std::move(entry)).first;
   }
-  auto fresh = search->second.on_peers(known);
+  auto fresh = search->second.search.on_peers(known);
   if (!fresh.empty()) events_.push_back(PeersFound{key, std::move(fresh)});
-  if (announce) search->second.announce_as(now, *announce, family, out);
+  if (announce) search->second.search.announce_as(now, *announce, family, out);
   settle(now, search, family, out);
 }
 
-void Searches::find_nodes(Time now, const DhtId& target, Family& family, Effects& out) {
+void Searches::find_nodes(Time now, const DhtId& target,
+                          const std::optional<Introduction>& introduction, Family& family,
+                          Effects& out) {
   const std::uint64_t number = ++last_number_;
-  const auto search =
-      searches_
-          .emplace(number, Search(now, number, target, Search::Goal::nodes, special_use_is_global_))
-          .first;
-  search->second.start(now, family, out);
+  Entry entry{Search(now, number, target, Search::Goal::nodes, special_use_is_global_)};
+  const auto search = searches_.emplace(number, std::move(entry)).first;
+  search->second.search.start(now, introduction ? &*introduction : nullptr, family, out);
   settle(now, search, family, out);
 }
 
 void Searches::forget(const DhtId& key) {
-  const auto search = find(key);
-  if (search != searches_.end()) searches_.erase(search);
+  std::erase_if(searches_, [&](const auto& entry) {
+    const Search& search = entry.second.search;
+    return search.goal() == Search::Goal::peers && search.target() == key;
+  });
 }
 
 void Searches::on_reply(Time now, const Transaction& transaction, const Reply& reply,
                         Family& family, Effects& out) {
   const auto search = searches_.find(transaction.why.search);
   if (search == searches_.end()) return;
-  search->second.on_reply(now, transaction, reply, family, out);
+  search->second.search.on_reply(now, transaction, reply, family, out);
   settle(now, search, family, out);
 }
 
 void Searches::on_refused(Time now, const Transaction& transaction, Family& family, Effects& out) {
   const auto search = searches_.find(transaction.why.search);
   if (search == searches_.end()) return;
-  search->second.on_refused(now, transaction, family, out);
+  search->second.search.on_refused(now, transaction, family, out);
   settle(now, search, family, out);
 }
 
 void Searches::on_stage(Time now, const Transaction& transaction, Family& family, Effects& out) {
   const auto search = searches_.find(transaction.why.search);
   if (search == searches_.end()) return;
-  search->second.on_stage(now, transaction, family, out);
+  search->second.search.on_stage(now, transaction, family, out);
   settle(now, search, family, out);
+}
+
+void Searches::on_introduced(Time now, const DhtId& target, const Introduction& introduction,
+                             Family& family, Effects& out) {
+  for (auto search = searches_.begin(); search != searches_.end();) {
+    const auto here = search++;
+    if (here->second.search.goal() != Search::Goal::nodes) continue;
+    if (here->second.search.target() != target) continue;
+    here->second.search.on_introduced(now, introduction, family, out);
+    settle(now, here, family, out);
+  }
 }
 
 void Searches::on_listed(Time now, Family& family, Effects& out) {
   for (auto search = searches_.begin(); search != searches_.end();) {
     const auto here = search++;
-    here->second.on_listed(now, family, out);
+    here->second.search.on_listed(now, family, out);
     settle(now, here, family, out);
   }
 }
@@ -76,7 +87,7 @@ void Searches::on_listed(Time now, Family& family, Effects& out) {
 void Searches::on_time(Time now, Family& family, Effects& out) {
   for (auto search = searches_.begin(); search != searches_.end();) {
     const auto here = search++;
-    here->second.on_time(now, family, out);
+    here->second.search.on_time(now, family, out);
     settle(now, here, family, out);
   }
 }
@@ -91,10 +102,12 @@ std::optional<Event> Searches::next_event() {
 Time Searches::deadline() const {
   Time earliest = kNever;
   std::size_t active = 0;
-  for (const auto& [number, search] : searches_) {
+  for (const auto& [number, entry] : searches_) {
+    const Search& search = entry.search;
     // One that waits may start at once when those before it were forgotten.
     if (!search.is_started() && active < kSearchesActiveMax) return Time{};
-    if (search.goal() == Search::Goal::peers && search.is_started()) ++active;
+    const bool is_awaited = search.goal() == Search::Goal::peers && !entry.is_told;
+    if (is_awaited && search.is_started()) ++active;
     earliest = std::min(earliest, search.deadline());
   }
   return earliest;
@@ -102,7 +115,9 @@ Time Searches::deadline() const {
 
 std::size_t Searches::count(Search::Goal goal) const {
   std::size_t count = 0;
-  for (const auto& [number, search] : searches_) count += search.goal() == goal ? 1U : 0U;
+  for (const auto& [number, entry] : searches_) {
+    count += entry.search.goal() == goal && !entry.is_told ? 1U : 0U;
+  }
   return count;
 }
 
@@ -117,28 +132,34 @@ std::optional<DhtId> Searches::key_of(const Transaction& transaction) const {
 }
 
 Searches::Map::iterator Searches::find(const DhtId& key) {
-  return std::find_if(searches_.begin(), searches_.end(), [&](const auto& entry) {
-    return entry.second.goal() == Search::Goal::peers && entry.second.target() == key;
+  return std::find_if(searches_.begin(), searches_.end(), [&](const auto& item) {
+    const Entry& entry = item.second;
+    return entry.search.goal() == Search::Goal::peers && !entry.is_told &&
+           entry.search.target() == key;
   });
 }
 
 void Searches::settle(Time now, Map::iterator search, Family& family, Effects& out) {
-  auto peers = search->second.take_new_peers();
-  if (!peers.empty()) events_.push_back(PeersFound{search->second.target(), std::move(peers)});
-  if (search->second.is_over()) {
-    if (search->second.goal() == Search::Goal::peers) events_.push_back(search->second.result(now));
-    searches_.erase(search);
+  Entry& entry = search->second;
+  auto peers = entry.search.take_new_peers();
+  if (!peers.empty()) events_.push_back(PeersFound{entry.search.target(), std::move(peers)});
+  const bool is_over = entry.search.is_over();
+  if (entry.search.goal() == Search::Goal::peers && !entry.is_told &&
+      (is_over || entry.search.is_success())) {
+    entry.is_told = true;
+    events_.push_back(entry.search.result(now));
   }
+  if (is_over) searches_.erase(search);
   start_waiting(now, family, out);
 }
 
 void Searches::start_waiting(Time now, Family& family, Effects& out) {
   std::size_t active = 0;
-  for (auto& [number, search] : searches_) {
-    if (search.goal() != Search::Goal::peers) continue;
+  for (auto& [number, entry] : searches_) {
+    if (entry.search.goal() != Search::Goal::peers || entry.is_told) continue;
     if (active >= kSearchesActiveMax) return;
     ++active;
-    if (!search.is_started()) search.start(now, family, out);
+    if (!entry.search.is_started()) entry.search.start(now, nullptr, family, out);
   }
 }
 

@@ -25,7 +25,8 @@ class Searches {
   // is joined. Over kSearchesMax the command is done at once, with nothing found.
   void find_peers(Time now, const DhtId& key, const std::optional<Announce>& announce,
                   const std::vector<Endpoint>& known, Family& family, Effects& out);
-  void find_nodes(Time now, const DhtId& target, Family& family, Effects& out);
+  void find_nodes(Time now, const DhtId& target, const std::optional<Introduction>& introduction,
+                  Family& family, Effects& out);
   void forget(const DhtId& key);
 
   // Inputs.
@@ -33,6 +34,9 @@ class Searches {
                 Effects& out);
   void on_refused(Time now, const Transaction& transaction, Family& family, Effects& out);
   void on_stage(Time now, const Transaction& transaction, Family& family, Effects& out);
+  // Somebody answered what a search for nodes near `target` asks, if one runs.
+  void on_introduced(Time now, const DhtId& target, const Introduction& introduction,
+                     Family& family, Effects& out);
   void on_listed(Time now, Family& family, Effects& out);
   void on_time(Time now, Family& family, Effects& out);
 
@@ -44,8 +48,13 @@ class Searches {
   std::optional<DhtId> key_of(const Transaction& transaction) const;
 
  private:
-  using Map = std::map<std::uint64_t, Search>;
+  struct Entry {
+    Search search;
+    bool is_told = false;  // that it is done; it may still have stores to make
+  };
+  using Map = std::map<std::uint64_t, Entry>;
 
+  // Those the owner still waits for.
   Map::iterator find(const DhtId& key);
   // Tells what a search has found, ends it if it is over, and starts those that wait.
   void settle(Time now, Map::iterator search, Family& family, Effects& out);

@@ -34,7 +34,7 @@ std::optional<Transaction> Transactions::next_stage(Time now) {
   switch (transaction.stage) {
     case Stage::waiting:
       transaction.stage = Stage::slow;
-      timers_.set(*txid, transaction.sent + transaction.soft_timeout * 2);
+      timers_.set(*txid, transaction.sent + transaction.soft_timeout * 3 / 2);
       break;
     case Stage::slow:
       transaction.stage = Stage::lapsed;

@@ -1,6 +1,7 @@
 #include "dht/upkeep.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "dht/node_id.h"
 
@@ -20,12 +21,17 @@ void Upkeep::on_joined(Time now) {
   round_ = Round::none;
   round_at_ = now;
   test_at_ = now + kTestEvery;
+  growth_ends_ = now + kGrowthFor;
 }
 
 void Upkeep::on_lost() {
   round_ = Round::none;
   round_at_ = kNever;
   test_at_ = kNever;
+  rounds_count_ = 0;
+  mentioned_.clear();
+  mentioned_at_ = kNever;
+  introduction_.reset();
 }
 
 void Upkeep::on_time(Time now, Family& family, Searches& searches, Effects& out) {
@@ -33,6 +39,9 @@ void Upkeep::on_time(Time now, Family& family, Searches& searches, Effects& out)
     test_at_ = now + kTestEvery;
     test_one(now, family, out);
   }
+  while (tried_.pop_expired(now)) {
+  }
+  ask_mentioned(now, family, out);
   grow(now, family, searches, out);
 }
 
@@ -42,7 +51,8 @@ void Upkeep::grow(Time now, Family& family, Searches& searches, Effects& out) {
     bucket_next_ = 0;
     ++rounds_count_;
     round_at_ = now + (rounds_count_ < kFullRounds ? kSecondRoundAfter : kRoundEvery);
-    searches.find_nodes(now, family.table.own_id(), family, out);
+    searches.find_nodes(now, family.table.own_id(), std::exchange(introduction_, std::nullopt),
+                        family, out);
   }
   if (round_ == Round::none) return;
   std::size_t running = searches.count(Search::Goal::nodes);
@@ -56,7 +66,7 @@ void Upkeep::grow(Time now, Family& family, Searches& searches, Effects& out) {
     const unsigned bucket = bucket_next_++;
     if (family.table.is_full(bucket)) continue;
     const DhtId target = random_id_sharing(family.table.own_id(), bucket, rng_);
-    searches.find_nodes(now, target, family, out);
+    searches.find_nodes(now, target, std::nullopt, family, out);
     running = searches.count(Search::Goal::nodes);
   }
   if (running == 0) {
@@ -65,25 +75,63 @@ void Upkeep::grow(Time now, Family& family, Searches& searches, Effects& out) {
   }
 }
 
-void Upkeep::on_mentioned(Time now, const Endpoint& by, const std::vector<Contact>& contacts,
-                          Family& family, Effects& out) {
-  std::size_t probed = 0;
-  for (const Contact& contact : contacts) {
-    if (probed >= kProbesOfReplyMax) return;
-    if (contact.endpoint.is_v6 || !may_learn(contact.endpoint, by, special_use_is_global_))
-      continue;
-    if (family.table.has_room_for(contact) && probe(now, contact, family, out)) ++probed;
+void Upkeep::on_introduced(Time now, Introduction introduction, Family& family, Searches& searches,
+                           Effects& out) {
+  if (rounds_count_ == 0) {
+    introduction_ = std::move(introduction);
+  } else {
+    searches.on_introduced(now, family.table.own_id(), introduction, family, out);
   }
 }
 
+void Upkeep::on_mentioned(Time now, const Endpoint& by, const std::vector<Contact>& contacts,
+                          Family& family, Effects& out) {
+  const std::size_t wanted_max = is_growing(now) ? contacts.size() : kProbesOfReplyMax;
+  std::size_t wanted = 0;
+  for (const Contact& contact : contacts) {
+    if (wanted >= wanted_max || mentioned_.size() >= kMentionedMax) break;
+    if (contact.endpoint.is_v6 || !may_learn(contact.endpoint, by, special_use_is_global_))
+      continue;
+    if (want(now, contact, family)) ++wanted;
+  }
+  ask_mentioned(now, family, out);
+}
+
 bool Upkeep::probe(Time now, const Contact& contact, Family& family, Effects& out) {
-  if (family.caller.is_asking(contact.endpoint) || !probes_.may_take(now)) return false;
+  if (family.caller.is_asking(contact.endpoint)) return false;
+  if (!probes_.may_take(now)) {
+    want(now, contact, family);
+    mentioned_at_ = mentioned_.empty() ? kNever : probes_.ready_at(now);
+    return false;
+  }
   probes_.take(now, 1);
   return family.ask(now, contact, Ping{}, {Why::Kind::probe, 0}, out);
 }
 
 Time Upkeep::deadline() const {
-  return std::min(test_at_, round_at_);
+  return std::min({test_at_, round_at_, mentioned_at_});
+}
+
+bool Upkeep::want(Time now, const Contact& contact, const Family& family) {
+  if (mentioned_.size() >= kMentionedMax || tried_.contains(contact.endpoint)) return false;
+  if (!family.table.has_room_for(contact)) return false;
+  if (tried_.size() >= kTriedMax) tried_.pop_expired(tried_.next());
+  tried_.set(contact.endpoint, now + kTriedFor);
+  mentioned_.push_back(contact);
+  return true;
+}
+
+void Upkeep::ask_mentioned(Time now, Family& family, Effects& out) {
+  while (!mentioned_.empty() && probes_.may_take(now)) {
+    const Contact contact = mentioned_.front();
+    mentioned_.pop_front();
+    if (!family.table.has_room_for(contact) || family.caller.is_asking(contact.endpoint)) continue;
+    probes_.take(now, 1);
+    const unsigned bucket = shared_bits(family.table.own_id(), contact.id);
+    const FindNode body{random_id_sharing(family.table.own_id(), bucket, rng_)};
+    family.ask(now, contact, body, {Why::Kind::probe, 0}, out);
+  }
+  mentioned_at_ = mentioned_.empty() ? kNever : probes_.ready_at(now);
 }
 
 void Upkeep::test_one(Time now, Family& family, Effects& out) {

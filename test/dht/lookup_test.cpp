@@ -10,10 +10,15 @@ namespace peernet::dht::test {
 
 namespace {
 
+// So large that nobody here is probably among the nearest, nor too near.
+constexpr double kHuge = 1e18;
+
 struct Fixture {
+  explicit Fixture(double network_size = kHuge) : lookup(target, network_size, false) {}
+
   Rng rng{1};
   DhtId target = rng.tagged<DhtId>();
-  Lookup lookup{target, false};
+  Lookup lookup;
   unsigned count = 0;
 
   // The more bits, the nearer.
@@ -69,7 +74,7 @@ TEST_CASE("a lookup is over when the eight nearest that answer are known", "[dht
     f.answer(*contact);
   }
   CHECK(asked == kLookupWidth);
-  CHECK(f.lookup.nearest(8).size() == 8);
+  CHECK(f.lookup.nearest().size() == 8);
   // Somebody nearer makes it go on.
   const Contact nearer = f.added(30);
   CHECK_FALSE(f.lookup.is_over());
@@ -81,7 +86,7 @@ TEST_CASE("a lookup is over when the eight nearest that answer are known", "[dht
       f.lookup.on_lapsed(nearer);
       CHECK(f.lookup.is_over());
       f.answer(nearer);
-      CHECK(f.lookup.nearest(1).at(0).contact == nearer);
+      CHECK(f.lookup.nearest().at(0).contact == nearer);
     }
   }
   SECTION("a failed one is not") {
@@ -117,7 +122,7 @@ TEST_CASE("an answer under another id than the expected counts only if that id w
   f.lookup.add(real);
   CHECK(f.lookup.next() == real);
   f.answer(real);
-  CHECK(f.lookup.nearest(8).size() == 1);
+  CHECK(f.lookup.nearest().size() == 1);
   // And no third time.
   f.lookup.add({random_id_sharing(f.target, 41, f.rng), real.endpoint});
   CHECK_FALSE(f.lookup.next());
@@ -155,7 +160,7 @@ TEST_CASE("a lookup remembers no more candidates than its limit, the nearest", "
 }
 
 TEST_CASE("a lookup that is led on by invented nearer nodes ends at its limit", "[dht]") {
-  Fixture f;
+  Fixture f(0);  // the size of the network is not known yet
   f.added(0);
   std::size_t asked = 0;
   for (unsigned bits = 1; bits < 150 && !f.lookup.is_over(); ++bits) {
@@ -177,7 +182,7 @@ TEST_CASE("the nodes found carry their tokens, nearest first", "[dht]") {
   f.lookup.next();
   CHECK(f.lookup.on_answer(a, a.id, as_bytes("token a")));
   CHECK(f.lookup.on_answer(b, b.id, {}));
-  const auto found = f.lookup.nearest(8);
+  const auto found = f.lookup.nearest();
   REQUIRE(found.size() == 2);
   CHECK(found[0].contact == b);
   CHECK(found[0].token.empty());

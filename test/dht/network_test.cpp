@@ -63,16 +63,21 @@ TEST_CASE("fifty nodes join over one and find each other's announces", "[dht]") 
     for (auto& [endpoint, host] : network.hosts()) {
       CHECK(host.joined_count == 1);
       CHECK(host.changed_count >= 1);
-      CHECK(host.dht->stats().nodes >= 12);
+      // Of 49; where all learn their addresses at once, all change their ids at once (BEP 42).
+      CHECK(host.dht->stats().nodes >= (is_global ? 30 : 44));
     }
     for (unsigned i = 0; i < 20; ++i) network.announce(endpoint_of(i), make_id(i), 6000);
     network.run_for(5s);
     for (unsigned i = 0; i < 20; ++i) {
       const Host& host = network.host(endpoint_of(i));
       REQUIRE(host.done.size() == 1);
-      CHECK(host.done[0].stored >= 7);
-      CHECK(host.done[0].took < 3s);
+      CHECK(host.done[0].stored >= kAnnounceEnough);
+      CHECK(host.done[0].took < 1s);
     }
+    // Success was told early; the rest was announced to all the same.
+    std::size_t stored = 0;
+    for (auto& [endpoint, host] : network.hosts()) stored += host.dht->stats().stored_keys;
+    CHECK(stored >= 20 * 8);
     for (unsigned i = 0; i < 20; ++i) network.get_peers(endpoint_of(49 - i), make_id(i));
     network.run_for(5s);
     for (unsigned i = 0; i < 20; ++i) {
@@ -81,7 +86,7 @@ TEST_CASE("fifty nodes join over one and find each other's announces", "[dht]") 
       peer.port = 6000;
       CHECK(host.found[make_id(i)].contains(peer));
       REQUIRE(!host.done.empty());
-      CHECK(host.done.back().nodes_asked <= 40);
+      CHECK(host.done.back().nodes_asked <= 22);
     }
   }
 }
@@ -142,8 +147,8 @@ TEST_CASE("a bootstrap node that comes up half a minute late is found", "[dht]")
   REQUIRE(network.host(early).done.size() == 1);
   CHECK(network.host(early).done[0].nodes_asked == 0);
   CHECK(network.host(early).done[0].took == 10s);
-  // Not a flood while there is nobody: after 0, 1, 3, 7 and 15 s.
-  if (!is_named) CHECK(network.host(early).dht->stats().queries_out == 5);
+  // Not a flood while there is nobody: two questions, asked twice, after 0, 1, 3, 7 and 15 s.
+  if (!is_named) CHECK(network.host(early).dht->stats().queries_out == 5 * 4);
 
   network.name("seed.example", {late});
   network.add(late, {});

@@ -205,12 +205,12 @@ TEST_CASE("in a full bucket a node with a right to its id takes the place of one
           "[dht]") {
   Fixture f;
   std::vector<Contact> old;
-  for (std::size_t i = 0; i < kBucketSize; ++i) old.push_back(f.listed(0));
+  for (std::size_t i = 0; i < kBucketSize; ++i) old.push_back(f.listed(4));
   Contact bound;
   do {
     bound.endpoint = Endpoint::v4(0x50000001U + (++f.count << 16U), 7000);
     bound.id = random_id_bound_to(bound.endpoint, f.rng);
-  } while (shared_bits(bound.id, f.own) != 0);
+  } while (shared_bits(bound.id, f.own) != 4);
   CHECK(f.table.has_room_for(bound));
   CHECK(f.table.on_answer(kStart, bound, kTook) == Outcome::listed);
   CHECK(f.table.size() == kBucketSize);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/hash.h"
 #include "dht/node_id.h"
 
 namespace peernet::dht_sim {
@@ -16,30 +15,7 @@ constexpr unsigned kSybilBits = 16;
 constexpr unsigned kInventedBits = 24;
 constexpr std::size_t kNodesTold = 8;
 
-std::uint32_t bep42_crc(const Endpoint& endpoint, std::uint8_t random) {
-  constexpr std::array<std::uint8_t, 4> kMask{0x03, 0x0f, 0x3f, 0xff};
-  std::array<std::uint8_t, 4> masked{};
-  for (std::size_t i = 0; i < 4; ++i) {
-    masked[i] = static_cast<std::uint8_t>(endpoint.address[i] & kMask[i]);
-  }
-  masked[0] = static_cast<std::uint8_t>(masked[0] | (random & 7U) << 5U);
-  return crc32c(masked);
-}
-
 }  // namespace
-
-DhtId with_bep42(DhtId id, const Endpoint& endpoint, std::uint8_t random) {
-  const std::uint32_t crc = bep42_crc(endpoint, random);
-  id.bytes[0] = static_cast<std::uint8_t>(crc >> 24U);
-  id.bytes[1] = static_cast<std::uint8_t>(crc >> 16U);
-  id.bytes[2] = static_cast<std::uint8_t>((crc >> 8U & 0xf8U) | (id.bytes[2] & 7U));
-  id.bytes[19] = random;
-  return id;
-}
-
-bool is_bep42(const DhtId& id, const Endpoint& endpoint) {
-  return with_bep42(id, endpoint, id.bytes[19]) == id;
-}
 
 void Gangster::on_datagram(World& world, HostId self, const Endpoint& from, BytesView bytes) {
   const auto message = dht::decode(bytes);
@@ -153,12 +129,11 @@ std::vector<HostId> add_sybils(World& world, const DhtId& key, std::size_t count
     DhtId id = dht::random_id_sharing(
         key, kSybilBits + static_cast<unsigned>(world.rng().below(16)), world.rng());
     if (is_valid) {
-      // The rest of the id is free: as near as the address allows.
-      const auto random = static_cast<std::uint8_t>(world.rng().below(256));
-      DhtId best = key;
-      best.bytes[18] = random;
-      id = with_bep42(best, endpoint, random);
-      if (dht::shared_bits(id, key) < kSybilBits) continue;
+      // The address gives the first 21 bits; the rest is free, and may as well be the key's.
+      const DhtId bound = dht::random_id_bound_to(endpoint, world.rng());
+      if (dht::shared_bits(bound, key) < kSybilBits) continue;
+      id = bound;
+      for (std::size_t i = 3; i < 18; ++i) id.bytes[i] = key.bytes[i];
     }
     if (!regions.insert(dht::region_of(endpoint)).second) continue;
     gang->members.push_back({id, endpoint});

@@ -17,11 +17,6 @@
 
 namespace peernet::dht_sim {
 
-// Does this id belong to this address (BEP 42)?
-bool is_bep42(const DhtId& id, const Endpoint& endpoint);
-// `id` with its first 21 bits and its last byte as BEP 42 wants them for the address.
-DhtId with_bep42(DhtId id, const Endpoint& endpoint, std::uint8_t random);
-
 // What all attackers of a kind know together.
 struct Gang {
   std::vector<dht::Contact> members;

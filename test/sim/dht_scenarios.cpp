@@ -104,6 +104,8 @@ LookupId seek(Network& network, const Key& key) {
   for (int i = 0; i < kTries; ++i) {
     HostId seeker = network.pick_alive();
     while (seeker == key.announcer || network.world.is_seeking(seeker, key.key)) {
+      // All may be busy: time has to pass.
+      network.world.run_for(milliseconds(1));
       seeker = network.pick_alive();
     }
     lookup = network.world.get_peers(seeker, key.key);
@@ -265,12 +267,12 @@ StartsReport starts(const Setting& setting, Start how, std::size_t count) {
     const Endpoint late = world.fresh_endpoint();
     std::vector<HostId> early;
     for (std::size_t i = 0; i < count; ++i) {
-      early.push_back(world.add_node({{late}, {}, false, std::nullopt}));
+      early.push_back(world.add_node({{late}, {}, false, false, std::nullopt}));
       world.run_for(milliseconds(10));
     }
     world.run_for(seconds(30));
     const Time up = world.now();
-    world.add_node({network.bootstrap(), {}, false, late});
+    world.add_node({network.bootstrap(), {}, false, true, late});
     world.run_for(minutes(2));
     for (const HostId host : early) {
       ++report.starts;
@@ -284,11 +286,11 @@ StartsReport starts(const Setting& setting, Start how, std::size_t count) {
   }
   for (std::size_t i = 0; i < count; ++i) {
     NodeOptions options;
+    options.is_settled = how == Start::saved;
     if (how == Start::bootstrap) {
       options.bootstrap = {world.endpoint(network.nodes[0])};
     } else {
       options.saved = world.node(network.pick(network.nodes))->snapshot();
-      options.saved.id = {};
     }
     const Time started = world.now();
     const HostId host = world.add_node(options);

@@ -45,7 +45,9 @@ HostId World::add_node(const NodeOptions& options) {
     config.bootstrap.push_back({endpoint.address_to_string(), endpoint.port});
   }
   host.node = std::make_unique<dht::Dht>(config, rng_.fork(), quiet_log());
-  host.node->start(now_, options.saved, out_);
+  DhtRecord saved = options.saved;
+  if (options.is_settled) saved.id = dht::random_id_bound_to(host.endpoint, rng_);
+  host.node->start(now_, saved, out_);
   settle(host, id);
   return id;
 }

@@ -31,7 +31,8 @@ struct Options {
 struct NodeOptions {
   std::vector<Endpoint> bootstrap{};
   DhtRecord saved{};
-  bool is_natted = false;              // only who was written to in the last 2 min gets in
+  bool is_natted = false;  // only who was written to in the last 2 min gets in
+  bool is_settled = true;  // it was here before, and its id is bound to its address (BEP 42)
   std::optional<Endpoint> endpoint{};  // empty: a fresh one
 };
 
