@@ -125,10 +125,10 @@ std::optional<DhtId> Searches::key_of(const Transaction& transaction) const {
   const Why& why = transaction.why;
   if (why.kind != Why::Kind::lookup && why.kind != Why::Kind::announce) return std::nullopt;
   const auto search = searches_.find(why.search);
-  if (search == searches_.end() || search->second.goal() != Search::Goal::peers) {
+  if (search == searches_.end() || search->second.search.goal() != Search::Goal::peers) {
     return std::nullopt;
   }
-  return search->second.target();
+  return search->second.search.target();
 }
 
 Searches::Map::iterator Searches::find(const DhtId& key) {
