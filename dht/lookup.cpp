@@ -203,6 +203,8 @@ Lookup::Places Lookup::places(Awaited awaited, std::size_t width_min) const {
     }
   }
   Places result;
+  // Those that crowd are not asked, and among the answers nothing shows that they are there.
+  if (awaited == Awaited::none) result.is_crowded = places(Awaited::all).is_crowded;
   const auto is_same = [&](Endpoint (*part_of)(const Endpoint&), const Endpoint& endpoint) {
     return static_cast<std::size_t>(
         std::count_if(result.held_by.begin(), result.held_by.end(), [&](std::size_t index) {

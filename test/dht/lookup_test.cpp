@@ -189,4 +189,142 @@ TEST_CASE("the nodes found carry their tokens, nearest first", "[dht]") {
   CHECK(as_text(found[1].token) == "token a");
 }
 
+TEST_CASE("those that are probably among the nearest are asked at once, up to eight", "[dht]") {
+  Fixture f(100);
+  for (unsigned i = 0; i < 12; ++i) f.added(4);  // where 3 to 6 of 100 are expected
+  std::size_t asked = 0;
+  while (f.lookup.next()) ++asked;
+  CHECK(asked == kLookupInFlightMax);
+  Fixture far(100'000);
+  for (unsigned i = 0; i < 12; ++i) far.added(4);
+  asked = 0;
+  while (far.lookup.next()) ++asked;
+  CHECK(asked == kLookupParallelism);
+}
+
+TEST_CASE("where more nodes are than there should be only as many count as chance allows",
+          "[dht]") {
+  Fixture f(100);
+  std::vector<Contact> sybils;
+  for (unsigned i = 0; i < 20; ++i) sybils.push_back(f.added(30));
+  std::vector<Contact> honest;
+  for (unsigned i = 0; i < 6; ++i) honest.push_back(f.added(4));
+  for (unsigned i = 0; i < 10; ++i) honest.push_back(f.added(3));
+  std::size_t sybils_asked = 0;
+  std::size_t asked = 0;
+  while (!f.lookup.is_over()) {
+    const auto contact = f.lookup.next();
+    REQUIRE(contact);
+    ++asked;
+    sybils_asked += std::count(sybils.begin(), sybils.end(), *contact) > 0 ? 1U : 0U;
+    f.answer(*contact);
+  }
+  CHECK(f.lookup.is_crowded());
+  CHECK(sybils_asked == 2);
+  CHECK(asked == kLookupWidthCrowded);
+  std::size_t among = 0;
+  for (const auto& found : f.lookup.nearest()) {
+    among += std::count(sybils.begin(), sybils.end(), found.contact) > 0 ? 1U : 0U;
+  }
+  CHECK(among == 2);
+  // An announce goes on to everybody who should be among the 20 nearest.
+  f.lookup.be_thorough();
+  CHECK_FALSE(f.lookup.is_over());
+  while (const auto contact = f.lookup.next()) f.answer(*contact);
+  CHECK(f.lookup.nearest().size() == 2 + honest.size());
+}
+
+TEST_CASE("without an estimate nobody is too near", "[dht]") {
+  Fixture f(0);
+  for (unsigned i = 0; i < 8; ++i) f.added(30);
+  while (const auto contact = f.lookup.next()) f.answer(*contact);
+  CHECK(f.lookup.is_over());
+  CHECK_FALSE(f.lookup.is_crowded());
+  CHECK(f.lookup.nearest().size() == 8);
+}
+
+TEST_CASE("of the places that end a lookup a network has two and a region three", "[dht]") {
+  for (const bool is_global : {true, false}) {
+    Fixture f;
+    const auto add = [&](std::uint32_t address) {
+      const Endpoint endpoint =
+          Endpoint::v4(is_global ? address : (address & 0xffffffU) | 0x0a000000U, 7000);
+      f.lookup.add({random_id_sharing(f.target, 20, f.rng), endpoint});
+    };
+    for (std::uint32_t i = 0; i < 6; ++i) add(0x3c010001U + (i << 8U));  // one /16
+    for (std::uint32_t i = 0; i < 6; ++i) add(0x3c020101U + i);          // one /24
+    std::size_t asked = 0;
+    while (const auto contact = f.lookup.next()) {
+      ++asked;
+      f.answer(*contact);
+    }
+    CHECK(f.lookup.is_over());
+    CHECK(asked == (is_global ? kLookupRegionPlacesMax + kLookupNetworkPlacesMax : kLookupWidth));
+  }
+}
+
+TEST_CASE("those one source alone vouches for go last once its others have failed", "[dht]") {
+  Fixture f;
+  const Contact liar = f.added(5);
+  for (unsigned i = 0; i < 9; ++i) f.added(4);
+  REQUIRE(f.lookup.next() == liar);
+  f.answer(liar);
+  std::vector<Contact> invented;
+  for (unsigned i = 0; i < 6; ++i) {
+    invented.push_back(f.contact(40));
+    f.lookup.add(invented.back(), liar);
+  }
+  const auto first = f.lookup.next();
+  REQUIRE(first);
+  CHECK(std::count(invented.begin(), invented.end(), *first) == 1);
+  f.lookup.on_lapsed(*first);
+  SECTION("after all others") {
+    std::size_t asked = 0;
+    while (const auto contact = f.lookup.next()) {
+      CHECK(std::count(invented.begin(), invented.end(), *contact) == 0);
+      f.answer(*contact);
+      ++asked;
+    }
+    CHECK(f.lookup.is_over());
+    CHECK(asked == kLookupWidth - 1);
+  }
+  SECTION("unless somebody else tells of them too") {
+    const Contact other = *f.lookup.next();
+    f.answer(other);
+    const Contact real = *std::find_if(invented.begin(), invented.end(),
+                                       [&](const Contact& c) { return c != *first; });
+    f.lookup.add(real, other);
+    CHECK(f.lookup.next() == real);
+  }
+}
+
+TEST_CASE("a lookup counts the queries in a row that led to the nearest", "[dht]") {
+  Fixture f;
+  Contact teller = f.added(1);
+  for (unsigned bits = 2; bits < 5; ++bits) {
+    REQUIRE(f.lookup.next() == teller);
+    f.answer(teller);
+    const Contact next = f.contact(bits);
+    f.lookup.add(next, teller);
+    teller = next;
+  }
+  CHECK(f.lookup.hops() == 3);
+  REQUIRE(f.lookup.next() == teller);
+  f.answer(teller);
+  CHECK(f.lookup.hops() == 4);
+}
+
+TEST_CASE("a node that answered before the search began is not asked again", "[dht]") {
+  Fixture f;
+  const Contact by = f.contact(3);
+  f.lookup.add_answered(by);
+  f.lookup.add_answered(by);
+  CHECK(f.lookup.asked_count() == 1);
+  CHECK(f.lookup.is_over());
+  const Contact told = f.contact(4);
+  f.lookup.add(told, by);
+  CHECK(f.lookup.next() == told);
+  CHECK_FALSE(f.lookup.next());
+}
+
 }  // namespace peernet::dht::test

@@ -65,6 +65,17 @@ TEST_CASE("nearer means a smaller distance", "[dht]") {
   }
 }
 
+TEST_CASE("a distance as a share of the space agrees with the shared bits", "[dht]") {
+  Rng rng(5);
+  const auto id = rng.tagged<DhtId>();
+  CHECK(distance_share(id, id) == 0);
+  for (unsigned bits = 0; bits < 60; ++bits) {
+    const double share = distance_share(id, random_id_sharing(id, bits, rng));
+    CHECK(share >= 0.5 / static_cast<double>(std::uint64_t{1} << bits));
+    CHECK(share <= 1 / static_cast<double>(std::uint64_t{1} << bits));
+  }
+}
+
 TEST_CASE("a random id shares exactly as many bits as asked for", "[dht]") {
   Rng rng(3);
   const auto id = rng.tagged<DhtId>();

@@ -257,4 +257,38 @@ TEST_CASE("nodes stay listed when our own id changes, as far as there is room", 
   for (unsigned i = 0; i < 16; ++i) CHECK(f.table.contains(contacts[i]));
 }
 
+TEST_CASE("the first buckets are wide, and each takes as many as it may", "[dht]") {
+  CHECK(bucket_size(0) == 64);
+  CHECK(bucket_size(1) == 32);
+  CHECK(bucket_size(2) == 16);
+  CHECK(bucket_size(3) == kBucketSize);
+  CHECK(bucket_size(kIdBits - 1) == kBucketSize);
+  Fixture f;
+  for (unsigned bucket = 0; bucket < 5; ++bucket) {
+    std::size_t listed = 0;
+    for (unsigned i = 0; i < 200; ++i) {
+      const auto outcome = f.table.on_answer(kStart, f.contact(bucket), kTook);
+      listed += outcome == Outcome::listed ? 1U : 0U;
+    }
+    CHECK(listed == bucket_size(bucket));
+    CHECK(f.table.is_full(bucket));
+  }
+}
+
+TEST_CASE("of nodes crowded at one place a bucket lists two, and others still find room", "[dht]") {
+  Fixture f;
+  for (const unsigned bucket : {0U, 6U}) {
+    const DhtId key = random_id_sharing(f.own, bucket, f.rng);
+    std::size_t listed = 0;
+    for (unsigned i = 0; i < 20; ++i) {
+      Contact sybil = f.contact(bucket);
+      sybil.id = random_id_sharing(key, bucket + 20, f.rng);
+      CHECK(f.table.has_room_for(sybil) == (i < kTwinsMax));
+      listed += f.table.on_answer(kStart, sybil, kTook) == Outcome::listed ? 1U : 0U;
+    }
+    CHECK(listed == kTwinsMax);
+    f.listed(bucket);
+  }
+}
+
 }  // namespace peernet::dht::test
