@@ -42,6 +42,7 @@ struct StatusOptions {
 };
 int status(Session& session, const StatusOptions& options);
 
+int why(Session& session, const std::string& id);
 int list(Session& session, const std::optional<std::string>& id);
 int peers(Session& session, const std::optional<std::string>& id);
 int remove(Session& session, const std::string& id, bool is_data_deleted);

@@ -73,6 +73,7 @@ void declare_shares(CLI::App& app, Arguments& arguments) {
   with_id("pause", "Neither fetch nor serve a share for now");
   with_id("resume", "Go on with a paused share, or try a failed one again");
   with_id("link", "The link of a share");
+  with_id("why", "Why a share is not further, with the facts behind it");
 }
 
 void declare_dht(CLI::App& app, DhtOptions& options) {
@@ -152,6 +153,7 @@ int run(const std::string& name, const CLI::App& command, Session& session,
   if (name == "pause") return pause(session, arguments.needed_id);
   if (name == "resume") return resume(session, arguments.needed_id);
   if (name == "link") return link(session, arguments.needed_id);
+  if (name == "why") return why(session, arguments.needed_id);
   if (name == "id") return identity(session);
   if (name == "dht") return run_dht(command, session, arguments.dht);
   if (name == "rpc") return rpc(session, arguments.rpc_method, arguments.rpc_params);

@@ -21,6 +21,9 @@ std::string render_node(const Json& node, const Look& look);
 std::string render_shares(const std::vector<Json>& shares, const Look& look);
 // `peernet status ID`: every fact of one share, a line each.
 std::string render_share(const Json& share, const Look& look);
+// `peernet why ID`: the cause, and the chain of facts behind it.
+std::string render_why(const Json& why, std::optional<std::uint64_t> since_seconds,
+                       const Look& look);
 // `peernet ls`, `peernet ls ID`, `peernet peers`.
 std::string render_list(const std::vector<Json>& shares, const Look& look);
 std::string render_files(const std::vector<Json>& files, const std::string& name, const Look& look);

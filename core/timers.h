@@ -33,6 +33,10 @@ class Timers {
     return key;
   }
   Time next() const { return queue_.empty() ? kNever : queue_.begin()->first; }
+  std::optional<Time> at(const Key& key) const {
+    const auto found = at_.find(key);
+    return found == at_.end() ? std::nullopt : std::optional(found->second);
+  }
   bool contains(const Key& key) const { return at_.contains(key); }
   std::size_t size() const { return at_.size(); }
 

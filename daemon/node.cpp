@@ -5,8 +5,17 @@
 
 namespace peernet::daemon {
 
+namespace {
+
+NodeConfig settled(NodeConfig config) {
+  config.transfer.has_lookups = config.is_dht_enabled;
+  return config;
+}
+
+}  // namespace
+
 Node::Node(NodeConfig config, Identity identity, Rng rng, Log& log)
-    : config_(std::move(config)),
+    : config_(settled(std::move(config))),
       identity_(std::move(identity)),
       log_(log),
       dht_(config_.dht, rng.fork(), log_),
@@ -335,6 +344,10 @@ std::vector<transfer::ShareStatus> Node::shares(Time now) const {
 
 std::optional<transfer::ShareStatus> Node::share(Time now, const ShareId& id) const {
   return transfer_.share(now, id);
+}
+
+std::optional<transfer::WhyFacts> Node::why(Time now, const ShareId& id) const {
+  return transfer_.why(now, id);
 }
 
 std::vector<transfer::PeerStatus> Node::peers(Time now) const {

@@ -106,6 +106,8 @@ class Node {
   NodeStatus status(Time now) const;
   std::vector<transfer::ShareStatus> shares(Time now) const;  // in the order they were added
   std::optional<transfer::ShareStatus> share(Time now, const ShareId& id) const;
+  // nullopt: no such share.
+  std::optional<transfer::WhyFacts> why(Time now, const ShareId& id) const;
   std::vector<transfer::PeerStatus> peers(Time now) const;
   // An id, or an unambiguous prefix of at least kIdPrefixMin characters. Errors: not_found,
   // malformed (too short, or ambiguous).

@@ -128,6 +128,7 @@ class Rpc {
   Answer share_resume(Call& call);
   Answer share_remove(Call& call);
   Answer share_link(Call& call);
+  Answer transfer_why(Call& call);
   Answer peer_list(Call& call);
   Answer dht_status(Call& call);
   Answer dht_stats(Call& call);

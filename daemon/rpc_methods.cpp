@@ -79,6 +79,7 @@ Rpc::Answer Rpc::dispatch(Call& call, MethodName method) {
     case MethodName::share_resume: return share_resume(call);
     case MethodName::share_remove: return share_remove(call);
     case MethodName::share_link: return share_link(call);
+    case MethodName::transfer_why: return transfer_why(call);
     case MethodName::peer_list: return peer_list(call);
     case MethodName::dht_status: return dht_status(call);
     case MethodName::dht_stats: return dht_stats(call);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/identity.h"
+#include "daemon/rpc_table_why.h"
 
 namespace peernet::daemon {
 namespace {
@@ -33,7 +34,8 @@ constexpr std::array kShareFields{
         "state", text, required,
         "opening, finding, fetching, stalled (fetching, but nothing comes, for the reason given), "
         "finishing, seeding, paused or failed"},
-    Field{"reason", text, required, "why it is not further; may be empty"},
+    Field{"cause", text, required, "what keeps it from being further, as a word; or none"},
+    Field{"reason", text, required, "the same as one phrase; may be empty"},
     Field{"error", object, nullable, "what stopped a failed share", &kError},
     Field{"name", text, required, "the manifest's name, or the link's hint before it is known"},
     Field{"path", text, nullable, "where the finished share stands or will stand"},
@@ -319,6 +321,26 @@ constexpr Shape kSubscribed{"subscribed", kSubscribedFields};
 constexpr Shape kEmpty{"empty", {}};
 constexpr Shape kOpenRpc{"openrpc", {}};
 
+constexpr std::array kWhyFields{
+    Field{"share", object, required, "as share.status gives it; with cause and reason", &kShare},
+    Field{"since", time, nullable, "the cause stands since then; null: it is new"},
+    Field{"age", integer, nullable, "the same in seconds"},
+    Field{"has_lookups", boolean, required, "discovery.dht of the config"},
+    Field{"next_lookup", time, nullable, "when providers are looked for again"},
+    Field{"dials", list_of_objects, required, "addresses, the last tried first, at most 32",
+          &kWhyDial},
+    Field{"dials_count", integer, required, "how many addresses are known in all"},
+    Field{"peers", list_of_objects, required, "connected peers, at most 64", &kWhyPeer},
+    Field{"peers_count", integer, required, "how many are connected in all"},
+    Field{"lost", object, required, "what is missing and no connected peer has", &kWhyLost},
+    Field{"bans", list_of_objects, required, "who sent wrong data for it, the last 8", &kWhyBan},
+    Field{"limits", object, required, "what held back a request in the last 3 s", &kWhyLimits},
+    Field{"disk", object, required, "what the disk works on", &kWhyDisk},
+    Field{"last_data", time, nullable, "when the last good block came, in this run"},
+    Field{"next_retry", time, nullable, "the next dial or lookup"},
+};
+constexpr Shape kWhy{"why", kWhyFields};
+
 // ---- Shapes of events ----
 
 constexpr std::array kImportProgressFields{
@@ -526,6 +548,9 @@ constexpr std::array kMethods{
            &kId, kRemoveErrors},
     Method{MethodName::share_link, "share.link", "The link of a share.", kIdParams, &kLink,
            kFindErrors},
+    Method{MethodName::transfer_why, "transfer.why",
+           "Why a share is not further: the cause, and the facts behind it. It never guesses.",
+           kIdParams, &kWhy, kFindErrors},
     Method{MethodName::peer_list, "peer.list", "The connected peers.", kPeersParams, &kPeerList,
            kFindErrors},
     Method{MethodName::dht_status, "dht.status", "The DHT.", {}, &kDht, {}},

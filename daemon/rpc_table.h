@@ -28,6 +28,7 @@ enum class MethodName : std::uint8_t {
   share_resume,
   share_remove,
   share_link,
+  transfer_why,
   peer_list,
   dht_status,
   dht_stats,

@@ -80,8 +80,14 @@ std::string_view state_word(transfer::ShareState state) {
 }
 
 std::string_view state_word(const transfer::ShareStatus& share) {
-  const bool is_stalled = share.state == transfer::ShareState::fetching && !share.reason.empty() &&
-                          whole_rate(share.rate_down) == 0;
+  if (share.state != transfer::ShareState::fetching || share.reason.empty()) {
+    return state_word(share.state);
+  }
+  // Held back by a limit, it goes on, if slowly.
+  const bool is_stalled =
+      share.cause == transfer::Cause::none
+          ? whole_rate(share.rate_down) == 0
+          : share.cause != transfer::Cause::limited && share.cause != transfer::Cause::memory_short;
   return is_stalled ? "stalled" : state_word(share.state);
 }
 
@@ -100,6 +106,7 @@ Json share_json(const transfer::ShareStatus& share, std::optional<WallTime> look
   Json json = Json::object();
   json["id"] = to_text(share.id);
   json["state"] = state_word(share);
+  json["cause"] = transfer::word(share.cause);
   json["reason"] = share.reason;
   json["error"] = share.error ? error_json(*share.error) : Json(nullptr);
   json["name"] = share.name;

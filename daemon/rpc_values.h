@@ -28,7 +28,7 @@ std::optional<std::uint64_t> integer_of(const Json& params, std::string_view nam
 // In UTC with milliseconds: "2026-11-20T10:17:55.000Z". Years outside 0 to 9999 are cut to them.
 std::string rfc3339(WallTime time);
 
-// The word for a state; "stalled" is fetching with a reason and nothing coming in.
+// The word for a state; "stalled" is fetching with a cause that stops it.
 std::string_view state_word(transfer::ShareState state);
 std::string_view state_word(const transfer::ShareStatus& share);
 

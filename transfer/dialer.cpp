@@ -111,15 +111,17 @@ std::optional<Endpoint> Dialer::next(Time now) {
   return std::nullopt;
 }
 
-void Dialer::on_failed(Time now, const Endpoint& endpoint, std::string why) {
+void Dialer::on_failed(Time now, const Endpoint& endpoint, std::string why, Outcome outcome) {
   const auto found = addresses_.find(endpoint);
   if (found == addresses_.end() || !is_in_use(found->second)) return;
   if (why.size() > kWhatMax) why.resize(kWhatMax);
   for (const auto& [share, refused_until] : found->second.shares) {
     std::deque<Failure>& failures = shares_.at(share).failures;
-    failures.push_back({.endpoint = endpoint, .what = why, .at = now});
+    failures.push_back({.endpoint = endpoint, .what = why, .at = now, .outcome = outcome});
     if (failures.size() > kFailuresPerShareMax) failures.pop_front();
   }
+  found->second.last = outcome;
+  found->second.last_at = now;
   end_use(now, found);
 }
 
@@ -135,13 +137,15 @@ void Dialer::on_proven(Time now, const Endpoint& endpoint) {
   clear_tried(endpoint);
 }
 
-void Dialer::on_closed(Time now, const Endpoint& endpoint) {
+void Dialer::on_closed(Time now, const Endpoint& endpoint, Outcome outcome) {
   const auto found = addresses_.find(endpoint);
   if (found == addresses_.end() || !is_in_use(found->second)) return;
   Address& address = found->second;
   if (address.state == State::connected && now - address.proven_at >= kSettled) {
     address.failures = 0;
   }
+  address.last = outcome;
+  address.last_at = now;
   end_use(now, found);
 }
 
@@ -191,6 +195,30 @@ std::vector<Dialer::Failure> Dialer::failures(const ShareId& share) const {
   const auto found = shares_.find(share);
   if (found == shares_.end()) return {};
   return {found->second.failures.begin(), found->second.failures.end()};
+}
+
+std::vector<Dialer::Attempt> Dialer::attempts(const ShareId& share) const {
+  std::vector<Attempt> attempts;
+  const auto found = shares_.find(share);
+  if (found == shares_.end()) return attempts;
+  attempts.reserve(found->second.addresses.size());
+  for (const Endpoint& endpoint : found->second.addresses) {
+    const Address& address = addresses_.at(endpoint);
+    Attempt attempt;
+    attempt.endpoint = endpoint;
+    attempt.is_dialling = address.state == State::dialling;
+    attempt.is_connected = address.state == State::connected;
+    attempt.last = address.last;
+    attempt.last_at = address.last_at;
+    attempt.due = due(endpoint, address);
+    if (const auto& refused_until = address.shares.at(share)) {
+      attempt.last = Outcome::share_unknown;
+      attempt.last_at = *refused_until - kRefusedWait;
+      attempt.due = std::max(attempt.due, *refused_until);
+    }
+    attempts.push_back(attempt);
+  }
+  return attempts;
 }
 
 Endpoint Dialer::tried_key(const Endpoint& endpoint) const {

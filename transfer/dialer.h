@@ -31,11 +31,36 @@ class Dialer {
     remembered,  // reached in an earlier session; nothing is proved in this one
   };
 
+  // What came of a dial.
+  enum class Outcome : std::uint8_t {
+    refused,          // nobody listens there
+    timed_out,        // no answer to the connect
+    unreachable,      // no way there
+    silent,           // accepted, and then not a byte of a handshake
+    closed_silently,  // accepted and closed without a byte
+    handshake,        // the handshake failed half way
+    busy,             // as many peers are connected as may be
+    duplicate,        // another connection to it stays
+    banned,           // it sent wrong data
+    share_unknown,    // it does not know this share, or does not offer it now
+    ended,            // it was connected
+    other,
+  };
   // A dial that proved nothing; `what` is cut at kWhatMax bytes.
   struct Failure {
     Endpoint endpoint;
     std::string what;
     Time at{};
+    Outcome outcome = Outcome::other;
+  };
+  // What is known of one address of a share.
+  struct Attempt {
+    Endpoint endpoint;
+    bool is_dialling = false;
+    bool is_connected = false;
+    std::optional<Outcome> last;  // nullopt: not dialled yet
+    Time last_at{};
+    Time due{};  // of the next dial, while it waits
   };
 
   static constexpr std::size_t kAddressesMax = 4096;
@@ -74,12 +99,13 @@ class Dialer {
   std::optional<Endpoint> next(Time now);
 
   // The dial failed, or the connection ended before the handshake was done.
-  void on_failed(Time now, const Endpoint& endpoint, std::string why);
+  void on_failed(Time now, const Endpoint& endpoint, std::string why,
+                 Outcome outcome = Outcome::other);
   // The handshake is done: connected now. Other ports of this address may be tried at once.
   void on_proven(Time now, const Endpoint& endpoint);
   // A proven connection ended. It may be tried again after 1 s, doubling to 10 min while
   // connections end within kSettled or dials fail.
-  void on_closed(Time now, const Endpoint& endpoint);
+  void on_closed(Time now, const Endpoint& endpoint, Outcome outcome = Outcome::ended);
   // The peer there does not know this share: not dialled for it for kRefusedWait.
   void on_refused_share(Time now, const Endpoint& endpoint, const ShareId& share);
   // It is ourselves: never again.
@@ -95,6 +121,8 @@ class Dialer {
   std::size_t half_open() const { return half_open_; }
   // Oldest first.
   std::vector<Failure> failures(const ShareId& share) const;
+  // All addresses of a share, in their order.
+  std::vector<Attempt> attempts(const ShareId& share) const;
 
  private:
   enum class State : std::uint8_t { waiting, ready, dialling, connected };
@@ -103,6 +131,8 @@ class Dialer {
     bool is_named = false;                          // by a link
     bool is_proven = false;                         // a handshake was done there in this run
     std::uint32_t failures = 0;                     // since the last settled connection
+    std::optional<Outcome> last;                    // of the last dial
+    Time last_at{};                                 // when it came to that
     Time due{};                                     // by its own waits
     Time indexed{};                                 // its key in waiting_
     Time proven_at{};                               // start of the connection

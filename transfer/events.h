@@ -28,6 +28,7 @@ struct Config {
   std::optional<std::uint32_t> upload_slots;  // nullopt: adapts to the uplink
   std::optional<std::uint64_t> rate_up;       // bytes a second
   std::optional<std::uint64_t> rate_down;
+  bool has_lookups = true;                   // somebody answers PeersWanted
   std::uint64_t memory_max = 256ULL << 20U;  // bytes of block data held at a time
 };
 

@@ -110,13 +110,15 @@ class Peer {
   // ---- What the choker and the scheduler know about it
   bool is_choked = true;   // by us
   bool is_choking = true;  // us
+  Time choking_since{};    // when is_choking was last said; before that, connected
   bool is_optimistic = false;
   bool is_snubbed = false;
   Time unchoked_since{};
   Time waiting_since{};
   std::optional<Time> last_served;
   Time last_heard{};
-  Time last_block{};  // a block we asked for arrived, or a request began to wait
+  bool has_spoken = false;  // a byte has come
+  Time last_block{};        // a block we asked for arrived, or a request began to wait
   Time last_ping{};
   std::optional<Duration> round_trip;
   std::uint64_t credit = 0;  // verified bytes of earlier sessions

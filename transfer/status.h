@@ -25,6 +25,33 @@ enum class ShareState : std::uint8_t {
   failed,  // stopped by a fault of this machine; `error` says which; `resume` tries again
 };
 
+// What keeps a share from being further; transfer/why.h tells the facts behind it.
+enum class Cause : std::uint8_t {
+  none,       // nothing
+  fault,      // of this machine, or of the manifest: `error`
+  disk_full,  // likewise
+  paused,     // by the user
+  // Nobody is connected:
+  lookups_off,    // no address known, and the DHT is off
+  looking,        // none known, and no lookup has ended yet
+  dht_empty,      // none known: the DHT had no node to ask
+  no_provider,    // none known after a lookup
+  not_dialled,    // some known, none tried yet
+  dialling,       // the first tries are under way
+  dials_fail,     // tried, in vain
+  banned,         // who was reached last had sent wrong data
+  share_unknown,  // who was reached does not offer this share
+  // Somebody is:
+  no_manifest,    // and has not given the manifest yet
+  no_have_state,  // and has not said what it has
+  no_holder,      // and nobody has what is missing
+  limited,        // and a download limit holds us back
+  memory_short,   // likewise limits.memory
+  choked,         // and everybody who has something for us chokes us
+  silent,         // and nothing comes of what was asked for
+  unknown,        // and nothing comes, and no fact says why
+};
+
 struct LookupFacts {
   Time at{};
   std::uint32_t nodes_asked = 0;
@@ -34,8 +61,9 @@ struct LookupFacts {
 struct ShareStatus {
   ShareId id;
   ShareState state = ShareState::opening;
-  std::string
-      reason;  // one phrase on why it is not further; empty when there is nothing to explain
+  Cause cause = Cause::none;
+  // One phrase on the cause; empty when there is nothing to explain.
+  std::string reason;
   std::optional<Error> error;
 
   std::string name;  // the manifest's, or the link's hint before it is known

@@ -153,7 +153,8 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
   if (!have.all() && opened->free_bytes < needed + kSpareBytes) {
     fail(turn, Error{Errc::no_space,
                      "not enough space in " + record_.parent + ": " + std::to_string(needed) +
-                         " bytes are needed, " + std::to_string(opened->free_bytes) + " are free",
+                         " bytes are needed and " + std::to_string(kSpareBytes) + " to spare, " +
+                         std::to_string(opened->free_bytes) + " are free",
                      "make room, then: peernet resume " + to_short_text(record_.id)});
     return;
   }

@@ -28,6 +28,7 @@
 #include "transfer/peer.h"
 #include "transfer/picker.h"
 #include "transfer/status.h"
+#include "transfer/why.h"
 #include "transfer/wire.h"
 
 namespace peernet::transfer {
@@ -164,6 +165,7 @@ class Swarm {
   Time completed() const { return completed_; }
   ShareState state() const;
   ShareStatus status(Time now, const Peers& peers, const Dialer& dialer) const;
+  WhyFacts why(Time now, const Peers& peers, const Dialer& dialer) const;
   ShareFiles files() const;  // Requires: metadata().has_manifest()
   double rate_down(Time now) const { return down_.rate(now); }
   double rate_up(Time now) const { return up_.rate(now); }
@@ -172,6 +174,15 @@ class Swarm {
 
   void on_sent_block(Time now, std::uint64_t bytes);
   void on_lookup(const LookupFacts& facts) { lookup_ = facts; }
+
+  // ---- Facts for why()
+  void allow_lookups(bool are_allowed) { has_lookups_ = are_allowed; }
+  void on_ban(WhyBan ban);
+  // A request was not made, because a limit (of so many bytes a second) or memory held it back.
+  void on_limited(Time now, std::optional<std::uint64_t> rate);
+  void on_memory_short(Time now) { memory_short_at_ = now; }
+  // Once a second: since when the cause is what it is.
+  void watch_cause(Time now, const Peers& peers, const Dialer& dialer);
 
  private:
   struct WrittenBlock {
@@ -266,7 +277,10 @@ class Swarm {
   void on_all_durable(Turn& turn);
   void on_finished(Turn& turn, const FileResult& result);
 
-  std::string reason(Time now, const Peers& peers, const Dialer& dialer) const;
+  Reason reason(Time now, const Peers& peers, const Dialer& dialer) const;
+  Reason reason_alone(const Dialer& dialer) const;
+  Reason reason_connected(Time now, const Peers& peers) const;
+  WhyPeer why_peer(Time now, const Peer& peer, const PeerShare& share) const;
   std::uint64_t bytes_of(const Bitfield& pieces) const;
 
   ShareRecord record_;
@@ -324,6 +338,15 @@ class Swarm {
   std::uint64_t wasted_ = 0;
   std::uint64_t reread_ = 0;
   std::optional<LookupFacts> lookup_;
+
+  bool has_lookups_ = true;
+  std::deque<WhyBan> bans_;  // at most kWhyBansMax
+  std::optional<Time> limited_at_;
+  std::optional<std::uint64_t> limit_rate_;
+  std::optional<Time> memory_short_at_;
+  std::optional<Time> last_data_;
+  Cause watched_cause_ = Cause::none;
+  Time cause_since_{};
 };
 
 }  // namespace peernet::transfer

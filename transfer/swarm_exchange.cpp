@@ -277,6 +277,7 @@ void Swarm::on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Out
     }
     downloaded_ += block.size;
     down_.add(turn.now, block.size);
+    last_data_ = turn.now;
     if (const auto peer = turn.peers.find(block.conn); peer != turn.peers.end()) {
       peer->second.received.add(turn.now, block.size);
     }

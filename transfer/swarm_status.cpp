@@ -8,14 +8,6 @@
 
 namespace peernet::transfer {
 
-namespace {
-
-std::string plural(std::uint64_t count, const char* one, const char* many) {
-  return std::to_string(count) + " " + (count == 1 ? one : many);
-}
-
-}  // namespace
-
 ShareState Swarm::state() const {
   if (error_) return ShareState::failed;
   if (record_.is_paused) return ShareState::paused;
@@ -40,49 +32,186 @@ double Swarm::peer_done(const PeerShare& share) const {
   return static_cast<double>(share.has->count_set()) / static_cast<double>(share.has->size());
 }
 
-std::string Swarm::reason(Time now, const Peers& peers, const Dialer& dialer) const {
-  if (error_) return error_->what;
-  if (record_.is_paused || record_.stage == ShareStage::complete) return {};
-  if (members_.empty()) {
-    const std::size_t known = dialer.known(record_.id);
-    if (known > 0) {
-      const auto failures = dialer.failures(record_.id);
-      std::string text = plural(known, "provider", "providers") + " known, none connected";
-      if (!failures.empty()) {
-        text +=
-            " (last: " + failures.back().endpoint.to_string() + ": " + failures.back().what + ")";
-      }
-      return text;
-    }
-    if (!lookup_) return "looking for providers";
-    return "no provider found: " + plural(lookup_->nodes_asked, "node", "nodes") +
-           " asked in the last lookup";
+Reason Swarm::reason(Time now, const Peers& peers, const Dialer& dialer) const {
+  Reason reason;
+  if (error_) {
+    reason.cause = error_->code == Errc::no_space ? Cause::disk_full : Cause::fault;
+    reason.what = error_->what;
+    return reason;
   }
-  if (!metadata_.is_complete()) return "no connected peer has given the manifest yet";
-  const bool has_anyone_spoken = std::ranges::any_of(members_, [&](ConnId conn) {
+  if (record_.is_paused) {
+    reason.cause = Cause::paused;
+    return reason;
+  }
+  if (record_.stage == ShareStage::complete || (picker_ && served_.all())) return reason;
+  return members_.empty() ? reason_alone(dialer) : reason_connected(now, peers);
+}
+
+// Nobody is connected.
+Reason Swarm::reason_alone(const Dialer& dialer) const {
+  Reason reason;
+  const std::vector<Dialer::Attempt> attempts = dialer.attempts(record_.id);
+  if (attempts.empty()) {
+    reason.cause = !has_lookups_               ? Cause::lookups_off
+                   : !lookup_                  ? Cause::looking
+                   : lookup_->nodes_asked == 0 ? Cause::dht_empty
+                                               : Cause::no_provider;
+    if (lookup_) reason.count = lookup_->nodes_asked;
+    return reason;
+  }
+  reason.count = attempts.size();
+  const Dialer::Attempt* last = nullptr;
+  bool is_dialling = false;
+  for (const Dialer::Attempt& attempt : attempts) {
+    is_dialling = is_dialling || attempt.is_dialling || attempt.is_connected;
+    if (attempt.last && (last == nullptr || attempt.last_at > last->last_at)) last = &attempt;
+  }
+  if (last == nullptr) {
+    reason.cause = is_dialling ? Cause::dialling : Cause::not_dialled;
+    return reason;
+  }
+  reason.at = last->endpoint;
+  reason.outcome = *last->last;
+  switch (reason.outcome) {
+    case Dialer::Outcome::banned: reason.cause = Cause::banned; break;
+    case Dialer::Outcome::share_unknown: reason.cause = Cause::share_unknown; break;
+    default: reason.cause = Cause::dials_fail; break;
+  }
+  return reason;
+}
+
+// Somebody is connected, and something is missing.
+Reason Swarm::reason_connected(Time now, const Peers& peers) const {
+  Reason reason;
+  const auto is = [&](Cause cause, std::uint64_t count = 0) {
+    reason.cause = cause;
+    reason.count = count;
+    return reason;
+  };
+  if (!metadata_.is_complete()) return is(Cause::no_manifest);
+  if (!picker_) return reason;  // the storage is being opened
+  std::uint32_t spoken = 0;
+  std::uint32_t useful = 0;   // have what we miss
+  std::uint32_t choking = 0;  // of these
+  std::uint64_t requests = 0;
+  std::optional<Time> waiting_since;
+  for (const ConnId conn : members_) {
     const auto peer = peers.find(conn);
     const PeerShare* share = peer == peers.end() ? nullptr : peer->second.find_share(record_.id);
-    return share != nullptr && share->has.has_value();
-  });
-  if (!has_anyone_spoken) return "no connected peer has said yet what it has";
-  if (!picker_ || served_.all()) return {};
-  if (const std::uint32_t lost = picker_->without_holder_count(); lost > 0) {
-    // Only what nobody has stands in the way; the rest is a matter of time.
-    const std::uint32_t missing = served_.size() - served_.count_set();
-    if (lost == missing) {
-      return plural(lost, "piece has", "pieces have") + " no connected holder";
+    if (share == nullptr || !share->has) continue;
+    ++spoken;
+    if (!share->is_interesting) continue;
+    ++useful;
+    if (peer->second.is_choking) {
+      ++choking;
+      continue;
     }
+    requests += picker_->outstanding(conn);
+    waiting_since = std::max(waiting_since.value_or(Time{}), peer->second.last_block);
   }
-  if (down_.rate(now) > 0) return {};
-  const bool are_all_choking = std::ranges::all_of(members_, [&peers](ConnId conn) {
+  if (spoken == 0) return is(Cause::no_have_state);
+  // Only what nobody has stands in the way; the rest is a matter of time.
+  const std::uint32_t lost = picker_->without_holder_count();
+  const std::uint32_t missing = served_.size() - served_.count_set();
+  if (lost > 0 && lost == missing) return is(Cause::no_holder, lost);
+  if (limited_at_ && now - *limited_at_ <= kWhyHeldBack) {
+    reason.rate = limit_rate_;
+    return is(Cause::limited);
+  }
+  if (memory_short_at_ && now - *memory_short_at_ <= kWhyHeldBack) return is(Cause::memory_short);
+  if (down_.rate(now) > 0) return reason;
+  if (useful > 0 && choking == useful) return is(Cause::choked, useful);
+  const Time quiet_since = std::max(last_data_.value_or(started_), waiting_since.value_or(Time{}));
+  if (now - quiet_since < kWhyQuiet) return reason;
+  return requests > 0 ? is(Cause::silent, requests) : is(Cause::unknown);
+}
+
+void Swarm::on_ban(WhyBan ban) {
+  std::erase_if(bans_, [&](const WhyBan& known) { return known.id == ban.id; });
+  bans_.push_back(std::move(ban));
+  if (bans_.size() > kWhyBansMax) bans_.pop_front();
+}
+
+void Swarm::on_limited(Time now, std::optional<std::uint64_t> rate) {
+  limited_at_ = now;
+  limit_rate_ = rate;
+}
+
+void Swarm::watch_cause(Time now, const Peers& peers, const Dialer& dialer) {
+  const Cause cause = reason(now, peers, dialer).cause;
+  if (cause == watched_cause_) return;
+  watched_cause_ = cause;
+  cause_since_ = now;
+}
+
+WhyPeer Swarm::why_peer(Time now, const Peer& peer, const PeerShare& share) const {
+  WhyPeer facts;
+  facts.id = peer.session().peer;
+  facts.endpoint = peer.endpoint();
+  facts.has_manifest = share.has_manifest;
+  facts.has_said_state = share.has.has_value();
+  facts.is_interesting = share.is_interesting;
+  facts.is_choking = peer.is_choking;
+  facts.is_snubbed = peer.is_snubbed;
+  facts.done = peer_done(share);
+  facts.rate_down = peer.received.rate(now);
+  facts.requests_out = picker_ ? static_cast<std::uint32_t>(picker_->outstanding(peer.conn())) : 0;
+  facts.since_choke = now - std::max(peer.choking_since, peer.since());
+  facts.quiet = now - std::max(peer.last_block, peer.since());
+  return facts;
+}
+
+WhyFacts Swarm::why(Time now, const Peers& peers, const Dialer& dialer) const {
+  WhyFacts facts;
+  facts.status = status(now, peers, dialer);
+  facts.reason = reason(now, peers, dialer);
+  if (facts.reason.cause == watched_cause_ && watched_cause_ != Cause::none) {
+    facts.since = cause_since_;
+  }
+  facts.has_lookups = has_lookups_;
+  std::vector<Dialer::Attempt> attempts = dialer.attempts(record_.id);
+  std::ranges::stable_sort(attempts,
+                           [](const auto& a, const auto& b) { return a.last_at > b.last_at; });
+  facts.dials_count = attempts.size();
+  const auto failures = dialer.failures(record_.id);
+  for (const Dialer::Attempt& attempt : attempts) {
+    if (!attempt.is_connected && !attempt.is_dialling && wants_data()) {
+      facts.next_retry = std::min(facts.next_retry.value_or(kNever), attempt.due);
+    }
+    if (facts.dials.size() == kWhyDialsMax) continue;
+    WhyDial dial{attempt, {}};
+    for (const auto& failure : failures) {
+      if (failure.endpoint == attempt.endpoint) dial.what = failure.what;
+    }
+    facts.dials.push_back(std::move(dial));
+  }
+  facts.peers_count = members_.size();
+  for (const ConnId conn : members_) {
     const auto peer = peers.find(conn);
-    return peer == peers.end() || peer->second.is_choking;
-  });
-  if (are_all_choking) {
-    return members_.size() == 1 ? "the one connected peer chokes us"
-                                : "all " + plural(members_.size(), "peer", "peers") + " choke us";
+    const PeerShare* share = peer == peers.end() ? nullptr : peer->second.find_share(record_.id);
+    if (share == nullptr || facts.peers.size() == kWhyPeersMax) continue;
+    facts.peers.push_back(why_peer(now, peer->second, *share));
   }
-  return {};
+  if (picker_ && !members_.empty()) {
+    const Layout& layout = metadata_.manifest().layout();
+    facts.lost_pieces = picker_->without_holder(layout.pieces_count());
+    facts.lost_count = facts.lost_pieces.size();
+    std::optional<std::uint32_t> file;
+    for (const std::uint32_t piece : facts.lost_pieces) {
+      const std::uint32_t of = layout.piece(piece).file_index;
+      if (file != of) ++facts.lost_files_count;
+      file = of;
+    }
+    if (facts.lost_pieces.size() > kWhyPiecesMax) facts.lost_pieces.resize(kWhyPiecesMax);
+  }
+  facts.bans.assign(bans_.begin(), bans_.end());
+  facts.last_data = last_data_;
+  facts.writes_at_disk = write_jobs_;
+  facts.is_syncing = is_syncing_;
+  facts.is_limited = limited_at_ && now - *limited_at_ <= kWhyHeldBack;
+  facts.is_memory_short = memory_short_at_ && now - *memory_short_at_ <= kWhyHeldBack;
+  if (facts.is_limited) facts.limit_down = limit_rate_;
+  return facts;
 }
 
 std::optional<Duration> Swarm::eta(Time now) const {
@@ -101,7 +230,9 @@ ShareStatus Swarm::status(Time now, const Peers& peers, const Dialer& dialer) co
   ShareStatus status;
   status.id = record_.id;
   status.state = state();
-  status.reason = reason(now, peers, dialer);
+  const Reason why = reason(now, peers, dialer);
+  status.cause = why.cause;
+  status.reason = phrase(why);
   status.error = error_;
   status.name = record_.name;
   status.path = record_.parent + (record_.parent.ends_with('/') ? "" : "/") + record_.name;

@@ -92,7 +92,11 @@ void Transfer::on_file(Time now, JobId job, FileResult result, Effects& out) {
   Swarm& swarm = *find_swarm(owner->second);
   job_owners_.erase(owner);
   Swarm::Outcome outcome = swarm.on_file(t, job, std::move(result));
-  for (const Swarm::Liar& liar : outcome.liars) ban(t, liar, "it sent a block that was wrong");
+  for (const Swarm::Liar& liar : outcome.liars) {
+    constexpr const char* kWhy = "it sent a block that was wrong";
+    swarm.on_ban({liar.peer, liar.endpoint, kWhy, now});
+    ban(t, liar, kWhy);
+  }
   if (outcome.read) {
     const auto found = peers_.find(outcome.read->conn);
     if (found != peers_.end()) {
@@ -247,6 +251,7 @@ void Transfer::sweep(Turn& t) {
 Swarm& Transfer::add_swarm(ShareRecord record, const PathRules& rules) {
   const ShareId id = record.id;
   Swarm& swarm = swarms_.emplace(id, Swarm(std::move(record), rules, rng_.fork())).first->second;
+  swarm.allow_lookups(config_.has_lookups);
   order_.push_back(id);
   by_key_.emplace(swarm.key(), id);
   return swarm;
@@ -411,6 +416,18 @@ std::optional<ShareStatus> Transfer::share(Time now, const ShareId& id) const {
   const Swarm* swarm = find_swarm(id);
   if (swarm == nullptr) return std::nullopt;
   return swarm->status(now, peers_, dialer_);
+}
+
+std::optional<WhyFacts> Transfer::why(Time now, const ShareId& id) const {
+  const Swarm* swarm = find_swarm(id);
+  if (swarm == nullptr) return std::nullopt;
+  WhyFacts facts = swarm->why(now, peers_, dialer_);
+  facts.next_lookup = lookups_.at(id);
+  if (facts.next_lookup && facts.status.state != ShareState::seeding) {
+    facts.next_retry =
+        facts.next_retry ? std::min(*facts.next_retry, *facts.next_lookup) : facts.next_lookup;
+  }
+  return facts;
 }
 
 std::vector<PeerStatus> Transfer::peers(Time now) const {

@@ -28,6 +28,7 @@
 #include "transfer/peer.h"
 #include "transfer/status.h"
 #include "transfer/swarm.h"
+#include "transfer/why.h"
 
 namespace peernet::transfer {
 
@@ -85,6 +86,8 @@ class Transfer {
   Time deadline() const;
   std::vector<ShareStatus> shares(Time now) const;
   std::optional<ShareStatus> share(Time now, const ShareId& id) const;
+  // nullopt: no such share.
+  std::optional<WhyFacts> why(Time now, const ShareId& id) const;
   std::vector<PeerStatus> peers(Time now) const;
   std::uint32_t peers_count() const;
   std::vector<ShareId> share_ids() const;  // in the order they were added
@@ -107,7 +110,8 @@ class Transfer {
   void on_interest(Turn& turn, Peer& peer, wire::ShareChannel channel, bool is_interested);
   void open_share(Turn& turn, Peer& peer, Swarm& swarm);
   void close_peer(Turn& turn, ConnId conn, wire::CloseReason reason, const std::string& why);
-  void remove_peer(Turn& turn, ConnId conn, const std::string& why);
+  void remove_peer(Turn& turn, ConnId conn, const std::string& why,
+                   Dialer::Outcome outcome = Dialer::Outcome::ended);
   void ban(Turn& turn, const Swarm::Liar& liar, const std::string& why);
   void remember(Turn& turn, const Peer& peer);
   template <class M>

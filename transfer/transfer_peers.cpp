@@ -11,6 +11,32 @@ namespace peernet::transfer {
 
 namespace {
 
+// How a dial ended when the connection did, by how far it had come.
+Dialer::Outcome outcome_of(const Peer& peer, Errc code) {
+  using enum Dialer::Outcome;
+  if (peer.phase() == Peer::Phase::open) return ended;
+  if (peer.phase() == Peer::Phase::handshaking) {
+    if (peer.has_spoken) return handshake;
+    return code == Errc::timed_out ? silent : closed_silently;
+  }
+  switch (code) {
+    case Errc::refused: return refused;
+    case Errc::timed_out: return timed_out;
+    case Errc::unavailable: return unreachable;
+    default: return other;
+  }
+}
+
+Dialer::Outcome outcome_of(const Peer& peer, wire::CloseReason reason) {
+  switch (reason) {
+    case wire::CloseReason::banned: return Dialer::Outcome::banned;
+    case wire::CloseReason::busy: return Dialer::Outcome::busy;
+    case wire::CloseReason::duplicate: return Dialer::Outcome::duplicate;
+    case wire::CloseReason::timed_out: return outcome_of(peer, Errc::timed_out);
+    default: return outcome_of(peer, Errc::closed);
+  }
+}
+
 wire::CloseReason reason_of(const Error& error) {
   return error.code == Errc::too_large ? wire::CloseReason::busy : wire::CloseReason::protocol;
 }
@@ -49,6 +75,7 @@ void Transfer::on_bytes(Time now, ConnId conn, BytesView bytes, Effects& out) {
   Peer& peer = found->second;
   Turn t = turn(now, out);
   peer.last_heard = now;
+  peer.has_spoken = true;
   if (peer.phase() == Peer::Phase::handshaking) {
     if (!peer.is_started()) {
       if (!gate_.may_handshake(now, peer.endpoint())) {
@@ -64,7 +91,7 @@ void Transfer::on_bytes(Time now, ConnId conn, BytesView bytes, Effects& out) {
       if (!peer.is_inbound() && done.error().code == Errc::refused)
         dialer_.on_self(peer.endpoint());
       out.push_back(Close{conn});
-      remove_peer(t, conn, "handshake failed: " + done.error().what);
+      remove_peer(t, conn, "handshake failed: " + done.error().what, Dialer::Outcome::handshake);
       return;
     }
     if (!*done) return;
@@ -114,7 +141,9 @@ void Transfer::on_sent(Time now, ConnId conn, std::size_t bytes_unsent, Effects&
 
 void Transfer::on_closed(Time now, ConnId conn, const Error& why, Effects& out) {
   Turn t = turn(now, out);
-  remove_peer(t, conn, why.what);
+  const auto found = peers_.find(conn);
+  if (found == peers_.end()) return;
+  remove_peer(t, conn, why.what, outcome_of(found->second, why.code));
 }
 
 // ---- Sessions
@@ -212,12 +241,13 @@ void Transfer::close_peer(Turn& t, ConnId conn, wire::CloseReason reason, const 
     found->second.send(wire::Close{reason});
     found->second.flush(t.out);
   }
+  const Dialer::Outcome outcome = outcome_of(found->second, reason);
   t.out.push_back(Close{conn});
-  remove_peer(t, conn, why);
+  remove_peer(t, conn, why, outcome);
 }
 
 // The connection is no more: nothing may be sent on it from here on.
-void Transfer::remove_peer(Turn& t, ConnId conn, const std::string& why) {
+void Transfer::remove_peer(Turn& t, ConnId conn, const std::string& why, Dialer::Outcome outcome) {
   const auto found = peers_.find(conn);
   if (found == peers_.end()) return;
   Peer& peer = found->second;
@@ -253,9 +283,9 @@ void Transfer::remove_peer(Turn& t, ConnId conn, const std::string& why) {
   }
   if (!peer.is_inbound()) {
     if (was_open) {
-      dialer_.on_closed(t.now, peer.endpoint());
+      dialer_.on_closed(t.now, peer.endpoint(), outcome);
     } else {
-      dialer_.on_failed(t.now, peer.endpoint(), why);
+      dialer_.on_failed(t.now, peer.endpoint(), why, outcome);
     }
   }
   peers_.erase(found);
@@ -266,6 +296,11 @@ void Transfer::ban(Turn& t, const Swarm::Liar& liar, const std::string& why) {
   events_.emplace_back(PeerBanned{liar.peer, liar.endpoint, why});
   const auto open = by_peer_.find(liar.peer);
   const ConnId conn = open == by_peer_.end() ? liar.conn : open->second;
+  if (const auto found = peers_.find(conn); found != peers_.end()) {
+    for (const auto& [id, share] : found->second.shares()) {
+      if (Swarm* swarm = find_swarm(id)) swarm->on_ban({liar.peer, liar.endpoint, why, t.now});
+    }
+  }
   close_peer(t, conn, wire::CloseReason::banned, why);
 }
 
@@ -289,6 +324,7 @@ Result<void> Transfer::on_record(Turn& t, Peer& peer, Bytes record) {
       Overloaded{
           [&](const wire::Choke&) -> Result<void> {
             peer.is_choking = true;
+            peer.choking_since = t.now;
             peer.pipeline.restart();
             for (const auto& [id, share] : peer.shares()) {
               if (Swarm* swarm = find_swarm(id)) swarm->on_choked(peer);
@@ -297,6 +333,7 @@ Result<void> Transfer::on_record(Turn& t, Peer& peer, Bytes record) {
           },
           [&](const wire::Unchoke&) -> Result<void> {
             peer.is_choking = false;
+            peer.choking_since = t.now;
             peer.pipeline.restart();
             peer.last_block = t.now;
             return {};

@@ -69,12 +69,20 @@ void Transfer::fill(Turn& t, Peer& peer) {
   if (room > kRunBlocksMax) room -= room % kRunBlocksMax;
   if (!peer.is_interesting()) return;
   if (!down_limit_.may_take(t.now)) {
+    for (const auto& [id, share] : peer.shares()) {
+      Swarm* swarm = share.is_interesting ? find_swarm(id) : nullptr;
+      if (swarm != nullptr) swarm->on_limited(t.now, config_.rate_down);
+    }
     wait_for_limit(down_limit_.ready_at(t.now));
     return;
   }
   const std::uint64_t held = block_bytes_held();
   if (held >= config_.memory_max) {
     is_memory_short_ = true;
+    for (const auto& [id, share] : peer.shares()) {
+      Swarm* swarm = share.is_interesting ? find_swarm(id) : nullptr;
+      if (swarm != nullptr) swarm->on_memory_short(t.now);
+    }
     return;
   }
   room = std::min<std::uint32_t>(
@@ -314,7 +322,7 @@ void Transfer::dial(Turn& t) {
   if (is_stopping_) return;
   while (const auto endpoint = dialer_.next(t.now)) {
     if (bans_.is_banned(t.now, *endpoint)) {
-      dialer_.on_failed(t.now, *endpoint, "banned");
+      dialer_.on_failed(t.now, *endpoint, "banned", Dialer::Outcome::banned);
       continue;
     }
     if (by_listen_.contains(*endpoint)) {
@@ -325,7 +333,7 @@ void Transfer::dial(Turn& t) {
         if (swarm != nullptr && swarm->wants_data()) open_share(t, peer, *swarm);
       }
       peer.flush(t.out);
-      dialer_.on_failed(t.now, *endpoint, "already connected");
+      dialer_.on_failed(t.now, *endpoint, "already connected", Dialer::Outcome::duplicate);
       continue;
     }
     const ConnId conn = next_conn();
@@ -346,6 +354,7 @@ bool Transfer::is_busy() const {
 void Transfer::tick(Turn& t) {
   for (auto& [id, swarm] : swarms_) {
     swarm.on_tick(t);
+    if (swarm.wants_data()) swarm.watch_cause(t.now, peers_, dialer_);
     schedule_share(t.now, swarm);
   }
   tick_peers(t);

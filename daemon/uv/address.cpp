@@ -45,7 +45,7 @@ Error network_error(int status, const std::string& what) {
     case UV_ECONNRESET:
     case UV_EPIPE:
     case UV_ECONNABORTED: code = Errc::closed; break;
-    case UV_ECONNREFUSED:
+    case UV_ECONNREFUSED: code = Errc::refused; break;
     case UV_ENETUNREACH:
     case UV_EHOSTUNREACH:
     case UV_EHOSTDOWN:

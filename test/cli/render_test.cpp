@@ -202,5 +202,45 @@ TEST_CASE("an answer with members missing is shown without a fall", "[cli]") {
   CHECK_FALSE(render_methods(empty, {}).empty());
 }
 
+TEST_CASE("why tells the cause first, then the facts behind it in the order of a fetch", "[cli]") {
+  const Json why = Json::parse(R"({
+    "share": {"id": "s7q2mfx4aaaa", "state": "stalled", "cause": "no_holder",
+      "reason": "1 piece has no connected holder", "error": null, "name": "a\u001b",
+      "pieces_count": 7, "pieces_done": 6,
+      "lookup": {"time": "2026-11-20T10:17:55.123Z", "nodes_asked": 37, "peers_found": 2}},
+    "has_lookups": true, "dials_count": 2, "peers_count": 1,
+    "dials": [{"endpoint": "1.2.3.4:5", "state": "waiting", "outcome": "refused",
+               "meaning": "nothing listens", "message": "x", "next": "2026-11-20T10:18:00.000Z"},
+              {"endpoint": "1.2.3.4:6", "state": "connected", "outcome": null}],
+    "peers": [{"id": "pabcdefgh", "endpoint": "1.2.3.4:6", "has_manifest": true,
+               "has_said_state": true, "done": 0.857, "is_interesting": false}],
+    "lost": {"count": 1, "files_count": 1, "pieces": [3]},
+    "bans": [{"peer": "pliarliar", "endpoint": "1.2.3.4:7", "reason": "it lied",
+              "time": "2026-11-20T10:17:50.000Z"}],
+    "limits": {"is_limited": true, "down": 1024}, "disk": {"writes": 0},
+    "next_retry": "2026-11-20T10:18:00.000Z"})");
+
+  CHECK(render_why(why, 62, {}) ==
+        "stalled for 1 m 2 s: 1 piece has no connected holder\n"
+        "  share       s7q2mfx4  a\\x1b\n"
+        "  lookup      ok       37 nodes asked, 2 addresses found (10:17:55 UTC)\n"
+        "  dial        1 ok     1 failed\n"
+        "              1.2.3.4:5  nothing listens; again 10:18:00 UTC\n"
+        "  peers       1 peer connected\n"
+        "              pabcdefg 1.2.3.4:6  has 85%, nothing of it that we miss\n"
+        "  banned      pliarlia 1.2.3.4:7  it lied (10:17:50 UTC)\n"
+        "  have        6 of 7 pieces here, 1 without a connected holder (1 file): 3\n"
+        "  limit       a download limit of 1.0 KiB/s holds requests back now\n"
+        "next retry 10:18:00 UTC\n");
+}
+
+TEST_CASE("why of a complete share says that nothing is in the way", "[cli]") {
+  const Json why = Json::parse(R"({"share": {"id": "s7q2mfx4aaaa", "state": "seeding"}})");
+  CHECK(render_why(why, std::nullopt, {}) ==
+        "seeding: it is complete; nothing is in the way\n"
+        "  share       s7q2mfx4\n"
+        "  peers       none     nobody is connected for this share\n");
+}
+
 }  // namespace
 }  // namespace peernet::cli

@@ -172,7 +172,7 @@ TEST_CASE("a connection that nobody takes is reported as refused", "[daemon]") {
   }
   a.connect(kOut, nobody);
   REQUIRE(loop.run_until([&] { return a.closed.contains(kOut); }));
-  CHECK(a.closed.at(kOut).code == Errc::unavailable);
+  CHECK(a.closed.at(kOut).code == Errc::refused);
   CHECK(a.connected.empty());
 }
 

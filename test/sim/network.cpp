@@ -160,7 +160,7 @@ bool Network::connect(HostIndex index, ConnId conn, const Endpoint& to) {
   const bool is_refused = hosts_[there].is_up ? hosts_[there].address.port != to.port
                                               : hosts_[there].down == Down::process;
   if (is_refused) {
-    fail_connect(id, 2 * delay(index, there), Errc::unavailable, "connection refused");
+    fail_connect(id, 2 * delay(index, there), Errc::refused, "connection refused");
     return true;
   }
   // A lost SYN is sent again after a second.

@@ -447,5 +447,37 @@ TEST_CASE_METHOD(DialerTest, "any happenings keep the limits, and no address is 
   CHECK(last_dial.size() > 500);
 }
 
+TEST_CASE_METHOD(DialerTest, "what came of each address of a share is told", "[transfer]") {
+  CHECK(dialer.attempts(kShare).empty());
+  add(host(1), Source::link);
+  add(host(2), Source::link);
+  REQUIRE(dialer.attempts(kShare).size() == 2);
+  CHECK_FALSE(dialer.attempts(kShare)[0].last.has_value());
+  REQUIRE(all_due().size() == 2);
+  CHECK(dialer.attempts(kShare)[0].is_dialling);
+
+  dialer.on_failed(now, host(1), "refused", Dialer::Outcome::refused);
+  dialer.on_proven(now, host(2));
+  auto attempts = dialer.attempts(kShare);
+  CHECK(attempts[0].endpoint == host(1));
+  CHECK(attempts[0].last == Dialer::Outcome::refused);
+  CHECK(attempts[0].last_at == now);
+  CHECK(attempts[0].due > now);
+  CHECK(attempts[1].is_connected);
+  CHECK(dialer.failures(kShare).back().outcome == Dialer::Outcome::refused);
+
+  dialer.on_refused_share(now, host(2), kShare);
+  CHECK(dialer.attempts(kShare)[1].last == Dialer::Outcome::share_unknown);
+  CHECK(dialer.attempts(kShare)[1].due >= now + Dialer::kRefusedWait);
+  dialer.remove_share(kShare);
+  CHECK(dialer.attempts(kShare).empty());
+}
+
+TEST_CASE_METHOD(DialerTest, "a connection that ended by a ban says so", "[transfer]") {
+  prove(host(1));
+  dialer.on_closed(now, host(1), Dialer::Outcome::banned);
+  CHECK(dialer.attempts(kShare)[0].last == Dialer::Outcome::banned);
+}
+
 }  // namespace
 }  // namespace peernet::transfer
