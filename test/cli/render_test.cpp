@@ -221,7 +221,7 @@ TEST_CASE("why tells the cause first, then the facts behind it in the order of a
     "next_retry": "2026-11-20T10:18:00.000Z"})");
 
   CHECK(render_why(why, 62, {}) ==
-        "stalled for 1 m 2 s: 1 piece has no connected holder\n"
+        "stalled for 1 m: 1 piece has no connected holder\n"
         "  share       s7q2mfx4  a\\x1b\n"
         "  lookup      ok       37 nodes asked, 2 addresses found (10:17:55 UTC)\n"
         "  dial        1 ok     1 failed\n"
