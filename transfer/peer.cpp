@@ -8,6 +8,12 @@
 
 namespace peernet::transfer {
 
+void PeerShare::suggest(std::uint32_t piece) {
+  if (std::ranges::find(suggested, piece) != suggested.end()) return;
+  if (suggested.size() >= kSuggestionsMax) suggested.erase(suggested.begin());
+  suggested.push_back(piece);
+}
+
 Peer::Peer(ConnId conn, const Endpoint& endpoint, bool is_inbound, Time now)
     : conn_(conn),
       endpoint_(endpoint),

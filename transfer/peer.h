@@ -26,6 +26,7 @@ namespace peernet::transfer {
 
 inline constexpr std::size_t kSharesPerPeerMax = 4096;    // channels the other side may open
 inline constexpr std::uint32_t kHashRequestsMax = 64;     // of one peer, being answered
+inline constexpr std::size_t kSuggestionsMax = 256;       // of one peer for one share, the newest
 inline constexpr std::uint32_t kUnknownSharesMax = 4096;  // share_opens for nothing, then closed
 
 // One share on one connection.
@@ -38,13 +39,18 @@ struct PeerShare {
   bool has_manifest = false;                         // the other side said that it has
   bool is_state_sent = false;                        // our have-state
   std::optional<wire::BitfieldCollector> collector;
-  std::optional<Bitfield> has;      // their have-state, once it is there
-  bool is_interesting = false;      // we said interested
-  bool is_interested = false;       // they did
-  std::uint32_t leaf_requests = 0;  // hash requests of ours that are out
-  Time asked_again_at{};            // after a hash_reject no hashes are asked before this
+  std::optional<Bitfield> has;           // their have-state, once it is there
+  bool is_interesting = false;           // we said interested
+  bool is_interested = false;            // they did
+  std::uint32_t leaf_requests = 0;       // hash requests of ours that are out
+  Time asked_again_at{};                 // after a hash_reject no hashes are asked before this
+  std::vector<std::uint32_t> suggested;  // pieces we should ask it for, oldest first
+  // Blocks of pieces that we suggested and have not yet sent.
+  std::map<std::uint32_t, std::uint32_t> steered;
 
   bool is_open() const { return channel.has_value() && remote_channel.has_value(); }
+  // They suggest a piece; beyond kSuggestionsMax the oldest is forgotten.
+  void suggest(std::uint32_t piece);
 };
 
 class Peer {

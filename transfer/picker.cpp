@@ -176,6 +176,20 @@ std::vector<BlockRun> Picker::pick(ConnId peer, const Bitfield& has, std::uint32
   return runs;
 }
 
+std::vector<BlockRun> Picker::pick_of(const std::vector<std::uint32_t>& pieces, ConnId peer,
+                                      const Bitfield& has, std::uint32_t count_max, Time now) {
+  PN_CHECK(has.size() == have_.size());
+  std::vector<BlockRun> runs;
+  std::uint32_t room = std::min(count_max, kOutstandingMax - outstanding(peer));
+  for (const std::uint32_t piece : pieces) {
+    if (room == 0) break;
+    if (find_active(piece) != nullptr && has.test(piece)) {
+      room -= pick_piece(piece, peer, room, now, runs);
+    }
+  }
+  return runs;
+}
+
 void Picker::on_rejected(ConnId peer, const BlockRun& run) {
   for (std::uint32_t i = 0; i < run.count; ++i) {
     forget_request(peer, run.piece, std::uint32_t{run.first_block} + i);
@@ -478,22 +492,28 @@ void Picker::forget_outstanding(ConnId peer, std::uint32_t piece, std::uint32_t 
   if (requests.empty()) outstanding_.erase(found);
 }
 
+std::uint32_t Picker::pick_piece(std::uint32_t piece, ConnId peer, std::uint32_t count_max,
+                                 Time now, std::vector<BlockRun>& out) {
+  Active& active = active_.at(piece);
+  std::uint32_t taken = 0;
+  std::uint32_t block = active.first_missing;
+  for (; active.missing_count > 0 && taken < count_max; ++block) {
+    if (active.blocks[block].state != BlockState::missing) continue;
+    add_request(active, piece, block, peer, now);
+    append_block(piece, block, run_blocks_max_, out);
+    ++taken;
+  }
+  active.first_missing = block;
+  return taken;
+}
+
 std::uint32_t Picker::pick_open(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
                                 std::vector<BlockRun>& out) {
   std::uint32_t taken = 0;
   for (auto at = open_.begin(); at != open_.end() && taken < count_max;) {
     const std::uint32_t piece = at->second;
     ++at;  // the piece may leave open_
-    if (!has.test(piece)) continue;
-    Active& active = active_.at(piece);
-    std::uint32_t block = active.first_missing;
-    for (; active.missing_count > 0 && taken < count_max; ++block) {
-      if (active.blocks[block].state != BlockState::missing) continue;
-      add_request(active, piece, block, peer, now);
-      append_block(piece, block, run_blocks_max_, out);
-      ++taken;
-    }
-    active.first_missing = block;
+    if (has.test(piece)) taken += pick_piece(piece, peer, count_max - taken, now, out);
   }
   return taken;
 }

@@ -75,6 +75,9 @@ class Picker {
   // ---- Blocks
   // What to ask of the peer now, at most count_max blocks; they count as requested.
   std::vector<BlockRun> pick(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now);
+  // The same, of these pieces only, in their order.
+  std::vector<BlockRun> pick_of(const std::vector<std::uint32_t>& pieces, ConnId peer,
+                                const Bitfield& has, std::uint32_t count_max, Time now);
   // Not from this peer any more: rejected, cancelled, or given up.
   void on_rejected(ConnId peer, const BlockRun& run);
   // All requests of the peer return to missing (it choked us, or is too slow).
@@ -119,6 +122,8 @@ class Picker {
   std::optional<Time> oldest_request(ConnId peer) const;
   // Connected peers that have the piece.
   std::uint32_t availability(std::uint32_t piece) const;
+  // Of those, the ones that came without everything.
+  std::uint32_t copies(std::uint32_t piece) const { return availability_.at(piece); }
   // Pieces not had and that no connected peer has, in order, at most count_max.
   std::vector<std::uint32_t> without_holder(std::size_t count_max) const;
   std::uint32_t without_holder_count() const;
@@ -171,6 +176,8 @@ class Picker {
   void add_request(Active& active, std::uint32_t piece, std::uint32_t block, ConnId peer, Time now);
   void forget_request(ConnId peer, std::uint32_t piece, std::uint32_t block);
   void forget_outstanding(ConnId peer, std::uint32_t piece, std::uint32_t block);
+  std::uint32_t pick_piece(std::uint32_t piece, ConnId peer, std::uint32_t count_max, Time now,
+                           std::vector<BlockRun>& out);
   std::uint32_t pick_open(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
                           std::vector<BlockRun>& out);
   void pick_endgame(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,

@@ -28,6 +28,7 @@
 #include "transfer/peer.h"
 #include "transfer/picker.h"
 #include "transfer/status.h"
+#include "transfer/steering.h"
 #include "transfer/why.h"
 #include "transfer/wire.h"
 
@@ -89,8 +90,10 @@ class Swarm {
   void on_open(Turn& turn, Peer& peer, PeerShare& share);
   // The connection or this share on it is over.
   void on_gone(Turn& turn, Peer& peer, PeerShare& share);
-  // It choked us: what we asked will not come.
-  void on_choked(Peer& peer);
+  // It choked us: what we asked will not come, what it suggested it may give to others.
+  void on_choked(Peer& peer, PeerShare& share);
+  // We choke it.
+  void on_choking(PeerShare& share);
 
   // Errors are reasons to close the connection: malformed (against the protocol), corrupt (it lied:
   // ban it).
@@ -111,6 +114,7 @@ class Swarm {
   Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share, const wire::HaveNone& message);
   Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share, const wire::Have& message);
   Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share, const wire::Reject& message);
+  Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share, const wire::Suggest& message);
   // A block: verified and written by the disk, in one job with its neighbours (flush_writes).
   Result<void> on_block(Turn& turn, Peer& peer, PeerShare& share, const wire::PieceBlock& block,
                         Bytes record);
@@ -172,7 +176,10 @@ class Swarm {
   std::optional<Duration> eta(Time now) const;
   double peer_done(const PeerShare& share) const;
 
-  void on_sent_block(Time now, std::uint64_t bytes);
+  void on_sent_block(Time now, PeerShare& share, std::uint32_t piece, std::uint64_t bytes);
+  // Seeding to several peers: says which pieces this one should ask for, some way ahead of what it
+  // asks.
+  void steer(Turn& turn, Peer& peer, PeerShare& share);
   void on_lookup(const LookupFacts& facts) { lookup_ = facts; }
 
   // ---- Facts for why()
@@ -258,6 +265,9 @@ class Swarm {
   void on_have_state(Turn& turn, Peer& peer, PeerShare& share, Bitfield has);
   void update_interest(Peer& peer, PeerShare& share);
   void request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_wanted);
+  bool request_leaves_of(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t piece);
+  std::vector<wire::BlockRun> pick_suggested(Turn& turn, Peer& peer, PeerShare& share,
+                                             std::uint32_t blocks_max);
   void on_leaves(Turn& turn, std::uint32_t piece, std::vector<Hash> leaves);
   void on_piece_written(Turn& turn, std::uint32_t piece);
   void on_piece_had(Turn& turn, std::uint32_t piece);
@@ -287,7 +297,8 @@ class Swarm {
   DhtId key_;
   Rng rng_;
   Metadata metadata_;
-  std::optional<Picker> picker_;  // once the storage is open and the piece layers are known
+  std::optional<Steering> steering_;  // while we seed, from the second peer on
+  std::optional<Picker> picker_;      // once the storage is open and the piece layers are known
   std::optional<Error> error_;
   bool is_opening_ = false;
   bool is_open_ = false;

@@ -16,6 +16,7 @@ constexpr std::size_t kWriteBlocksMax = 64;  // in one disk job
 // job for each handful of blocks costs more in hand-overs than in work.
 constexpr std::uint32_t kWriteJobsBusy = 2;
 constexpr std::size_t kWriteBlocksGoal = 32;
+constexpr std::uint32_t kSteerAhead = 32;      // blocks suggested beyond twice what is asked for
 constexpr std::size_t kWriteLeavesMax = 4096;  // leaves in one disk job
 
 }  // namespace
@@ -41,6 +42,10 @@ void Swarm::on_gone(Turn& turn, Peer& peer, PeerShare& share) {
   // What it sent in this same read is not left lying: nobody else may come by to flush it.
   flush_writes(turn);
   members_.erase(peer.conn());
+  if (steering_) steering_->on_gone(peer.conn());
+  if (members_.empty()) steering_.reset();
+  share.suggested.clear();
+  share.steered.clear();
   if (picker_) {
     peer.pipeline.on_rejected(picker_->outstanding(peer.conn()));
     if (share.has) {
@@ -61,8 +66,9 @@ void Swarm::on_gone(Turn& turn, Peer& peer, PeerShare& share) {
   }
 }
 
-void Swarm::on_choked(Peer& peer) {
+void Swarm::on_choked(Peer& peer, PeerShare& share) {
   if (picker_) picker_->on_choked(peer.conn());
+  share.suggested.clear();
 }
 
 // ---- Who has what
@@ -130,6 +136,8 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& share,
   if (!share.has) return protocol_error("have before the have-state");
   if (message.piece >= share.has->size()) return protocol_error("have for a piece that is none");
   if (!share.has->set(message.piece)) return {};
+  share.steered.erase(message.piece);
+  if (steering_) steering_->on_had(message.piece);
   picker_->on_peer_has(peer.conn(), message.piece);
   if (!share.is_interesting) update_interest(peer, share);
   return {};
@@ -139,9 +147,15 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& share,
 
 std::uint32_t Swarm::request(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_max) {
   if (!picker_ || !wants_data() || !share.has || blocks_max == 0) return 0;
-  request_leaves(turn, peer, share, 2 * peer.pipeline.window());
+  std::vector<wire::BlockRun> runs;
+  const bool is_steered = !share.suggested.empty() && !picker_->is_endgame();
+  if (is_steered) runs = pick_suggested(turn, peer, share, blocks_max);
+  if (!is_steered || share.suggested.empty()) {
+    request_leaves(turn, peer, share, 2 * peer.pipeline.window());
+    runs = picker_->pick(peer.conn(), *share.has, blocks_max, turn.now);
+  }
   std::uint32_t requested = 0;
-  for (const wire::BlockRun& run : picker_->pick(peer.conn(), *share.has, blocks_max, turn.now)) {
+  for (const wire::BlockRun& run : runs) {
     peer.send(wire::Request{*share.channel, run});
     requested += run.count;
   }
@@ -150,6 +164,66 @@ std::uint32_t Swarm::request(Turn& turn, Peer& peer, PeerShare& share, std::uint
     peer.pipeline.on_request(turn.now, requested);
   }
   return requested;
+}
+
+// As long as the peer has something to suggest, it is asked for nothing else: what it suggests goes
+// to nobody else, and what others were suggested comes from them.
+std::vector<wire::BlockRun> Swarm::pick_suggested(Turn& turn, Peer& peer, PeerShare& share,
+                                                  std::uint32_t blocks_max) {
+  std::erase_if(share.suggested, [&](std::uint32_t piece) {
+    return picker_->have().test(piece) || !share.has->test(piece);
+  });
+  for (const std::uint32_t piece : share.suggested) {
+    if (share.asked_again_at > turn.now || share.leaf_requests >= kLeafRequestsMax) break;
+    if (picker_->state(piece) != Picker::PieceState::missing) continue;
+    if (!request_leaves_of(turn, peer, share, piece)) break;
+  }
+  auto runs = picker_->pick_of(share.suggested, peer.conn(), *share.has, blocks_max, turn.now);
+  const bool is_waiting = picker_->outstanding(peer.conn()) > 0 || share.leaf_requests > 0;
+  // Others are at all of it.
+  if (runs.empty() && !is_waiting) share.suggested.clear();
+  return runs;
+}
+
+Result<void> Swarm::on_message(Turn& /*turn*/, Peer& /*peer*/, PeerShare& share,
+                               const wire::Suggest& message) {
+  if (!picker_ || !share.has) return {};
+  if (message.piece >= share.has->size()) return protocol_error("suggests a piece that is none");
+  share.suggest(message.piece);
+  return {};
+}
+
+void Swarm::steer(Turn& /*turn*/, Peer& peer, PeerShare& share) {
+  if (!is_complete() || !share.is_open() || !share.is_interested || !share.has) return;
+  if (members_.size() < 2) return;
+  if (!steering_) {
+    steering_.emplace(served_.size(), rng_);
+    for (std::uint32_t piece = 0; piece < served_.size(); ++piece) {
+      if (picker_->copies(piece) > 0) steering_->on_had(piece);
+    }
+  }
+  std::uint32_t ahead = 0;
+  for (const auto& [piece, blocks_left] : share.steered) ahead += blocks_left;
+  const std::uint32_t wanted = 2 * peer.upload.blocks_count() + kSteerAhead;
+  while (ahead < wanted) {
+    const auto piece = steering_->next(peer.conn(), *share.has);
+    if (!piece) return;
+    peer.send(wire::Suggest{*share.channel, *piece});
+    const std::uint32_t blocks_count = metadata_.manifest().layout().blocks_count(*piece);
+    share.steered[*piece] = blocks_count;
+    ahead += blocks_count;
+  }
+}
+
+void Swarm::on_choking(PeerShare& share) {
+  if (steering_ && metadata_.is_complete()) {
+    for (const auto& [piece, blocks_left] : share.steered) {
+      if (blocks_left == metadata_.manifest().layout().blocks_count(piece)) {
+        steering_->take_back(piece);
+      }
+    }
+  }
+  share.steered.clear();
 }
 
 Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& /*share*/,
@@ -414,9 +488,11 @@ void Swarm::on_read(Turn& turn, ReadJob job, FileResult& result, Outcome& outcom
   outcome.read = ReadDone{job.conn, job.ticket, std::move(read->data)};
 }
 
-void Swarm::on_sent_block(Time now, std::uint64_t bytes) {
+void Swarm::on_sent_block(Time now, PeerShare& share, std::uint32_t piece, std::uint64_t bytes) {
   uploaded_ += bytes;
   up_.add(now, bytes);
+  const auto steered = share.steered.find(piece);
+  if (steered != share.steered.end() && --steered->second == 0) share.steered.erase(steered);
 }
 
 }  // namespace peernet::transfer

@@ -250,20 +250,25 @@ void Swarm::request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32
     if (pieces.empty()) return;
     for (const std::uint32_t piece : pieces) {
       if (ahead >= blocks_wanted || share.leaf_requests >= kLeafRequestsMax) return;
-      if (!picker_->prepare(piece)) return;
-      const std::uint32_t blocks_count = layout.blocks_count(piece);
-      ahead += blocks_count;
-      if (is_leaf_known(layout, piece)) {
-        on_leaves(turn, piece, {metadata_.layers().piece_hash(metadata_.manifest(), piece)});
-        continue;
-      }
-      peer.send(wire::HashRequest{
-          *share.channel,
-          {wire::HashKind::leaves, piece, static_cast<std::uint16_t>(blocks_count)}});
-      leaf_requests_[piece] = {peer.conn(), turn.now};
-      ++share.leaf_requests;
+      if (!request_leaves_of(turn, peer, share, piece)) return;
+      ahead += layout.blocks_count(piece);
     }
   }
+}
+
+// False when there is no room for another piece, or it is not missing.
+bool Swarm::request_leaves_of(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t piece) {
+  if (!picker_->prepare(piece)) return false;
+  const Layout& layout = metadata_.manifest().layout();
+  if (is_leaf_known(layout, piece)) {
+    on_leaves(turn, piece, {metadata_.layers().piece_hash(metadata_.manifest(), piece)});
+    return true;
+  }
+  const auto blocks_count = static_cast<std::uint16_t>(layout.blocks_count(piece));
+  peer.send(wire::HashRequest{*share.channel, {wire::HashKind::leaves, piece, blocks_count}});
+  leaf_requests_[piece] = {peer.conn(), turn.now};
+  ++share.leaf_requests;
+  return true;
 }
 
 }  // namespace peernet::transfer

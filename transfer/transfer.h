@@ -120,6 +120,7 @@ class Transfer {
   // Who is asked, served, dialled, and when: transfer_schedule.cpp.
   void fill(Turn& turn, Peer& peer);
   void pump(Turn& turn, Peer& peer);
+  void steer(Turn& turn, Peer& peer);
   void settle(Turn& turn, Peer& peer);  // after anything that concerned this peer
   void rechoke(Turn& turn);
   void want_rechoke(Time now);

@@ -326,8 +326,8 @@ Result<void> Transfer::on_record(Turn& t, Peer& peer, Bytes record) {
             peer.is_choking = true;
             peer.choking_since = t.now;
             peer.pipeline.restart();
-            for (const auto& [id, share] : peer.shares()) {
-              if (Swarm* swarm = find_swarm(id)) swarm->on_choked(peer);
+            for (auto& [id, share] : peer.shares()) {
+              if (Swarm* swarm = find_swarm(id)) swarm->on_choked(peer, share);
             }
             return {};
           },
@@ -388,7 +388,6 @@ Result<void> Transfer::on_record(Turn& t, Peer& peer, Bytes record) {
                          {}};
           },
           // Understood and not used yet, or not understood at all.
-          [&](const wire::Suggest&) -> Result<void> { return {}; },
           [&](const wire::Pex&) -> Result<void> { return {}; },
           [&](const wire::Ignored&) -> Result<void> { return {}; },
           [&](const auto& m) -> Result<void> { return on_share_message(t, peer, m); },

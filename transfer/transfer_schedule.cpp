@@ -56,8 +56,16 @@ std::uint64_t Transfer::block_bytes_held() const {
 void Transfer::settle(Turn& t, Peer& peer) {
   if (peer.phase() != Peer::Phase::open) return;
   fill(t, peer);
+  steer(t, peer);
   pump(t, peer);
   peer.flush(t.out);
+}
+
+void Transfer::steer(Turn& t, Peer& peer) {
+  if (peer.is_choked) return;
+  for (auto& [id, share] : peer.shares()) {
+    if (Swarm* swarm = share.is_interested ? find_swarm(id) : nullptr) swarm->steer(t, peer, share);
+  }
 }
 
 // Keeps the peer's request window full, its shares taking turns.
@@ -123,12 +131,14 @@ void Transfer::pump(Turn& t, Peer& peer) {
   }
   while (peer.unsent() < goal && peer.upload.has_ready() && up_limit_.may_take(t.now)) {
     const UploadQueue::Block block = *peer.upload.ready();
-    const PeerShare* share = peer.find_channel(block.channel);
+    PeerShare* share = peer.find_channel(block.channel);
     if (share != nullptr && share->channel) {
       peer.send_block(block, *share->channel);
       peer.sent.add(t.now, block.data.size());
       up_limit_.take(t.now, block.data.size());
-      if (Swarm* swarm = find_swarm(share->id)) swarm->on_sent_block(t.now, block.data.size());
+      if (Swarm* swarm = find_swarm(share->id)) {
+        swarm->on_sent_block(t.now, *share, block.piece, block.data.size());
+      }
     }
     peer.upload.pop_ready();
   }
@@ -235,6 +245,9 @@ void Transfer::set_choked(Turn& t, Peer& peer, bool is_choked) {
     peer.last_served = t.now;
     peer.waiting_since = t.now;
     peer.send(wire::Choke{});
+    for (auto& [id, share] : peer.shares()) {
+      if (Swarm* swarm = find_swarm(id)) swarm->on_choking(share);
+    }
     // A choke answers every request that is still out.
     for (const UploadRun& run : peer.upload.clear()) {
       const PeerShare* share = peer.find_channel(run.channel);
@@ -243,6 +256,7 @@ void Transfer::set_choked(Turn& t, Peer& peer, bool is_choked) {
     }
   } else {
     peer.unchoked_since = t.now;
+    steer(t, peer);
     peer.send(wire::Unchoke{});
   }
   peer.flush(t.out);

@@ -374,6 +374,21 @@ TEST_CASE("a peer never has more than 256 blocks outstanding", "[transfer]") {
   CHECK(blocks_in(picker.pick(conn(1), has, 9, at(0))) == 1);
 }
 
+TEST_CASE("of named pieces only those are picked, in their order", "[transfer]") {
+  Picker picker = make_picker(4);
+  const Bitfield has = bits(4, {0, 1, 2});
+  picker.add_peer(conn(1), has);
+  for (std::uint32_t piece = 0; piece < 3; ++piece) REQUIRE(picker.activate(piece));
+  const std::vector<std::uint32_t> named{2, 3, 1};
+  const auto runs = picker.pick_of(named, conn(1), has, 6, at(0));
+  REQUIRE(runs.size() == 2);
+  CHECK(runs[0] == BlockRun{2, 0, 4});
+  CHECK(runs[1] == BlockRun{1, 0, 2});
+  CHECK(blocks_in(picker.pick_of(named, conn(1), has, 6, at(0))) == 2);
+  CHECK(picker.pick_of(named, conn(1), has, 6, at(0)).empty());
+  CHECK(blocks_in(picker.pick(conn(1), has, 10, at(0))) == 4);
+}
+
 TEST_CASE("active pieces are bounded, and idle ones make room", "[transfer]") {
   const std::uint32_t fit = kActiveBlocksMax / kBlocksPerPieceMax;
   Picker picker = make_picker(fit + 2, kPieceLengthMax);
