@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "core/codec.h"
 #include "dht/node_id.h"
 #include "dht/size_estimate.h"
 
@@ -138,6 +139,7 @@ bool Lookup::is_crowded() const {
 }
 
 void Lookup::insert(Candidate candidate) {
+  candidate.location = location_of(candidate.contact.endpoint);
   candidate.distance = distance(candidate.contact.id, target_);
   candidate.expected = network_size_ * distance_share(candidate.contact.id, target_);
   const auto nearer = [](const Candidate& a, const Candidate& b) {
@@ -163,27 +165,31 @@ Lookup::Candidate* Lookup::find(const Contact& contact) {
 }
 
 bool Lookup::may_ask(const Candidate& candidate) const {
-  const Endpoint& endpoint = candidate.contact.endpoint;
-  const Endpoint network = network_of(endpoint);
-  const bool is_network_limited = is_limited(endpoint, special_use_is_global_);
   std::size_t host_queries = 0;
   std::size_t network_queries = 0;
   for (const Candidate& other : candidates_) {
     if (other.state == State::fresh) continue;
-    if (is_same_host(other.contact.endpoint, endpoint)) {
+    if (is_same_host(other, candidate)) {
       // A host that answered, or still may, is asked once, whatever ids it is said to have.
       if (other.state != State::failed) return false;
       ++host_queries;
-    } else if (is_network_limited && other.state != State::failed &&
-               network_of(other.contact.endpoint) == network) {
+    } else if (candidate.location.is_limited && other.state != State::failed &&
+               other.location.network == candidate.location.network) {
       ++network_queries;
     }
   }
   return host_queries < kLookupHostQueriesMax && network_queries < kLookupNetworkQueriesMax;
 }
 
-bool Lookup::is_same_host(const Endpoint& a, const Endpoint& b) const {
-  return a == b || (is_limited(a, special_use_is_global_) && host_of(a) == host_of(b));
+bool Lookup::is_same_host(const Candidate& a, const Candidate& b) {
+  if (a.location.host != b.location.host) return false;
+  return a.location.is_limited || a.contact.endpoint == b.contact.endpoint;
+}
+
+Lookup::Location Lookup::location_of(const Endpoint& endpoint) const {
+  const auto number_of = [](const Endpoint& prefix) { return Reader(prefix.address).u64(); };
+  return {number_of(host_of(endpoint)), number_of(network_of(endpoint)),
+          number_of(region_of(endpoint)), is_limited(endpoint, special_use_is_global_)};
 }
 
 void Lookup::move(const Contact& asked, State to) {
@@ -205,10 +211,10 @@ Lookup::Places Lookup::places(Awaited awaited, std::size_t width_min) const {
   Places result;
   // Those that crowd are not asked, and among the answers nothing shows that they are there.
   if (awaited == Awaited::none) result.is_crowded = places(Awaited::all).is_crowded;
-  const auto is_same = [&](Endpoint (*part_of)(const Endpoint&), const Endpoint& endpoint) {
+  const auto held_at = [&](std::uint64_t Location::*part, const Candidate& candidate) {
     return static_cast<std::size_t>(
         std::count_if(result.held_by.begin(), result.held_by.end(), [&](std::size_t index) {
-          return part_of(candidates_[index].contact.endpoint) == part_of(endpoint);
+          return candidates_[index].location.*part == candidate.location.*part;
         }));
   };
   const auto fill = [&](bool are_suspects) {
@@ -226,10 +232,9 @@ Lookup::Places Lookup::places(Awaited awaited, std::size_t width_min) const {
       if (candidate.state == State::slow && awaited != Awaited::all) continue;
       if (candidate.state != State::answered && awaited == Awaited::none) continue;
       if (is_fresh && (asked_count_ >= kLookupQueriesMax || !may_ask(candidate))) continue;
-      const Endpoint& endpoint = candidate.contact.endpoint;
-      if (is_limited(endpoint, special_use_is_global_) &&
-          (is_same(network_of, endpoint) >= kLookupNetworkPlacesMax ||
-           is_same(region_of, endpoint) >= kLookupRegionPlacesMax)) {
+      if (candidate.location.is_limited &&
+          (held_at(&Location::network, candidate) >= kLookupNetworkPlacesMax ||
+           held_at(&Location::region, candidate) >= kLookupRegionPlacesMax)) {
         continue;
       }
       const auto nearer = std::count_if(result.held_by.begin(), result.held_by.end(),

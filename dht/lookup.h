@@ -77,8 +77,16 @@ class Lookup {
 
  private:
   enum class State : std::uint8_t { fresh, waiting, slow, lapsed, failed, answered };
+  // What counts as one for the rules, as numbers that compare fast.
+  struct Location {
+    std::uint64_t host = 0;
+    std::uint64_t network = 0;
+    std::uint64_t region = 0;
+    bool is_limited = false;
+  };
   struct Candidate {
     Contact contact;
+    Location location;
     DhtId distance;
     double expected = 0;
     std::uint32_t hop = 1;
@@ -92,7 +100,8 @@ class Lookup {
   void insert(Candidate candidate);
   Candidate* find(const Contact& contact);
   bool may_ask(const Candidate& candidate) const;
-  bool is_same_host(const Endpoint& a, const Endpoint& b) const;
+  static bool is_same_host(const Candidate& a, const Candidate& b);
+  Location location_of(const Endpoint& endpoint) const;
   // Moves a query that is in flight to another state.
   void move(const Contact& asked, State to);
   // Who holds the places, if those that are asked answer: all of them, all but the slow ones, or
