@@ -223,7 +223,7 @@ Lookup::Places Lookup::places(Awaited awaited, std::size_t width_min) const {
       const std::size_t width =
           result.is_crowded ? std::max(width_min, kLookupWidthCrowded) : width_min;
       const bool is_region_wanted =
-          is_thorough_ && result.is_crowded && candidate.expected <= kLookupRegion;
+          is_thorough_ && result.is_crowded && !are_suspects && candidate.expected <= kLookupRegion;
       if (result.held_by.size() >= width && !is_region_wanted) return;
       const bool is_fresh = candidate.state == State::fresh;
       const bool is_suspect = is_fresh && candidate.told_by != 0 && merits[candidate.told_by] < 0;
