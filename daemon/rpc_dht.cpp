@@ -477,6 +477,8 @@ Json dht_stats_json(const NodeStatus& status, const std::vector<dht::Contact>& n
   Json json = Json::object();
   json["dht"] = dht_json(status);
   json["address"] = address ? Json(address->address_to_string()) : Json(nullptr);
+  const double size = std::clamp(status.dht.network_size, 0.0, 1e12);
+  json["estimate"] = size > 0 ? Json(std::llround(size)) : Json(nullptr);
   json["items_stored"] = status.dht.stored_items;
   json["buckets"] = std::move(rows);
   json["nodes"] = std::move(list);

@@ -218,6 +218,7 @@ constexpr Shape kDhtBucket{"dht_bucket", kDhtBucketFields};
 constexpr std::array kDhtStatsFields{
     Field{"dht", object, required, "as dht.status gives it", &kDht},
     Field{"address", text, nullable, "our address, as enough others see it"},
+    Field{"estimate", integer, nullable, "nodes of the whole network, estimated"},
     Field{"items_stored", integer, required, "items (BEP 44) that others put here"},
     Field{"buckets", list_of_objects, required, "the table by distance, farthest first",
           &kDhtBucket},

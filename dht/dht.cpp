@@ -186,6 +186,7 @@ Stats Dht::stats() const {
   stats.address = r.vote.winner();
   stats.nodes = static_cast<std::uint32_t>(r.family.table.size());
   stats.nodes_good = static_cast<std::uint32_t>(r.family.table.good_count(now_));
+  stats.network_size = r.family.network_size();
   stats.stored_keys = static_cast<std::uint32_t>(r.server.store().keys_count());
   stats.stored_peers = static_cast<std::uint32_t>(r.server.store().peers_count());
   stats.stored_items = static_cast<std::uint32_t>(r.server.items().size());

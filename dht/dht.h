@@ -38,6 +38,7 @@ struct Stats {
   std::optional<Endpoint> address;  // ours, as others see it; with port 0
   std::uint32_t nodes = 0;
   std::uint32_t nodes_good = 0;
+  double network_size = 0;  // nodes of the whole network, estimated; 0: not known
   std::uint32_t stored_keys = 0;
   std::uint32_t stored_peers = 0;
   std::uint32_t stored_items = 0;
