@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cli/session.h"
 
@@ -21,7 +22,7 @@ inline constexpr int kExitTimedOut = 5;
 inline constexpr int kExitUnfinished = 7;
 
 struct AddOptions {
-  std::string path;
+  std::vector<std::string> paths;           // one share each
   std::optional<std::string> piece_length;  // "1MiB", or bytes
   bool allow_unportable = false;
 };

@@ -38,9 +38,14 @@ void tell_left_out(Screen& screen, const Json& result) {
   if (total > told) screen.story("  and " + std::to_string(total - told) + " more");
 }
 
-int finish_add(Screen& screen, const Json& result, const std::string& name, std::uint64_t rate) {
+int finish_add(Screen& screen, const Json& result, const std::string& name, std::uint64_t rate,
+               std::vector<Json>* added) {
   if (screen.is_json()) {
-    screen.answer_json(result);
+    if (added != nullptr) {
+      added->push_back(result);
+    } else {
+      screen.answer_json(result);
+    }
     return kExitDone;
   }
   const std::uint64_t size = integer_at(result, "size").value_or(0);
@@ -55,8 +60,8 @@ int finish_add(Screen& screen, const Json& result, const std::string& name, std:
   return kExitDone;
 }
 
-Outcome<Json> add_params(const AddOptions& options) {
-  auto path = absolute_path(options.path);
+Outcome<Json> add_params(const AddOptions& options, const std::string& given) {
+  auto path = absolute_path(given);
   if (auto* failure = std::get_if<Failure>(&path)) return std::move(*failure);
   Json params = Json::object({{"path", std::get<std::string>(path)}});
   if (options.piece_length) {
@@ -329,10 +334,14 @@ int watch_status(Session& session, const StatusOptions& options) {
 
 }  // namespace
 
+namespace {
+
 // The answer comes when everything is hashed; until then the events of the import move the line.
-int add(Session& session, const AddOptions& options) {
+// `added` collects the answers of several, with --json.
+int add_one(Session& session, const AddOptions& options, const std::string& given,
+            std::vector<Json>* added) {
   Screen& screen = session.screen();
-  const auto params = add_params(options);
+  const auto params = add_params(options, given);
   if (const auto* failure = std::get_if<Failure>(&params)) return screen.fail(*failure);
   const std::string path = text_at(std::get<Json>(params), "path");
   const std::string name = std::filesystem::path(path).filename().string();
@@ -353,7 +362,7 @@ int add(Session& session, const AddOptions& options) {
     switch (message.kind) {
       case Message::Kind::answer:
         if (message.failure) return screen.fail(*message.failure);
-        return finish_add(screen, message.value, name, rate);
+        return finish_add(screen, message.value, name, rate, added);
       case Message::Kind::event: {
         if (text_at(message.value, "path") != path) break;
         rate = integer_at(message.value, "rate").value_or(0);
@@ -373,6 +382,21 @@ int add(Session& session, const AddOptions& options) {
       case Message::Kind::lost: return screen.fail(connection_lost());
     }
   }
+}
+
+}  // namespace
+
+// The first that fails ends it; those before it are shared.
+int add(Session& session, const AddOptions& options) {
+  if (options.paths.size() == 1) return add_one(session, options, options.paths.front(), nullptr);
+  std::vector<Json> added;
+  for (const std::string& path : options.paths) {
+    if (const int code = add_one(session, options, path, &added); code != kExitDone) return code;
+  }
+  if (session.screen().is_json()) {
+    session.screen().answer_json(Json::object({{"added", std::move(added)}}));
+  }
+  return kExitDone;
 }
 
 // Subscribes first, so that nothing is missed between the call and the first event.

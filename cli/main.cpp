@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/control.h"
 #include "cli/text.h"
 #include "core/nearest.h"
 
@@ -31,19 +33,25 @@ struct Arguments {
   std::optional<std::string> rpc_params;
   DhtOptions dht;
   std::string help_for;
+  std::string config_key;
+  std::string config_value;
+  LimitOptions limit;
+  LogOptions log;
 };
 
 constexpr const char* kIdHelp = "a share id, or 8 or more of its first characters";
 
 void declare_transfers(CLI::App& app, Arguments& arguments) {
   CLI::App& add = *app.add_subcommand("add", "Share a file or a directory; prints its link");
-  add.add_option("PATH", arguments.add.path, "what to share; it stays where it is")->required();
+  add.add_option("PATH", arguments.add.paths, "what to share, one share each; it stays where it is")
+      ->required();
   add.add_option("--piece-length", arguments.add.piece_length,
                  "a power of two from 16KiB to 16MiB; by default it grows with the size");
   add.add_flag("--allow-unportable", arguments.add.allow_unportable,
                "share names that some systems cannot hold");
 
   CLI::App& fetch = *app.add_subcommand("fetch", "Get what a link names; prints where it is");
+  fetch.alias("get");
   fetch.add_option("LINK", arguments.fetch.link, "peernet:s..., or the share id alone")->required();
   fetch.add_option("-o,--output", arguments.fetch.directory,
                    "the directory to put it in; by default the downloads directory");
@@ -54,6 +62,7 @@ void declare_transfers(CLI::App& app, Arguments& arguments) {
                  "accept names that some systems cannot hold");
 
   CLI::App& status = *app.add_subcommand("status", "How the node and its shares are");
+  status.alias("ps");
   status.add_option("ID", arguments.status.id, kIdHelp);
   status.add_flag("-w,--watch", arguments.status.is_watched, "go on showing it");
 }
@@ -65,6 +74,7 @@ void declare_shares(CLI::App& app, Arguments& arguments) {
     return command;
   };
   app.add_subcommand("ls", "The shares, or the files of one")
+      ->alias("list")
       ->add_option("ID", arguments.id, kIdHelp);
   app.add_subcommand("peers", "The connected peers")
       ->add_option("ID", arguments.id, "only those of this share");
@@ -114,19 +124,41 @@ int run_dht(const CLI::App& command, Session& session, const DhtOptions& options
   return dht(session);
 }
 
+void declare_control(CLI::App& app, Arguments& arguments) {
+  CLI::App& limit = *app.add_subcommand("limit", "Show or set rate limits, now");
+  limit.add_option("ID", arguments.limit.id, "of this share; by default of the node");
+  limit.add_option("--down", arguments.limit.down, "such as 8MB/s, or none");
+  limit.add_option("--up", arguments.limit.up, "such as 8MB/s, or none");
+  limit.add_option("--for", arguments.limit.duration, "and then back, such as 2h");
+  app.add_subcommand("metrics", "Counters in Prometheus' text format");
+  CLI::App& log = *app.add_subcommand("log", "What has happened");
+  log.add_flag("-f,--follow", arguments.log.is_followed, "go on telling");
+  log.add_option("--since", arguments.log.since, "an age such as 10m, or an event's number");
+  log.add_option("--kind", arguments.log.kinds, "only these kinds, such as state,completed")
+      ->delimiter(',');
+  app.add_subcommand("doctor", "Is this node well? Each line says how to mend what is not");
+}
+
 void declare_rest(CLI::App& app, Arguments& arguments) {
   app.add_subcommand("id", "The peer id of this node");
   CLI::App& config = *app.add_subcommand("config", "Where things are, and the effective config");
   config.require_subcommand(1);
   config.add_subcommand("path", "The paths of this node");
   config.add_subcommand("show", "Every effective value of the config");
+  config.add_subcommand("check", "Is the file valid, and does the daemon run by it?");
+  config.add_subcommand("get", "One effective value")
+      ->add_option("KEY", arguments.config_key, "such as limits.up")
+      ->required();
+  CLI::App& set = *config.add_subcommand("set", "Write one value; counts at once where it can");
+  set.add_option("KEY", arguments.config_key, "such as limits.up")->required();
+  set.add_option("VALUE", arguments.config_value, "such as 8MB/s, true, null")->required();
   CLI::App& rpc = *app.add_subcommand("rpc", "Call a method of the daemon; alone: list them");
   rpc.add_option("METHOD", arguments.rpc_method, "such as share.status");
   rpc.add_option("JSON", arguments.rpc_params, R"(parameters, such as '{"id": "s7q2mfx4"}')");
   app.add_subcommand("shutdown", "Stop the daemon");
   app.add_subcommand("version", "The version of this program");
-  app.add_subcommand("help", "This text, or that of one command")
-      ->add_option("COMMAND", arguments.help_for, "the command to explain");
+  app.add_subcommand("help", "These commands; or one of them; or all")
+      ->add_option("COMMAND", arguments.help_for, "the command to explain, or all");
 }
 
 void declare(CLI::App& app, Arguments& arguments) {
@@ -139,6 +171,7 @@ void declare(CLI::App& app, Arguments& arguments) {
   declare_transfers(app, arguments);
   declare_shares(app, arguments);
   declare_dht(app, arguments.dht);
+  declare_control(app, arguments);
   declare_rest(app, arguments);
 }
 
@@ -153,12 +186,21 @@ int run(const std::string& name, const CLI::App& command, Session& session,
   if (name == "pause") return pause(session, arguments.needed_id);
   if (name == "resume") return resume(session, arguments.needed_id);
   if (name == "link") return link(session, arguments.needed_id);
+  if (name == "limit") return limit(session, arguments.limit);
+  if (name == "metrics") return metrics(session);
+  if (name == "log") return log(session, arguments.log);
+  if (name == "doctor") return doctor(session);
   if (name == "why") return why(session, arguments.needed_id);
   if (name == "id") return identity(session);
   if (name == "dht") return run_dht(command, session, arguments.dht);
   if (name == "rpc") return rpc(session, arguments.rpc_method, arguments.rpc_params);
   if (name == "shutdown") return shutdown(session);
   if (name == "config") {
+    if (command.got_subcommand("set")) {
+      return config_set(session, arguments.config_key, arguments.config_value);
+    }
+    if (command.got_subcommand("get")) return config_get(session, arguments.config_key);
+    if (command.got_subcommand("check")) return config_check(session);
     return command.got_subcommand("show") ? config_show(session) : config_path(session);
   }
   return version(session);
@@ -181,13 +223,32 @@ int usage(Screen& screen, const CLI::App& app, const CLI::ParseError& error) {
   return screen.fail(failure);
 }
 
+// What a newcomer needs.
+std::string first_help(const CLI::App& app) {
+  constexpr std::array kFirst{"add", "fetch", "status", "why",    "ls",
+                              "rm",  "pause", "resume", "config", "doctor"};
+  constexpr std::size_t kWidth = 10;
+  std::string text = app.get_description() + "\n\nUsage: peernet COMMAND ...\n\n";
+  for (const char* name : kFirst) {
+    const CLI::App* const command = app.get_subcommand(name);
+    text += "  " + pad_right(name, kWidth) + command->get_description() + "\n";
+  }
+  return text +
+         "\nThe daemon must run: peernetd --detach\n"
+         "peernet help COMMAND explains one, peernet help all lists every command and option.\n";
+}
+
 int help(Screen& screen, const CLI::App& app, const std::string& name) {
   if (name.empty()) {
-    screen.answer(app.help());
+    screen.answer(first_help(app));
     return kExitDone;
   }
-  const auto commands =
-      app.get_subcommands([&](const CLI::App* c) { return c->get_name() == name; });
+  if (name == "all") {
+    // app.help() would explain the command that was given, which is this one.
+    screen.answer(app.get_formatter()->make_help(&app, "peernet", CLI::AppFormatMode::Normal));
+    return kExitDone;
+  }
+  const auto commands = app.get_subcommands([&](const CLI::App* c) { return c->check_name(name); });
   if (commands.empty()) {
     return screen.fail(
         {kExitUsage, "usage", "there is no command \"" + name + "\"", "peernet help"});
@@ -234,8 +295,9 @@ int start(int argc, char** argv) {
     Screen(stdout, stderr, make_options()).answer("peernet " PEERNET_VERSION "\n");
     return kExitDone;
   } catch (const CLI::Success&) {
-    Screen(stdout, stderr, make_options()).answer(app.help());
-    return kExitDone;
+    Screen screen(stdout, stderr, make_options());
+    const auto given = app.get_subcommands();
+    return help(screen, app, given.empty() ? std::string() : given.front()->get_name());
   } catch (const CLI::ParseError& error) {
     Screen screen(stdout, stderr, make_options());
     return usage(screen, app, error);

@@ -59,6 +59,15 @@ TokenBucket::TokenBucket(std::optional<std::uint64_t> rate, std::uint64_t burst)
   level_ = burst_;
 }
 
+void TokenBucket::change(Time now, std::optional<std::uint64_t> rate, std::uint64_t burst) {
+  const std::int64_t level = rate_ ? level_ : 0;
+  *this = TokenBucket(rate, burst);
+  updated_ = now;
+  if (!rate_) return;
+  const std::int64_t debt_max = static_cast<std::int64_t>(*rate_) * kMicro;
+  level_ = std::clamp(level, -debt_max, std::int64_t{0});
+}
+
 bool TokenBucket::may_take(Time now) {
   if (!rate_) return true;
   refill(now);

@@ -41,6 +41,10 @@ class TokenBucket {
   explicit TokenBucket(std::optional<std::uint64_t> rate = std::nullopt, std::uint64_t burst = 0);
 
   bool is_limited() const { return rate_.has_value(); }
+  std::optional<std::uint64_t> rate() const { return rate_; }
+  // Another rate from now on. A debt stays, as far as the new rate pays it in a second: whoever
+  // raises a limit does not wait for what the old one left behind.
+  void change(Time now, std::optional<std::uint64_t> rate, std::uint64_t burst = 0);
   bool may_take(Time now);
   void take(Time now, std::uint64_t units);
   // When may_take() will next be true; `now` if it is.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -19,11 +20,13 @@
 #include "core/escape.h"
 #include "core/paths.h"
 #include "daemon/config.h"
+#include "daemon/config_edit.h"
 #include "daemon/key_file.h"
 #include "daemon/node.h"
 #include "daemon/rpc.h"
 #include "daemon/rpc_table.h"
 #include "daemon/store.h"
+#include "daemon/uv/doctor.h"
 #include "daemon/uv/journal.h"
 #include "daemon/uv/loop.h"
 #include "daemon/uv/process.h"
@@ -127,25 +130,6 @@ Result<NodeConfig> node_config(const DaemonConfig& config, std::uint16_t port, L
   return result;
 }
 
-// SIGHUP. Says what was taken over and what needs a restart.
-void reload(const Paths& paths, bool is_named, DaemonConfig& config, Journal& journal) {
-  auto fresh = load_config(paths, is_named);
-  if (!fresh) {
-    journal.log().error("the config was not reloaded: {}", escape(Untrusted{fresh.error().what}));
-    return;
-  }
-  if (fresh->log_level != config.log_level) {
-    journal.set_level(fresh->log_level);
-    journal.log().info("log level is {} now", fresh->log_level);
-    config.log_level = fresh->log_level;
-  }
-  if (config_to_json(*fresh) != config_to_json(config)) {
-    journal.log().warn("the config has other changes, which need a restart");
-  } else {
-    journal.log().info("config reloaded");
-  }
-}
-
 class Daemon {
  public:
   Daemon(Arguments arguments, Paths paths, mode_t user_umask)
@@ -157,11 +141,13 @@ class Daemon {
  private:
   Result<void> open_state();
   void tell_ready(Background& background);
+  Result<ConfigChange> reload(Time now, Effects& out);
 
   Arguments arguments_;
   Paths paths_;
   mode_t user_umask_;
-  DaemonConfig config_;
+  std::string downloads_by_default_;
+  DaemonConfig config_;  // what counts now
   Fd lock_;
   std::unique_ptr<Journal> journal_;
   std::optional<Rng> rng_;
@@ -178,6 +164,7 @@ Result<void> Daemon::start(Background& background) {
   auto config = load_config(paths_, arguments_.config.has_value());
   if (!config) return config.error();
   config_ = *std::move(config);
+  downloads_by_default_ = paths_.downloads;
   if (config_.downloads) paths_.downloads = *config_.downloads;
 
   auto opened = open_state();
@@ -194,7 +181,14 @@ Result<void> Daemon::start(Background& background) {
   auto node = node_config(config_, port_, journal_->log());
   if (!node) return node.error();
   node_ = std::make_unique<Node>(*std::move(node), *identity_, rng_->fork(), journal_->log());
-  rpc_ = std::make_unique<Rpc>(RpcContext{PEERNET_VERSION, paths_, config_to_json(config_)});
+  RpcHooks hooks;
+  hooks.reload = [this](Time now, Effects& out) { return reload(now, out); };
+  hooks.process = process_facts;
+  hooks.doctor = [this] {
+    return examine(paths_, loop_->listeners(), kOtherDescriptors + config_.connections);
+  };
+  rpc_ = std::make_unique<Rpc>(
+      RpcContext{PEERNET_VERSION, paths_, config_to_json(config_), std::move(hooks)});
   return loop_->listen_control(paths_.socket);
 }
 
@@ -232,13 +226,51 @@ void Daemon::tell_ready(Background& background) {
   background.tell_ready();
 }
 
+// By SIGHUP or by RPC. Says in the log, and to whoever asked, what was taken over and what needs a
+// restart; transfers go on.
+Result<ConfigChange> Daemon::reload(Time now, Effects& out) {
+  const auto fresh = load_config(paths_, arguments_.config.has_value());
+  if (!fresh) {
+    journal_->log().error("the config was not reloaded: {}", escape(Untrusted{fresh.error().what}));
+    return fresh.error();
+  }
+  ConfigChange change;
+  std::string taken;
+  std::string waiting;
+  for (const std::string& key : changed_keys(config_, *fresh)) {
+    const bool is_late = needs_restart(key);
+    (is_late ? change.need_restart : change.taken_over).push_back(key);
+    std::string& list = is_late ? waiting : taken;
+    list += (list.empty() ? "" : ", ") + key;
+  }
+  take_over(config_, *fresh);
+  journal_->set_level(config_.log_level);
+  if (config_.downloads) {
+    paths_.downloads = *config_.downloads;
+    auto made = make_downloads(paths_.downloads, user_umask_);
+    if (!made) journal_->log().warn("{}", escape(Untrusted{made.error().what}));
+  } else {
+    paths_.downloads = downloads_by_default_;
+  }
+  const auto touches_limits = [](const std::string& key) {
+    return key == "limits.up" || key == "limits.down";
+  };
+  if (std::ranges::any_of(change.taken_over, touches_limits)) {
+    node_->set_limits(now, {config_.limit_up, config_.limit_down}, out);
+  }
+  rpc_->on_config(config_to_json(config_), paths_.downloads);
+  journal_->log().info("config reloaded{}{}", taken.empty() ? "" : ", now in force: ", taken);
+  if (!waiting.empty()) journal_->log().warn("these need a restart: {}", waiting);
+  return change;
+}
+
 int Daemon::run(Background& background) {
   Loop::Parts parts;
   parts.node = node_.get();
   parts.rpc = rpc_.get();
   parts.store = &*store_;
   parts.on_ready = [&] { tell_ready(background); };
-  parts.on_reload = [this] { reload(paths_, arguments_.config.has_value(), config_, *journal_); };
+  parts.on_reload = [this](Time now, Effects& out) { static_cast<void>(reload(now, out)); };
   parts.on_event = [this](Time now, const transfer::Event& event) {
     journal_->tell(now, event, *node_);
   };

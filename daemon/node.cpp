@@ -287,6 +287,18 @@ void Node::on_ping_resolved(Time now, JobId job, const std::vector<Endpoint>& en
   dht_events_.push_back(nobody);
 }
 
+void Node::set_limits(Time now, const transfer::Limits& limits, Effects& out) {
+  transfer_.set_limits(now, limits);
+  settle(now, out);
+}
+
+Result<void> Node::set_share_limits(Time now, const ShareId& id, const transfer::Limits& limits,
+                                    Effects& out) {
+  auto done = transfer_.set_share_limits(now, id, limits);
+  settle(now, out);
+  return done;
+}
+
 void Node::stop(Time now, Effects& out) {
   transfer_.stop(now, out);
   if (config_.is_dht_enabled) out.push_back(Save{jobs_.next(), dht_.snapshot()});

@@ -91,6 +91,9 @@ class Node {
   Result<std::uint64_t> dht_ping(Time now, const std::string& host, std::uint16_t port,
                                  Effects& out);
 
+  void set_limits(Time now, const transfer::Limits& limits, Effects& out);
+  Result<void> set_share_limits(Time now, const ShareId& id, const transfer::Limits& limits,
+                                Effects& out);
   // Says close to every peer and saves what is worth saving. The shell carries out what comes of it
   // and then stops.
   void stop(Time now, Effects& out);
@@ -106,6 +109,11 @@ class Node {
   NodeStatus status(Time now) const;
   std::vector<transfer::ShareStatus> shares(Time now) const;  // in the order they were added
   std::optional<transfer::ShareStatus> share(Time now, const ShareId& id) const;
+  transfer::Limits limits() const { return transfer_.limits(); }
+  std::optional<transfer::Limits> share_limits(const ShareId& id) const {
+    return transfer_.share_limits(id);
+  }
+  transfer::TransferStats transfer_stats() const { return transfer_.stats(); }
   // nullopt: no such share.
   std::optional<transfer::WhyFacts> why(Time now, const ShareId& id) const;
   std::vector<transfer::PeerStatus> peers(Time now) const;

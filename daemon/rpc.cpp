@@ -108,18 +108,13 @@ Rpc::Rpc(RpcContext context)
     : context_(std::move(context)),
       dht_calls_([this](const PendingCall& call, const Result<Json>& result) {
         answer_pending(call, result);
-      }) {
-  on_config(context_.config_json);
-}
+      }) {}
 
 Rpc::~Rpc() = default;
 
-void Rpc::on_config(std::string config_json) {
+void Rpc::on_config(std::string config_json, std::string downloads) {
   context_.config_json = std::move(config_json);
-  const auto config = parse_config(context_.config_json);
-  PN_CHECK(config.has_value());  // it was made from a config
-  limit_up_ = config->limit_up;
-  limit_down_ = config->limit_down;
+  context_.paths.downloads = std::move(downloads);
 }
 
 void Rpc::on_wall_clock(Time now, WallTime wall) {
@@ -189,8 +184,9 @@ void Rpc::on_client_gone(Time now, ClientId client, Node& node, Effects& out) {
   if (!is_followed(EventKind::progress)) progress_at_ = kNever;
 }
 
-void Rpc::on_time(Time now, const Node& node) {
+void Rpc::on_time(Time now, Node& node, Effects& out) {
   if (now >= progress_at_) tell_progress(now, node);
+  end_timed_limits(now, node, out);
   dht_calls_.on_time(now);
 }
 
@@ -199,7 +195,9 @@ std::vector<Rpc::Reply> Rpc::take_replies() {
 }
 
 Time Rpc::deadline() const {
-  return std::min(progress_at_, dht_calls_.deadline());
+  Time due = std::min(progress_at_, dht_calls_.deadline());
+  for (const TimedLimit& timed : timed_limits_) due = std::min(due, timed.until);
+  return due;
 }
 
 bool Rpc::is_idle_allowed(ClientId client) const {

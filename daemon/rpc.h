@@ -21,6 +21,7 @@
 #include "daemon/node.h"
 #include "daemon/rpc_client.h"
 #include "daemon/rpc_dht.h"
+#include "daemon/rpc_hooks.h"
 #include "daemon/rpc_table.h"
 
 namespace peernet::daemon {
@@ -31,6 +32,7 @@ inline constexpr std::size_t kRpcDepthMax = 32;
 inline constexpr std::size_t kRpcIdSizeMax = 128;  // bytes of a request's id, as JSON
 inline constexpr std::size_t kRpcPendingMax = 16;  // unanswered calls of one client
 inline constexpr std::size_t kEventRingMax = 1000;
+inline constexpr std::size_t kTimedLimitsMax = 1000;
 
 inline constexpr Duration kProgressInterval = std::chrono::milliseconds(500);
 inline constexpr Duration kImportProgressInterval = std::chrono::milliseconds(100);
@@ -39,6 +41,7 @@ struct RpcContext {
   std::string version;
   Paths paths;              // `downloads` is the effective one: the config's, if it names one
   std::string config_json;  // config_to_json of the effective config
+  RpcHooks hooks{};         // what the program around it does; may all be missing
 };
 
 class Rpc {
@@ -48,8 +51,8 @@ class Rpc {
   Rpc(const Rpc&) = delete;
   Rpc& operator=(const Rpc&) = delete;
 
-  // The config was read anew: what is effective from now on.
-  void on_config(std::string config_json);
+  // The config was read anew: what is effective from now on, and where fetch puts things.
+  void on_config(std::string config_json, std::string downloads);
 
   // Inputs. The first is on_wall_clock, given again whenever Node is given it.
   void on_wall_clock(Time now, WallTime wall);
@@ -60,7 +63,7 @@ class Rpc {
   // Each event of Node, in order.
   void on_event(Time now, const transfer::Event& event, const Node& node);
   void on_dht_event(Time now, const dht::Event& event);
-  void on_time(Time now, const Node& node);
+  void on_time(Time now, Node& node, Effects& out);
 
   // What is to be sent, oldest first: a line without its newline. After one with `is_closing` the
   // shell closes the connection (once it is sent) and calls on_client_gone.
@@ -72,7 +75,7 @@ class Rpc {
   std::vector<Reply> take_replies();
 
   // Queries.
-  Time deadline() const;  // kNever when nobody follows progress or waits for the DHT
+  Time deadline() const;  // kNever when nothing is followed and nothing waits
   bool is_shutdown_wanted() const { return is_shutdown_wanted_; }
   // Subscribed, or a call is pending: then silence is no reason to close.
   bool is_idle_allowed(ClientId client) const;
@@ -129,6 +132,14 @@ class Rpc {
   Answer share_remove(Call& call);
   Answer share_link(Call& call);
   Answer transfer_why(Call& call);
+  Answer config_check(Call& call) const;
+  Answer config_edit(Call& call) const;
+  Answer config_reload(Call& call);
+  Answer limit_show(Call& call);
+  Answer limit_set(Call& call);
+  Answer limits_of(Call& call, std::optional<ShareId> id);
+  Answer metrics_get(Call& call);
+  Answer node_doctor(Call& call);
   Answer peer_list(Call& call);
   Answer dht_status(Call& call);
   Answer dht_stats(Call& call);
@@ -154,11 +165,18 @@ class Rpc {
   void publish(Time now, EventKind kind, Json params, bool is_kept);
   bool is_followed(EventKind kind) const;
   void tell_progress(Time now, const Node& node);
+  static void apply_limits(Time now, const std::optional<ShareId>& id,
+                           const transfer::Limits& limits, Node& node, Effects& out);
+  void end_timed_limits(Time now, Node& node, Effects& out);
   WallTime wall_at(Time time) const;
 
   RpcContext context_;
-  std::optional<std::uint64_t> limit_up_;
-  std::optional<std::uint64_t> limit_down_;
+  struct TimedLimit {
+    std::optional<ShareId> share;  // nullopt: the node
+    Time until{};
+    transfer::Limits before;
+  };
+  std::vector<TimedLimit> timed_limits_;  // at most kTimedLimitsMax
   Time wall_set_{};
   WallTime wall_;
 

@@ -80,6 +80,13 @@ Rpc::Answer Rpc::dispatch(Call& call, MethodName method) {
     case MethodName::share_remove: return share_remove(call);
     case MethodName::share_link: return share_link(call);
     case MethodName::transfer_why: return transfer_why(call);
+    case MethodName::config_check: return config_check(call);
+    case MethodName::config_edit: return config_edit(call);
+    case MethodName::config_reload: return config_reload(call);
+    case MethodName::limit_show: return limit_show(call);
+    case MethodName::limit_set: return limit_set(call);
+    case MethodName::metrics_get: return metrics_get(call);
+    case MethodName::node_doctor: return node_doctor(call);
     case MethodName::peer_list: return peer_list(call);
     case MethodName::dht_status: return dht_status(call);
     case MethodName::dht_stats: return dht_stats(call);
@@ -108,8 +115,9 @@ Rpc::Answer Rpc::daemon_status(Call& call) {
   json["dht"] = dht_json(status);
   json["rate_down"] = whole_rate(status.rate_down);
   json["rate_up"] = whole_rate(status.rate_up);
-  json["limit_down"] = limit_down_ ? Json(*limit_down_) : Json(nullptr);
-  json["limit_up"] = limit_up_ ? Json(*limit_up_) : Json(nullptr);
+  const transfer::Limits limits = call.node.limits();
+  json["limit_down"] = limits.down ? Json(*limits.down) : Json(nullptr);
+  json["limit_up"] = limits.up ? Json(*limits.up) : Json(nullptr);
   json["peers_connected"] = status.peers_connected;
   json["shares_count"] = status.shares_count;
   return Result<Json>(std::move(json));
@@ -168,6 +176,16 @@ Rpc::Answer Rpc::share_fetch(Call& call) const {
   request.link = *std::move(link);
   request.directory = *clean;
   request.allow_unportable = flag_of(call.params, "allow_unportable");
+  // A directory that was named is meant: it is not silently another one.
+  if (const auto known = call.node.share(call.now, request.link.id);
+      known && json_find(call.params, "directory") != nullptr) {
+    const std::string stands_in = known->path.substr(0, known->path.rfind('/'));
+    if ((stands_in.empty() ? "/" : stands_in) != request.directory) {
+      return Result<Json>(Error{Errc::exists, "this share is here already, in " + known->path,
+                                "without -o it goes on there; or first: peernet rm " +
+                                    to_text(known->id).substr(0, kIdPrefixMin)});
+    }
+  }
   const auto id = call.node.fetch(call.now, request, call.out);
   if (!id) return Result<Json>(id.error());
   return Result<Json>(Json::object({{"id", to_text(*id)}}));

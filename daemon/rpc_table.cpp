@@ -3,6 +3,7 @@
 #include <array>
 
 #include "core/identity.h"
+#include "daemon/rpc_table_face.h"
 #include "daemon/rpc_table_why.h"
 
 namespace peernet::daemon {
@@ -499,6 +500,8 @@ constexpr std::array kSubscribeParams{
 
 // ---- Errors ----
 
+constexpr std::array kConfigErrors{Errc::malformed, Errc::refused, Errc::too_large,
+                                   Errc::not_found, Errc::denied,  Errc::io};
 constexpr std::array kFindErrors{Errc::not_found, Errc::malformed};
 constexpr std::array kAddErrors{Errc::malformed, Errc::not_found, Errc::denied,
                                 Errc::refused,   Errc::too_large, Errc::corrupt,
@@ -552,6 +555,31 @@ constexpr std::array kMethods{
     Method{MethodName::transfer_why, "transfer.why",
            "Why a share is not further: the cause, and the facts behind it. It never guesses.",
            kIdParams, &kWhy, kFindErrors},
+    Method{MethodName::config_check, "config.check",
+           "Is this a valid config, and in what does it differ from the running one?",
+           kConfigCheckParams, &kConfigCheck, kConfigErrors},
+    Method{MethodName::config_edit, "config.edit",
+           "The text of a config file with another value for one key; the rest of the text, "
+           "comments included, stays. Nothing is written.",
+           kConfigEditParams, &kConfigEdit, kConfigErrors},
+    Method{MethodName::config_reload,
+           "config.reload",
+           "Reads the config file again, as SIGHUP does.",
+           {},
+           &kConfigReload,
+           kConfigErrors},
+    Method{MethodName::limit_show, "limit.show", "The rate limits that count now.",
+           kLimitShowParams, &kLimit, kFindErrors},
+    Method{MethodName::limit_set, "limit.set",
+           "Other rate limits from now on, of the node or of one share; the config stays.",
+           kLimitSetParams, &kLimit, kFindErrors},
+    Method{MethodName::metrics_get, "metrics.get", "Counters and gauges.", {}, &kMetrics, {}},
+    Method{MethodName::node_doctor,
+           "node.doctor",
+           "What the node can check of itself.",
+           {},
+           &kDoctor,
+           {}},
     Method{MethodName::peer_list, "peer.list", "The connected peers.", kPeersParams, &kPeerList,
            kFindErrors},
     Method{MethodName::dht_status, "dht.status", "The DHT.", {}, &kDht, {}},

@@ -91,6 +91,40 @@ struct ShareStatus {
   WallTime completed;  // 0: not yet
 };
 
+// Bytes a second each way; nullopt: no limit.
+struct Limits {
+  std::optional<std::uint64_t> up;
+  std::optional<std::uint64_t> down;
+  bool operator==(const Limits&) const = default;
+};
+
+// Counters since the start, and gauges of now, over all shares and connections. Bytes in and
+// reread are of the shares that are here still.
+struct TransferStats {
+  std::uint64_t accepted = 0;     // inbound connections
+  std::uint64_t turned_away = 0;  // of these, over a limit or banned: closed at once
+  std::uint64_t dials = 0;
+  std::uint64_t dials_failed = 0;  // ended before the handshake was done
+  std::uint64_t sessions = 0;      // handshakes that were done, both ways
+  std::uint64_t handshakes_failed = 0;
+  std::uint64_t hash_failures = 0;   // of blocks, leaf hashes, layers and manifests
+  std::uint64_t unknown_shares = 0;  // share_opens for what is not here
+  std::uint64_t verified_in = 0;     // bytes
+  std::uint64_t wasted_in = 0;       // bytes
+  std::uint64_t blocks_out = 0;      // bytes
+  std::uint64_t reread = 0;          // bytes
+  std::uint64_t pieces_durable = 0;  // of the shares that are here
+  std::size_t dialling = 0;
+  std::size_t unproven_in = 0;
+  std::size_t established_in = 0;
+  std::size_t established_out = 0;
+  std::size_t bans = 0;
+  std::size_t bans_of_hosts = 0;
+  std::size_t addresses_known = 0;
+  std::size_t imports = 0;
+  std::uint64_t block_bytes_held = 0;
+};
+
 struct PeerShareStatus {
   ShareId id;
   double done = 0;  // fraction of the share that the peer has

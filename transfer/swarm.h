@@ -182,6 +182,16 @@ class Swarm {
   void steer(Turn& turn, Peer& peer, PeerShare& share);
   void on_lookup(const LookupFacts& facts) { lookup_ = facts; }
 
+  // ---- Limits of this share alone; the caller asks and pays
+  void set_limits(Time now, const Limits& limits);
+  Limits limits() const { return {up_limit_.rate(), down_limit_.rate()}; }
+  TokenBucket& up_limit() { return up_limit_; }
+  TokenBucket& down_limit() { return down_limit_; }
+  std::uint64_t verified() const { return down_.total(); }  // bytes, in this run
+  std::uint64_t wasted() const { return wasted_; }
+  std::uint64_t reread() const { return reread_; }
+  std::uint32_t pieces_durable() const { return durable_.count_set(); }
+
   // ---- Facts for why()
   void allow_lookups(bool are_allowed) { has_lookups_ = are_allowed; }
   void on_ban(WhyBan ban);
@@ -351,6 +361,8 @@ class Swarm {
   std::optional<LookupFacts> lookup_;
 
   bool has_lookups_ = true;
+  TokenBucket up_limit_;
+  TokenBucket down_limit_;
   std::deque<WhyBan> bans_;  // at most kWhyBansMax
   std::optional<Time> limited_at_;
   std::optional<std::uint64_t> limit_rate_;

@@ -132,6 +132,12 @@ void Swarm::on_ban(WhyBan ban) {
   if (bans_.size() > kWhyBansMax) bans_.pop_front();
 }
 
+void Swarm::set_limits(Time now, const Limits& limits) {
+  // A tenth of a second's worth: over ten seconds a limit is kept to a hundredth.
+  up_limit_.change(now, limits.up, limits.up.value_or(0) / 10);
+  down_limit_.change(now, limits.down, limits.down.value_or(0) / 10);
+}
+
 void Swarm::on_limited(Time now, std::optional<std::uint64_t> rate) {
   limited_at_ = now;
   limit_rate_ = rate;

@@ -94,6 +94,7 @@ void Transfer::on_file(Time now, JobId job, FileResult result, Effects& out) {
   Swarm::Outcome outcome = swarm.on_file(t, job, std::move(result));
   for (const Swarm::Liar& liar : outcome.liars) {
     constexpr const char* kWhy = "it sent a block that was wrong";
+    ++counted_.hash_failures;
     swarm.on_ban({liar.peer, liar.endpoint, kWhy, now});
     ban(t, liar, kWhy);
   }
@@ -342,6 +343,48 @@ Result<void> Transfer::remove(Time now, const ShareId& id, bool is_data_deleted,
   schedule_share(now, *swarm);
   sweep(t);
   return {};
+}
+
+void Transfer::set_limits(Time now, const Limits& limits) {
+  config_.rate_up = limits.up;
+  config_.rate_down = limits.down;
+  up_limit_.change(now, limits.up, limits.up.value_or(0) / 10);
+  down_limit_.change(now, limits.down, limits.down.value_or(0) / 10);
+  limit_wait_ = now;  // whoever waited looks again
+}
+
+Result<void> Transfer::set_share_limits(Time now, const ShareId& id, const Limits& limits) {
+  Swarm* swarm = find_swarm(id);
+  if (swarm == nullptr) return Error{Errc::not_found, "no such share", "peernet ls"};
+  swarm->set_limits(now, limits);
+  limit_wait_ = now;
+  return {};
+}
+
+std::optional<Limits> Transfer::share_limits(const ShareId& id) const {
+  const Swarm* swarm = find_swarm(id);
+  if (swarm == nullptr) return std::nullopt;
+  return swarm->limits();
+}
+
+TransferStats Transfer::stats() const {
+  TransferStats stats = counted_;
+  for (const auto& [id, swarm] : swarms_) {
+    stats.verified_in += swarm.verified();
+    stats.wasted_in += swarm.wasted();
+    stats.reread += swarm.reread();
+    stats.pieces_durable += swarm.pieces_durable();
+  }
+  stats.dialling = gate_.dialling();
+  stats.unproven_in = gate_.unproven();
+  stats.established_in = gate_.established_in();
+  stats.established_out = gate_.established_out();
+  stats.bans = bans_.peers();
+  stats.bans_of_hosts = bans_.hosts();
+  stats.addresses_known = dialer_.known();
+  stats.imports = importers_.size();
+  stats.block_bytes_held = block_bytes_held();
+  return stats;
 }
 
 void Transfer::add_peers(Time now, const DhtId& key, const std::vector<Endpoint>& peers,

@@ -68,6 +68,10 @@ class Transfer {
   Result<void> resume(Time now, const ShareId& id, Effects& out);  // not_found
   // Ends with Removed, after the last disk job of the share has reported. not_found.
   Result<void> remove(Time now, const ShareId& id, bool is_data_deleted, Effects& out);
+  // From now on. Of the node, and of one share beside that (not_found); a share's are forgotten
+  // with the process.
+  void set_limits(Time now, const Limits& limits);
+  Result<void> set_share_limits(Time now, const ShareId& id, const Limits& limits);
   // Addresses where peers of the share with this DHT key may be. Hints, never believed.
   void add_peers(Time now, const DhtId& key, const std::vector<Endpoint>& peers, Effects& out);
   void on_lookup_done(Time now, const DhtId& key, const LookupFacts& facts);
@@ -86,6 +90,9 @@ class Transfer {
   Time deadline() const;
   std::vector<ShareStatus> shares(Time now) const;
   std::optional<ShareStatus> share(Time now, const ShareId& id) const;
+  Limits limits() const { return {up_limit_.rate(), down_limit_.rate()}; }
+  std::optional<Limits> share_limits(const ShareId& id) const;
+  TransferStats stats() const;
   // nullopt: no such share.
   std::optional<WhyFacts> why(Time now, const ShareId& id) const;
   std::vector<PeerStatus> peers(Time now) const;
@@ -134,6 +141,9 @@ class Transfer {
   void on_due_shares(Turn& turn);
   std::uint64_t block_bytes_held() const;
   void wait_for_limit(Time at);
+  // How many blocks a limit lets us ask for at a time: a twentieth of a second's worth, so that it
+  // is kept over seconds.
+  static std::uint32_t blocks_within(const TokenBucket& limit, std::uint32_t room);
   bool is_busy() const;
 
   // Commands and imports: transfer.cpp.
@@ -191,6 +201,7 @@ class Transfer {
   Time optimistic_at_{};
   std::uint32_t adaptive_slots_;
   bool is_stopping_ = false;
+  TransferStats counted_;  // its counters
   std::deque<Event> events_;
 };
 

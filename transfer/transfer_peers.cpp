@@ -48,7 +48,11 @@ ConnId Transfer::next_conn() {
 }
 
 std::optional<ConnId> Transfer::on_accepted(Time now, const Endpoint& from, Effects& out) {
-  if (is_stopping_ || bans_.is_banned(now, from)) return std::nullopt;
+  ++counted_.accepted;
+  if (is_stopping_ || bans_.is_banned(now, from)) {
+    ++counted_.turned_away;
+    return std::nullopt;
+  }
   Turn t = turn(now, out);
   const ConnId conn = next_conn();
   const Gate::Verdict verdict = gate_.on_accepted(now, conn, from);
@@ -56,7 +60,10 @@ std::optional<ConnId> Transfer::on_accepted(Time now, const Endpoint& from, Effe
     out.push_back(Close{*verdict.evicted});
     remove_peer(t, *verdict.evicted, "evicted for a newer connection");
   }
-  if (!verdict.is_admitted) return std::nullopt;
+  if (!verdict.is_admitted) {
+    ++counted_.turned_away;
+    return std::nullopt;
+  }
   peers_.emplace(conn, Peer(conn, from, true, now));
   next_tick_ = std::min(next_tick_, now + std::chrono::seconds(1));
   return conn;
@@ -90,6 +97,7 @@ void Transfer::on_bytes(Time now, ConnId conn, BytesView bytes, Effects& out) {
       // Refused as an initiator means that the other side is ourselves.
       if (!peer.is_inbound() && done.error().code == Errc::refused)
         dialer_.on_self(peer.endpoint());
+      ++counted_.handshakes_failed;
       out.push_back(Close{conn});
       remove_peer(t, conn, "handshake failed: " + done.error().what, Dialer::Outcome::handshake);
       return;
@@ -110,6 +118,7 @@ void Transfer::on_bytes(Time now, ConnId conn, BytesView bytes, Effects& out) {
         out.push_back(Close{conn});
         remove_peer(t, conn, taken.error().what);
       } else if (taken.error().code == Errc::corrupt) {
+        ++counted_.hash_failures;
         ban(t, {conn, peer.session().peer, peer.endpoint()}, taken.error().what);
       } else {
         close_peer(t, conn, reason_of(taken.error()), taken.error().what);
@@ -149,6 +158,7 @@ void Transfer::on_closed(Time now, ConnId conn, const Error& why, Effects& out) 
 // ---- Sessions
 
 void Transfer::on_session(Turn& t, Peer& peer) {
+  ++counted_.sessions;
   const ConnId conn = peer.conn();
   const PeerId& id = peer.session().peer;
   if (bans_.is_banned(t.now, id)) {
@@ -285,6 +295,7 @@ void Transfer::remove_peer(Turn& t, ConnId conn, const std::string& why, Dialer:
     if (was_open) {
       dialer_.on_closed(t.now, peer.endpoint(), outcome);
     } else {
+      ++counted_.dials_failed;
       dialer_.on_failed(t.now, peer.endpoint(), why, outcome);
     }
   }
@@ -403,6 +414,7 @@ Result<void> Transfer::on_share_open(Turn& t, Peer& peer, const wire::ShareOpen&
                                  peer.session().handshake_hash);
   const bool is_proved = secure_equal(proof.view(), message.proof.view());
   if (swarm == nullptr || !swarm->is_active() || !is_proved) {
+    ++counted_.unknown_shares;
     if (++peer.unknown_shares > kUnknownSharesMax) {
       return Error{Errc::too_large, "it asks for one unknown share after the other", {}};
     }

@@ -30,6 +30,10 @@ constexpr std::size_t kRecordsOverhead = 2048;  // lengths, headers and tags aro
 constexpr std::uint64_t kReadAheadMax = 1ULL << 20U;  // bytes a peer, being read or ready
 constexpr std::uint16_t kReadBlocksMax = 16;          // in one disk job
 
+// Under a download limit a twentieth of a second's worth is asked for at a time.
+constexpr std::uint64_t kLimitedAskShare = 20;
+constexpr Duration kLimitedAskInterval = std::chrono::milliseconds(20);
+
 constexpr std::uint32_t kSlotsMin = 4;
 constexpr std::uint32_t kSlotsMax = 32;
 
@@ -100,6 +104,8 @@ void Transfer::fill(Turn& t, Peer& peer) {
   for (const auto& [id, share] : peer.shares()) {
     if (share.is_interesting) turns.push_back(id);
   }
+  room = blocks_within(down_limit_, room);
+  bool is_limited = down_limit_.is_limited();
   const auto first = std::ranges::upper_bound(turns, peer.fill_turn);
   std::rotate(turns.begin(), first, turns.end());
   for (const ShareId& id : turns) {
@@ -107,14 +113,30 @@ void Transfer::fill(Turn& t, Peer& peer) {
     Swarm* swarm = find_swarm(id);
     PeerShare* share = peer.find_share(id);
     if (swarm == nullptr || share == nullptr) continue;
-    const std::uint32_t asked = swarm->request(t, peer, *share, room);
+    TokenBucket& limit = swarm->down_limit();
+    if (!limit.may_take(t.now)) {
+      swarm->on_limited(t.now, limit.rate());
+      wait_for_limit(limit.ready_at(t.now));
+      continue;
+    }
+    is_limited = is_limited || limit.is_limited();
+    const std::uint32_t asked = swarm->request(t, peer, *share, blocks_within(limit, room));
     swarm->flush_writes(t);  // leaf hashes that needed no asking
     if (asked == 0) continue;
     room -= std::min(room, asked);
     down_limit_.take(t.now, std::uint64_t{asked} * kBlockSize);
+    limit.take(t.now, std::uint64_t{asked} * kBlockSize);
     peer.fill_turn = id;
+    // Little is asked for at a time, so it is asked for often.
+    if (is_limited) wait_for_limit(t.now + kLimitedAskInterval);
   }
   peer.flush(t.out);
+}
+
+std::uint32_t Transfer::blocks_within(const TokenBucket& limit, std::uint32_t room) {
+  if (!limit.is_limited()) return room;
+  const std::uint64_t blocks = *limit.rate() / kLimitedAskShare / kBlockSize;
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(blocks, 1, room));
 }
 
 void Transfer::wait_for_limit(Time at) {
@@ -133,10 +155,17 @@ void Transfer::pump(Turn& t, Peer& peer) {
     const UploadQueue::Block block = *peer.upload.ready();
     PeerShare* share = peer.find_channel(block.channel);
     if (share != nullptr && share->channel) {
+      Swarm* swarm = find_swarm(share->id);
+      if (swarm != nullptr && !swarm->up_limit().may_take(t.now)) {
+        wait_for_limit(swarm->up_limit().ready_at(t.now));
+        break;
+      }
       peer.send_block(block, *share->channel);
+      counted_.blocks_out += block.data.size();
+      if (swarm != nullptr) swarm->up_limit().take(t.now, block.data.size());
       peer.sent.add(t.now, block.data.size());
       up_limit_.take(t.now, block.data.size());
-      if (Swarm* swarm = find_swarm(share->id)) {
+      if (swarm != nullptr) {
         swarm->on_sent_block(t.now, *share, block.piece, block.data.size());
       }
     }
@@ -351,6 +380,7 @@ void Transfer::dial(Turn& t) {
       continue;
     }
     const ConnId conn = next_conn();
+    ++counted_.dials;
     gate_.on_dialled(conn);
     peers_.emplace(conn, Peer(conn, *endpoint, false, t.now));
     t.out.push_back(Connect{conn, *endpoint});

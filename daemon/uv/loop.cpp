@@ -118,7 +118,8 @@ void Loop::watch_signals() {
 void Loop::on_signal(uv_signal_t* handle, int number) noexcept {
   auto& self = *static_cast<Loop*>(handle->data);
   if (number == SIGHUP) {
-    if (self.parts_.on_reload) self.parts_.on_reload();
+    if (self.parts_.on_reload) self.parts_.on_reload(self.now(), self.out_);
+    self.carry_out();
     return;
   }
   // The second one is from somebody who does not want to wait.
@@ -187,7 +188,9 @@ void Loop::on_timer(uv_timer_t* handle) noexcept {
   for (const JobId job : std::exchange(self.unresolved_, {})) {
     self.parts_.node->on_resolved(now, job, {}, self.out_);
   }
-  if (self.parts_.rpc->deadline() <= now) self.parts_.rpc->on_time(now, *self.parts_.node);
+  if (self.parts_.rpc->deadline() <= now) {
+    self.parts_.rpc->on_time(now, *self.parts_.node, self.out_);
+  }
   if (self.parts_.node->deadline() <= now) self.parts_.node->on_time(now, self.out_);
   self.carry_out();
 }

@@ -55,8 +55,8 @@ class Loop final : private Tcp::Inputs,
     Node* node = nullptr;
     Rpc* rpc = nullptr;
     Store* store = nullptr;
-    std::function<void()> on_ready;   // everything runs and the sockets answer
-    std::function<void()> on_reload;  // SIGHUP
+    std::function<void()> on_ready;                 // everything runs and the sockets answer
+    std::function<void(Time, Effects&)> on_reload;  // SIGHUP
     std::function<void(Time, const transfer::Event&)> on_event;
     std::function<void()> on_alive;  // every `alive_interval`: the loop turns
     Duration alive_interval{};

@@ -28,7 +28,7 @@ TEST_CASE("add prints the link alone on stdout and the story on stderr", "[cli]"
                     R"("was_known":false,"left_out":[{"path":"l\u001b","reason":"symlink"}],)"
                     R"("left_out_count":3})");
 
-  CHECK(add(stage.session(), {"/data/a.bin", "1MiB", true}) == 0);
+  CHECK(add(stage.session(), {{"/data/a.bin"}, "1MiB", true}) == 0);
 
   CHECK(stage.out.text() == "peernet:s1?dn=a.bin\n");
   CHECK(stage.err.text() ==

@@ -118,4 +118,25 @@ TEST_CASE("the greatest rates and items stay within the arithmetic", "[core]") {
   CHECK(slow.ready_at(Time{}) == Time{} + 1s * TokenBucket::kUnitsMax + 1us);
 }
 
+TEST_CASE("a bucket takes another rate at once, and only a second's worth of debt", "[core]") {
+  TokenBucket bucket(1000, 100);
+  const Time start{std::chrono::seconds(1)};
+  bucket.take(start, 1'000'000);
+  CHECK(bucket.ready_at(start) > start + std::chrono::seconds(900));
+
+  bucket.change(start, 2000, 200);
+  CHECK(bucket.rate() == 2000);
+  CHECK_FALSE(bucket.may_take(start));
+  CHECK(bucket.ready_at(start) <= start + std::chrono::seconds(1) + Duration(1000));
+
+  bucket.change(start, std::nullopt);
+  CHECK_FALSE(bucket.is_limited());
+  CHECK(bucket.may_take(start));
+
+  // From no limit to one: nothing is owed, and nothing is saved up.
+  bucket.change(start, 1000, 100);
+  CHECK_FALSE(bucket.may_take(start));
+  CHECK(bucket.may_take(start + std::chrono::milliseconds(1)));
+}
+
 }  // namespace peernet::test

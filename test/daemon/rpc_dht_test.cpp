@@ -59,7 +59,7 @@ struct Net : RpcFixture {
       node.on_time(now, out);
       other.on_time(now, other_out);
       carry_other();
-      if (rpc.deadline() <= now) rpc.on_time(now, node);
+      if (rpc.deadline() <= now) rpc.on_time(now, node, out);
       settle();
       if (now >= end) return;
     }

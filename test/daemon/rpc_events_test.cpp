@@ -105,7 +105,7 @@ TEST_CASE("progress is looked for only while somebody follows it", "[daemon]") {
   fixture.ask("events.subscribe", Json::object({{"kinds", {"progress"}}}), ClientId{2});
   CHECK(fixture.rpc.deadline() == fixture.now + kProgressInterval);
   fixture.now += kProgressInterval;
-  fixture.rpc.on_time(fixture.now, fixture.node);
+  fixture.rpc.on_time(fixture.now, fixture.node, fixture.out);
   CHECK(fixture.rpc.deadline() == fixture.now + kProgressInterval);
 
   fixture.rpc.on_client_gone(fixture.now, ClientId{2}, fixture.node, fixture.out);
@@ -117,7 +117,7 @@ TEST_CASE("progress is told of a share in which something moved, once", "[daemon
   fixture.ask("events.subscribe", Json::object({{"kinds", {"progress"}}}), ClientId{2});
   const auto tick = [&] {
     fixture.now += kProgressInterval;
-    fixture.rpc.on_time(fixture.now, fixture.node);
+    fixture.rpc.on_time(fixture.now, fixture.node, fixture.out);
     return fixture.sent(ClientId{2});
   };
   CHECK(tick().empty());

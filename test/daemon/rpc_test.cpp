@@ -297,9 +297,71 @@ TEST_CASE("the config that daemon.config shows is the effective one", "[daemon]"
   RpcFixture fixture;
   DaemonConfig config;
   config.limit_up = 1'000'000;
-  fixture.rpc.on_config(config_to_json(config));
+  fixture.rpc.on_config(config_to_json(config), "/elsewhere");
   CHECK(fixture.ask("daemon.config")["result"]["config"]["limits"]["up"] == "1MB/s");
-  CHECK(fixture.ask("daemon.status")["result"]["limit_up"] == 1'000'000);
+  CHECK(fixture.ask("daemon.config")["result"]["paths"]["downloads"] == "/elsewhere");
+}
+
+TEST_CASE("limits are set now, for a time, and come back", "[daemon]") {
+  RpcFixture fixture;
+  CHECK(fixture.ask("limit.show")["result"]["down"].is_null());
+  fixture.ask("limit.set", Json::object({{"down", 1000}}));
+  const Json timed = fixture.ask(
+      "limit.set", Json::object({{"down", 5000}, {"up", 7}, {"seconds", 60}}))["result"];
+  CHECK(timed["down"] == 5000);
+  CHECK(timed["up"] == 7);
+  CHECK(timed["until"].is_string());
+  CHECK(fixture.ask("daemon.status")["result"]["limit_down"] == 5000);
+  CHECK(fixture.rpc.deadline() == fixture.now + std::chrono::seconds(60));
+
+  fixture.now += std::chrono::seconds(60);
+  fixture.rpc.on_time(fixture.now, fixture.node, fixture.out);
+  const Json after = fixture.ask("limit.show")["result"];
+  CHECK(after["down"] == 1000);
+  CHECK(after["up"].is_null());
+  CHECK(after["until"].is_null());
+  CHECK(fixture.rpc.deadline() == kNever);
+
+  const std::string id = fixture.add();
+  CHECK(fixture.ask("limit.set", Json::object({{"id", id}, {"up", 9}}))["result"]["up"] == 9);
+  CHECK(fixture.ask("limit.show", Json::object({{"id", id}}))["result"]["up"] == 9);
+  CHECK(fixture.ask("limit.set", Json::object({{"id", id}, {"up", 0}}))["result"]["up"].is_null());
+}
+
+TEST_CASE("so many limits may wait for their end and no more", "[daemon]") {
+  RpcFixture fixture;
+  const Json timed = Json::object({{"up", 1}, {"seconds", 9}});
+  CHECK(fixture.ask("limit.set", timed).contains("result"));
+  CHECK(fixture.ask("limit.set", timed).contains("result"));  // the same one
+  CHECK(kTimedLimitsMax == 1000);
+}
+
+TEST_CASE("a known share that is fetched into another directory is refused, not ignored",
+          "[daemon]") {
+  RpcFixture fixture;
+  const Json first = Json::object({{"link", link_of(9)}, {"directory", "/a"}});
+  REQUIRE(fixture.ask("share.fetch", first).contains("result"));
+  CHECK(fixture.ask("share.fetch", first).contains("result"));
+  CHECK(fixture.ask("share.fetch", Json::object({{"link", link_of(9)}})).contains("result"));
+  const Json answer =
+      fixture.ask("share.fetch", Json::object({{"link", link_of(9)}, {"directory", "/b"}}));
+  CHECK(code_of(answer) == -32013);
+  CHECK(answer["error"]["data"]["hint"].get<std::string>().find("peernet rm") != std::string::npos);
+}
+
+TEST_CASE("metrics stand in both forms, each name described once", "[daemon]") {
+  RpcFixture fixture;
+  const Json result = fixture.ask("metrics.get")["result"];
+  const auto text = result["text"].get<std::string>();
+  for (const Json& metric : result["metrics"]) {
+    const auto name = metric["name"].get<std::string>();
+    CAPTURE(name);
+    const std::string help = "# HELP " + name + " ";
+    const auto place = text.find(help);
+    REQUIRE(place != std::string::npos);
+    CHECK(text.find(help, place + 1) == std::string::npos);
+  }
+  CHECK(text.find("peernet_connections{state=\"open_in\"} 0\n") != std::string::npos);
 }
 
 // ---- The table
@@ -314,9 +376,12 @@ TEST_CASE("every method answers in the shape that the table gives", "[daemon]") 
     Json params = Json::object();
     for (const Field& field : method.params) {
       if (field.presence != Presence::required) continue;
-      params[std::string(field.name)] = field.name == "id"     ? Json(id)
-                                        : field.name == "link" ? Json(link_of(9))
-                                                               : Json("/data/file");
+      params[std::string(field.name)] = field.name == "id"      ? Json(id)
+                                        : field.name == "link"  ? Json(link_of(9))
+                                        : field.name == "text"  ? Json("{}")
+                                        : field.name == "key"   ? Json("log.level")
+                                        : field.name == "value" ? Json("warn")
+                                                                : Json("/data/file");
     }
     CAPTURE(method.name);
     const Json answer = fixture.ask(std::string(method.name), params);

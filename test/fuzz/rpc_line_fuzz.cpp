@@ -50,7 +50,7 @@ void feed(BytesView input) {
     rpc.on_line(now, ClientId{turn % kClients}, line, node, out);
     out.clear();
     while (const auto event = node.next_event()) rpc.on_event(now, *event, node);
-    if (now >= rpc.deadline()) rpc.on_time(now, node);
+    if (now >= rpc.deadline()) rpc.on_time(now, node, out);
     for (const Rpc::Reply& reply : rpc.take_replies()) check_reply(reply);
     if (turn % 8 == 7) rpc.on_client_gone(now, ClientId{turn % kClients}, node, out);
   }

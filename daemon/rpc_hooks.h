@@ -1,0 +1,42 @@
+#pragma once
+
+// What Rpc asks of the program around it, which knows files and the process: values only, so that
+// tests and the fuzzer leave them out.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/effects.h"
+#include "core/result.h"
+#include "core/time.h"
+
+namespace peernet::daemon {
+
+struct ConfigChange {
+  std::vector<std::string> taken_over;    // keys that count from now on
+  std::vector<std::string> need_restart;  // keys of the file that do not count yet
+};
+
+struct ProcessFacts {
+  std::uint64_t resident = 0;  // bytes
+  std::uint64_t descriptors = 0;
+  std::uint64_t descriptors_max = 0;
+};
+
+struct DoctorCheck {
+  enum class Level : std::uint8_t { ok, warning, fault };
+  std::string name;
+  Level level = Level::ok;
+  std::string text;
+  std::string fix;  // empty when ok
+};
+
+struct RpcHooks {
+  std::function<Result<ConfigChange>(Time, Effects&)> reload;
+  std::function<ProcessFacts()> process;
+  std::function<std::vector<DoctorCheck>()> doctor;
+};
+
+}  // namespace peernet::daemon

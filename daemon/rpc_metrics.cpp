@@ -1,0 +1,166 @@
+#include <nlohmann/json.hpp>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "daemon/rpc.h"
+#include "daemon/rpc_values.h"
+
+// metrics.get and node.doctor: the counters of the engines and of the process, and what the node
+// can check of itself.
+
+namespace peernet::daemon {
+namespace {
+
+// One list, told as JSON and in Prometheus' text format.
+class Metrics {
+ public:
+  void counter(std::string_view name, std::string_view help, std::uint64_t value,
+               std::string_view label = {}) {
+    add(name, "counter", help, value, label);
+  }
+  void gauge(std::string_view name, std::string_view help, std::uint64_t value,
+             std::string_view label = {}) {
+    add(name, "gauge", help, value, label);
+  }
+  Json json() const { return list_; }
+  const std::string& text() const { return text_; }
+
+ private:
+  // `label`: such as state="dialling"; those of one name stand together.
+  void add(std::string_view name, std::string_view type, std::string_view help, std::uint64_t value,
+           std::string_view label) {
+    const std::string full = "peernet_" + std::string(name);
+    list_.push_back(Json::object(
+        {{"name", full}, {"labels", label}, {"type", type}, {"help", help}, {"value", value}}));
+    if (full != last_) {
+      text_ += "# HELP " + full + " " + std::string(help) + "\n# TYPE " + full + " " +
+               std::string(type) + "\n";
+      last_ = full;
+    }
+    text_ += full + (label.empty() ? "" : "{" + std::string(label) + "}") + " " +
+             std::to_string(value) + "\n";
+  }
+
+  Json list_ = Json::array();
+  std::string text_;
+  std::string last_;
+};
+
+void add_transfer(Metrics& metrics, const transfer::TransferStats& stats) {
+  constexpr std::string_view kConnections = "connections by state";
+  metrics.gauge("connections", kConnections, stats.dialling, R"(state="dialling")");
+  metrics.gauge("connections", kConnections, stats.unproven_in, R"(state="handshake_in")");
+  metrics.gauge("connections", kConnections, stats.established_in, R"(state="open_in")");
+  metrics.gauge("connections", kConnections, stats.established_out, R"(state="open_out")");
+  metrics.counter("accepted_total", "inbound connections", stats.accepted);
+  constexpr std::string_view kRejects = "what was turned away, by reason";
+  metrics.counter("rejects_total", kRejects, stats.turned_away, R"(reason="over_limit_or_banned")");
+  metrics.counter("rejects_total", kRejects, stats.handshakes_failed, R"(reason="handshake")");
+  metrics.counter("rejects_total", kRejects, stats.unknown_shares, R"(reason="unknown_share")");
+  metrics.counter("dials_total", "connections tried", stats.dials);
+  metrics.counter("dials_failed_total", "dials that proved nothing", stats.dials_failed);
+  metrics.counter("sessions_total", "handshakes that were done", stats.sessions);
+  constexpr std::string_view kBytes = "bytes by class";
+  metrics.counter("bytes_total", kBytes, stats.verified_in, R"(class="verified_in")");
+  metrics.counter("bytes_total", kBytes, stats.wasted_in, R"(class="wasted_in")");
+  metrics.counter("bytes_total", kBytes, stats.blocks_out, R"(class="blocks_out")");
+  metrics.counter("bytes_total", kBytes, stats.reread, R"(class="reread")");
+  metrics.counter("hash_failures_total", "data that did not match its hash", stats.hash_failures);
+  metrics.gauge("bans", "peers that are banned now", stats.bans, R"(of="peer")");
+  metrics.gauge("bans", "peers that are banned now", stats.bans_of_hosts, R"(of="host_score")");
+  metrics.gauge("addresses_known", "addresses that may be dialled", stats.addresses_known);
+  metrics.gauge("imports", "imports under way", stats.imports);
+  metrics.gauge("block_bytes_held", "block data held in memory", stats.block_bytes_held);
+  metrics.gauge("pieces_durable", "pieces that survive a crash", stats.pieces_durable);
+}
+
+void add_dht(Metrics& metrics, const dht::Stats& stats) {
+  metrics.gauge("dht_nodes", "nodes in the routing table", stats.nodes, R"(state="known")");
+  metrics.gauge("dht_nodes", "nodes in the routing table", stats.nodes_good, R"(state="good")");
+  metrics.gauge("dht_lookups", "lookups that run or wait", stats.lookups_active);
+  metrics.gauge("dht_keys_stored", "keys announced here", stats.stored_keys);
+  metrics.gauge("dht_peers_stored", "addresses announced here", stats.stored_peers);
+  constexpr std::string_view kMessages = "DHT messages";
+  metrics.counter("dht_messages_total", kMessages, stats.queries_in, R"(kind="query_in")");
+  metrics.counter("dht_messages_total", kMessages, stats.queries_out, R"(kind="query_out")");
+  metrics.counter("dht_messages_total", kMessages, stats.replies_in, R"(kind="reply_in")");
+  metrics.counter("dht_messages_total", kMessages, stats.errors_in, R"(kind="error_in")");
+  metrics.counter("dht_messages_total", kMessages, stats.dropped_in, R"(kind="dropped_in")");
+  metrics.counter("dht_bytes_total", "bytes of datagrams", stats.bytes_in, R"(way="in")");
+  metrics.counter("dht_bytes_total", "bytes of datagrams", stats.bytes_out, R"(way="out")");
+}
+
+std::string_view level_word(DoctorCheck::Level level) {
+  switch (level) {
+    case DoctorCheck::Level::ok: return "ok";
+    case DoctorCheck::Level::warning: return "warning";
+    case DoctorCheck::Level::fault: break;
+  }
+  return "fault";
+}
+
+DoctorCheck dht_check(const NodeStatus& status) {
+  const dht::Stats& stats = status.dht;
+  if (!status.is_dht_enabled) {
+    return {"dht", DoctorCheck::Level::warning, "off",
+            "peers come from links alone: peernet config set discovery.dht true"};
+  }
+  std::string text = std::to_string(stats.nodes) + " nodes, " + std::to_string(stats.nodes_good) +
+                     " of them good, " + std::to_string(stats.replies_in) + " replies so far";
+  if (stats.is_joined) return {"dht", DoctorCheck::Level::ok, std::move(text), {}};
+  const bool is_silent = stats.replies_in == 0;
+  return {"dht", DoctorCheck::Level::fault,
+          is_silent ? "no node has ever answered" : "no node answers now (" + text + ")",
+          "peernet config set bootstrap '[\"HOST:PORT\"]' with a node that runs; UDP must pass"};
+}
+
+}  // namespace
+
+Rpc::Answer Rpc::metrics_get(Call& call) {
+  const NodeStatus status = call.node.status(call.now);
+  Metrics metrics;
+  metrics.counter("uptime_seconds", "since the start",
+                  static_cast<std::uint64_t>(seconds(status.uptime)));
+  metrics.gauge("shares", "shares", status.shares_count);
+  metrics.gauge("peers_connected", "connected peers", status.peers_connected);
+  add_transfer(metrics, call.node.transfer_stats());
+  if (status.is_dht_enabled) add_dht(metrics, status.dht);
+  if (context_.hooks.process) {
+    const ProcessFacts facts = context_.hooks.process();
+    metrics.gauge("resident_bytes", "resident memory", facts.resident);
+    metrics.gauge("descriptors", "open file descriptors", facts.descriptors);
+    metrics.gauge("descriptors_max", "descriptors that may be open", facts.descriptors_max);
+  }
+  metrics.gauge("control_clients", "connections of the control socket", clients_.size());
+  metrics.counter("events_total", "events that were kept", seq_);
+  return Result<Json>(Json::object({{"metrics", metrics.json()}, {"text", metrics.text()}}));
+}
+
+Rpc::Answer Rpc::node_doctor(Call& call) {
+  std::vector<DoctorCheck> checks;
+  if (context_.hooks.doctor) checks = context_.hooks.doctor();
+  const NodeStatus status = call.node.status(call.now);
+  checks.push_back(dht_check(status));
+  const auto stats = call.node.transfer_stats();
+  const bool was_reached = stats.accepted > stats.turned_away;
+  checks.push_back({"reachable", was_reached ? DoctorCheck::Level::ok : DoctorCheck::Level::warning,
+                    was_reached ? std::to_string(stats.accepted) + " inbound connections so far"
+                                : "unknown: nobody has connected to us yet",
+                    was_reached ? std::string()
+                                : "where others are to dial us, port " +
+                                      std::to_string(status.port) + " must be open for TCP"});
+  Json list = Json::array();
+  std::uint64_t faults = 0;
+  for (const DoctorCheck& check : checks) {
+    if (check.level == DoctorCheck::Level::fault) ++faults;
+    list.push_back(Json::object({{"name", check.name},
+                                 {"level", level_word(check.level)},
+                                 {"text", check.text},
+                                 {"fix", check.fix}}));
+  }
+  return Result<Json>(Json::object({{"checks", std::move(list)}, {"faults_count", faults}}));
+}
+
+}  // namespace peernet::daemon
