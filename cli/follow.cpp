@@ -348,6 +348,7 @@ int add_one(Session& session, const AddOptions& options, const std::string& give
   const auto connection = session.client();
   if (const auto* failure = std::get_if<Failure>(&connection)) return screen.fail(*failure);
   Client& client = *std::get<Client*>(connection);
+  client.wake_on(-1);  // the Interrupt of the path before this one is gone
   const auto subscribed =
       client.call("events.subscribe", Json::object({{"kinds", Json::array({"import_progress"})}}));
   if (const auto* failure = std::get_if<Failure>(&subscribed)) return screen.fail(*failure);
