@@ -260,7 +260,7 @@ double RoutingTable::population() const {
   // The two hold three of four nodes that share `first` bits with us; we are one more of those.
   const std::size_t here = buckets_[first].nodes.size() + buckets_[first + 1].nodes.size();
   const double here_and_nearer = (static_cast<double>(here) * 4 + 2) / 3;
-  const double known = static_cast<double>(size_);
+  const auto known = static_cast<double>(size_);
   return size_ == 0 ? 0 : std::max(std::ldexp(here_and_nearer, static_cast<int>(first)), known);
 }
 

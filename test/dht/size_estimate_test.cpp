@@ -78,20 +78,20 @@ TEST_CASE("lookups refine the estimate by their median and within a factor of tw
 TEST_CASE("honest nodes are a crowd once in some hundred times at most", "[dht]") {
   CHECK(crowd_max(0) == 2);
   Rng rng(3);
-  constexpr int kRounds = 2'000;
-  constexpr int kNodes = 200;
+  const int rounds = 2'000;
+  const int nodes = 200;
   int crowded = 0;
-  for (int round = 0; round < kRounds; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     std::vector<double> places;
-    for (int i = 0; i < kNodes; ++i) places.push_back(rng.unit());
+    for (int i = 0; i < nodes; ++i) places.push_back(rng.unit());
     std::sort(places.begin(), places.end());
     bool is_crowded = false;
     for (std::size_t i = 0; i < 8; ++i) {
-      is_crowded |= static_cast<double>(i + 1) > crowd_max(places[i] * kNodes);
+      is_crowded |= static_cast<double>(i + 1) > crowd_max(places[i] * nodes);
     }
     crowded += is_crowded ? 1 : 0;
   }
-  CHECK(crowded < kRounds / 100);
+  CHECK(crowded < rounds / 100);
 }
 
 }  // namespace peernet::dht::test

@@ -99,9 +99,9 @@ std::vector<Key> draw_keys(Network& network, std::size_t count) {
 
 // One that does not keep the key itself: it would find it without asking anybody.
 LookupId seek(Network& network, const Key& key) {
-  constexpr int kTries = 20;
+  const int tries = 20;
   LookupId lookup = 0;
-  for (int i = 0; i < kTries; ++i) {
+  for (int i = 0; i < tries; ++i) {
     HostId seeker = network.pick_alive();
     while (seeker == key.announcer || network.world.is_seeking(seeker, key.key)) {
       // All may be busy: time has to pass.
@@ -378,7 +378,7 @@ AttackReport attack(const Setting& setting, Attack kind, std::size_t hostile) {
 }
 
 FloodReport flood(const Setting& setting, std::size_t flooders) {
-  constexpr std::size_t kProbers = 20;
+  const std::size_t probers_count = 20;
   FloodReport report;
   Network network(setting);
   World& world = network.world;
@@ -386,7 +386,7 @@ FloodReport flood(const Setting& setting, std::size_t flooders) {
   const Endpoint victim = world.endpoint(network.nodes[1]);
   const auto add_probers = [&] {
     std::vector<Prober*> probers;
-    for (std::size_t i = 0; i < kProbers; ++i) {
+    for (std::size_t i = 0; i < probers_count; ++i) {
       auto prober = std::make_unique<Prober>(victim, world.rng().tagged<DhtId>());
       probers.push_back(prober.get());
       world.add_actor(std::move(prober));

@@ -122,9 +122,9 @@ class World {
   };
   struct Happening {
     Time at;
-    std::uint64_t order;
-    HostId host;
-    std::uint32_t slot;  // of a datagram, or kWake
+    std::uint64_t order = 0;
+    HostId host = 0;
+    std::uint32_t slot = 0;  // of a datagram, or kWake
     bool operator<(const Happening& other) const {
       return at != other.at ? at > other.at : order > other.order;
     }
