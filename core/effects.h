@@ -27,7 +27,9 @@ enum class JobOwner : std::uint8_t { dht = 1, transfer = 2, node = 3 };
 
 class JobIds {
  public:
-  explicit JobIds(JobOwner owner) : next_(std::uint64_t{static_cast<std::uint8_t>(owner)} << 56U) {}
+  // Those who share an owner begin apart. Requires: first < 2^56.
+  explicit JobIds(JobOwner owner, std::uint64_t first = 0)
+      : next_((std::uint64_t{static_cast<std::uint8_t>(owner)} << 56U) + first) {}
   JobId next() { return JobId{++next_}; }
   static JobOwner owner(JobId job) {
     return static_cast<JobOwner>(static_cast<std::uint64_t>(job) >> 56U);

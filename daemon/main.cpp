@@ -103,6 +103,9 @@ Result<NodeConfig> node_config(const DaemonConfig& config, std::uint16_t port, L
   NodeConfig result;
   result.is_dht_enabled = config.dht;
   result.dht.bootstrap = config.bootstrap;
+  const auto is_v6 = [](const Endpoint& endpoint) { return endpoint.is_v6; };
+  result.dht.has_v6 = std::any_of(config.listen.begin(), config.listen.end(), is_v6);
+  result.dht.has_v4 = !std::all_of(config.listen.begin(), config.listen.end(), is_v6);
   result.dht.special_use_is_global = config.special_use_is_global;
   transfer::Config& transfer = result.transfer;
   transfer.name = config.name;

@@ -2,6 +2,15 @@
 
 namespace peernet::dht {
 
+namespace {
+
+bool has_contacts_in_reply(const QueryBody& body) {
+  return std::holds_alternative<FindNode>(body) || std::holds_alternative<GetPeers>(body) ||
+         std::holds_alternative<Get>(body);
+}
+
+}  // namespace
+
 bool Caller::ask(Time now, const Contact& to, const QueryBody& body, Why why,
                  const std::optional<Duration>& soft_timeout, Outlet& outlet, Effects& out) {
   const Duration timeout = soft_timeout ? *soft_timeout : response_times_.soft_timeout();
@@ -29,6 +38,7 @@ bool Caller::ask(Time now, const Endpoint& to, const std::optional<DhtId>& expec
   query.sender = own_id_;
   query.is_read_only = is_read_only_;
   query.body = body;
+  if (has_contacts_in_reply(body)) query.want = want_;
   outlet.send(now, to, Direction::query, encode(query), out);
   ++queries_count_;
   return true;

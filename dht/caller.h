@@ -33,6 +33,9 @@ class Caller {
   // Our queries say that we answer none (BEP 43).
   void set_read_only(bool is_read_only) { is_read_only_ = is_read_only; }
 
+  // Our find_node, get_peers and get ask for contacts of these families (BEP 32).
+  void set_want(Want want) { want_ = want; }
+
   std::optional<Transaction> on_reply(Time now, BytesView txid, const Endpoint& from);
   std::optional<Transaction> next_stage(Time now) { return transactions_.next_stage(now); }
 
@@ -49,6 +52,7 @@ class Caller {
   Transactions transactions_;
   ResponseTimes response_times_;
   bool is_read_only_ = false;
+  Want want_;
   std::uint64_t queries_count_ = 0;
 };
 

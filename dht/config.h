@@ -20,6 +20,8 @@ struct BootstrapName {
 struct Config {
   std::vector<BootstrapName> bootstrap;
   bool special_use_is_global = false;  // for tests: no address is exempt from any rule
+  bool has_v4 = true;                  // in which address families we are a node; one at least
+  bool has_v6 = false;
   bool is_read_only = false;  // BEP 43: we ask, and answer nobody; set_read_only() changes it
   std::optional<Key> network_key{};  // present: a private network, every datagram is sealed
   bool are_sources_limited = true;   // for measurements: whether sources have reply budgets

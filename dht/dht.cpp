@@ -1,164 +1,123 @@
 #include "dht/dht.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "core/check.h"
-#include "core/escape.h"
-#include "dht/krpc.h"
 
 namespace peernet::dht {
 
 namespace {
 
-bool is_of_item(const Why& why) {
-  return why.kind == Why::Kind::item_lookup || why.kind == Why::Kind::item_store;
-}
+constexpr std::size_t kV4 = 0;
+constexpr std::size_t kV6 = 1;
+constexpr Families kBoth{true, true};
 
 }  // namespace
 
-Dht::Dht(Config config, Rng rng, Log& log)
-    : config_(std::move(config)), rng_(rng), log_(&log), join_(config_.bootstrap) {}
+template <class Act>
+void Dht::for_each(const Families& families, Act act) {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i] && families[i]) act(*nodes_[i]);
+  }
+}
+
+Dht::Dht(const Config& config, Rng rng, Log& log) {
+  PN_CHECK(config.has_v4 || config.has_v6);
+  if (config.has_v4) nodes_[kV4].emplace(config, false, rng.fork(), log);
+  if (config.has_v6) nodes_[kV6].emplace(config, true, rng.fork(), log);
+}
 
 void Dht::start(Time now, const DhtRecord& saved, Effects& out) {
-  PN_CHECK(!running_);
-  const DhtId id = saved.id == DhtId{} ? rng_.tagged<DhtId>() : saved.id;
-  const bool special_use_is_global = config_.special_use_is_global;
-  running_.emplace(Running{
-      id,
-      {RoutingTable(id, special_use_is_global), Caller(id, rng_.fork()), outlet()},
-      Server(id, config_, rng_.fork()),
-      Searches(special_use_is_global),
-      ItemSearches(special_use_is_global),
-      Upkeep(special_use_is_global, rng_.fork()),
-      AddressVote(special_use_is_global),
-  });
-  std::vector<Contact> remembered;
-  for (const DhtRecord::Node& node : saved.nodes) {
-    if (node.id != id) remembered.push_back({node.id, node.endpoint});
+  DhtRecord record = saved;
+  for (auto& node : nodes_) {
+    if (!node) continue;
+    node->start(now, record, out);
+    // Both begin with one id (BEP 32), until their addresses tell them apart (BEP 42).
+    record.id = node->stats().id;
   }
-  if (wall_clock_) on_wall_clock(wall_clock_->first, wall_clock_->second);
-  set_read_only(config_.is_read_only);
-  join_.start(now, remembered);
-  log_->debug("dht: starts as {} with {} saved nodes", to_hex(id.view()), remembered.size());
   settle(now, out);
 }
 
 void Dht::on_datagram(Time now, const Endpoint& from, BytesView bytes, Effects& out) {
-  counts_.bytes_in += bytes.size();
-  const auto message = read(now, from, bytes);
-  if (!message) {
-    ++counts_.dropped_in;
-    if (log_->should_log(spdlog::level::trace)) {
-      log_->trace("dht: dropped {} bytes from {}: {}", bytes.size(), from.to_string(),
-                  message.error().what);
-    }
-    settle(now, out);
+  Node* node = node_of(from);
+  if (node == nullptr) {
+    ++foreign_datagrams_;
+    foreign_bytes_ += bytes.size();
     return;
   }
-  std::visit(Overloaded{
-                 [&](const Query& query) { on_query(now, from, query, bytes.size(), out); },
-                 [&](const Reply& reply) { on_reply(now, from, reply, out); },
-                 [&](const ErrorReply& error) { on_error(now, from, error, out); },
-                 [&](const BadQuery& query) {
-                   ++counts_.queries_in;
-                   Running& r = running();
-                   if (!config_.is_read_only && r.server.admit(now, from)) {
-                     r.server.on_bad_query(now, from, query, bytes.size(), r.family.outlet, out);
-                   } else {
-                     ++counts_.dropped_in;
-                   }
-                 },
-             },
-             *message);
+  const auto& other = nodes_[from.is_v6 ? kV4 : kV6];
+  node->on_datagram(now, from, bytes, other ? &*other : nullptr, out);
   settle(now, out);
 }
 
 void Dht::on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoints, Effects& out) {
-  log_->debug("dht: a bootstrap name has {} addresses", endpoints.size());
-  join_.on_resolved(now, job, endpoints, running().family, out);
+  for_each(kBoth, [&](Node& node) { node.on_resolved(now, job, endpoints, out); });
   settle(now, out);
 }
 
 void Dht::on_time(Time now, Effects& out) {
-  Running& r = running();
-  while (const auto transaction = r.family.caller.next_stage(now)) on_stage(now, *transaction, out);
-  r.searches.on_time(now, r.family, out);
-  r.item_searches.on_time(now, r.family, out);
-  r.upkeep.on_time(now, r.family, r.searches, out);
-  if (now >= expiry_at_) {
-    r.server.on_time(now);
-    expiry_at_ = r.server.is_empty() ? kNever : now + kExpiryEvery;
-  }
+  for_each(kBoth, [&](Node& node) { node.on_time(now, out); });
   settle(now, out);
 }
 
 void Dht::on_wall_clock(Time now, WallTime wall) {
-  wall_clock_ = {now, wall};
-  if (!running_) return;
-  if (Seal* seal = running_->family.outlet.seal()) seal->on_wall_clock(now, wall);
+  for_each(kBoth, [&](Node& node) { node.on_wall_clock(now, wall); });
 }
 
 void Dht::get_peers(Time now, const DhtId& key, Effects& out) {
-  Running& r = running();
-  r.searches.find_peers(now, key, std::nullopt, r.server.peers(now, key), r.family, out);
+  const Families families = families_now();
+  ends_.begin_lookup(key, families);
+  for_each(families, [&](Node& node) { node.get_peers(now, key, out); });
   settle(now, out);
 }
 
 void Dht::announce(Time now, const DhtId& key, std::uint16_t port, bool implied_port,
                    Effects& out) {
-  Running& r = running();
-  r.searches.find_peers(now, key, Announce{port, implied_port}, r.server.peers(now, key), r.family,
-                        out);
+  const Families families = families_now();
+  ends_.begin_lookup(key, families);
+  for_each(families, [&](Node& node) { node.announce(now, key, port, implied_port, out); });
   settle(now, out);
 }
 
+void Dht::trace(const DhtId& key) {
+  for_each(kBoth, [&](Node& node) { node.trace(key); });
+}
+
+void Dht::forget(const DhtId& key) {
+  ends_.forget_lookup(key);
+  for_each(kBoth, [&](Node& node) { node.forget(key); });
+}
+
 void Dht::get_item(Time now, const DhtId& target, BytesView salt, Effects& out) {
-  Running& r = running();
-  r.item_searches.get(now, target, salt, r.server.items().find(now, target), r.family, out);
+  const Families families = families_now();
+  ends_.begin_get(target, families);
+  for_each(families, [&](Node& node) { node.get_item(now, target, salt, out); });
   settle(now, out);
 }
 
 Result<DhtId> Dht::put_item(Time now, const Item& item, std::optional<std::int64_t> cas,
                             Effects& out) {
   if (auto checked = check(item); !checked) return checked.error();
-  Running& r = running();
-  const DhtId target = item_target(item);
-  r.item_searches.put(now, item, cas, r.server.items().find(now, target), r.family, out);
+  const Families families = families_now();
+  ends_.begin_put(item_target(item), families);
+  for_each(families, [&](Node& node) { node.put_item(now, item, cas, out); });
   settle(now, out);
-  return target;
-}
-
-void Dht::trace(const DhtId& key) {
-  if (traced_.size() < kTracesMax) traced_.insert(key);
-}
-
-void Dht::forget(const DhtId& key) {
-  traced_.erase(key);
-  running().searches.forget(key);
+  return item_target(item);
 }
 
 void Dht::set_read_only(bool is_read_only) {
-  config_.is_read_only = is_read_only;
-  running().family.caller.set_read_only(is_read_only);
+  for_each(kBoth, [&](Node& node) { node.set_read_only(is_read_only); });
 }
 
 void Dht::add_node(Time now, const Endpoint& endpoint, Effects& out) {
-  Family& family = running().family;
-  if (!endpoint.is_usable() || endpoint.is_v6 || endpoint.port < 1024) return;
-  if (!family.table.contains(endpoint) && !family.caller.is_asking(endpoint)) {
-    family.ask(now, endpoint, FindNode{family.table.own_id()}, {Why::Kind::join, 0}, out);
-  }
+  if (Node* node = node_of(endpoint)) node->add_node(now, endpoint, out);
   settle(now, out);
 }
 
 bool Dht::ping(Time now, std::uint64_t number, const Endpoint& endpoint, Effects& out) {
-  PN_CHECK(number > 0);
-  Family& family = running().family;
-  if (!endpoint.is_usable() || endpoint.is_v6 || endpoint.port < 1024) return false;
-  const bool is_asked = family.ask(now, endpoint, Ping{}, {Why::Kind::probe, number}, out);
+  Node* node = node_of(endpoint);
+  const bool is_asked = node != nullptr && node->ping(now, number, endpoint, out);
   settle(now, out);
   return is_asked;
 }
@@ -171,267 +130,102 @@ std::optional<Event> Dht::next_event() {
 }
 
 Time Dht::deadline() const {
-  const Running& r = running();
-  Time earliest =
-      std::min({r.family.caller.deadline(), r.searches.deadline(), r.item_searches.deadline(),
-                r.upkeep.deadline(), join_.deadline(), expiry_at_});
-  if (is_changed_ && r.upkeep.is_grown()) earliest = std::min(earliest, changes_told_at_);
+  Time earliest = kNever;
+  for (const auto& node : nodes_) {
+    if (node) earliest = std::min(earliest, node->deadline());
+  }
   return earliest;
 }
 
 Stats Dht::stats() const {
-  const Running& r = running();
-  Stats stats = counts_;
-  stats.id = r.id;
-  stats.address = r.vote.winner();
-  stats.nodes = static_cast<std::uint32_t>(r.family.table.size());
-  stats.nodes_good = static_cast<std::uint32_t>(r.family.table.good_count(now_));
-  stats.network_size = r.family.network_size();
-  stats.stored_keys = static_cast<std::uint32_t>(r.server.store().keys_count());
-  stats.stored_peers = static_cast<std::uint32_t>(r.server.store().peers_count());
-  stats.stored_items = static_cast<std::uint32_t>(r.server.items().size());
-  stats.lookups_active = static_cast<std::uint32_t>(r.searches.count(Search::Goal::peers));
-  stats.queries_out = r.family.caller.queries_count();
-  stats.bytes_out = r.family.outlet.bytes_count();
-  stats.is_joined = is_joined_;
-  return stats;
+  const bool has_v4 = nodes_[kV4].has_value();
+  Stats sum = has_v4 ? nodes_[kV4]->stats() : nodes_[kV6]->stats();
+  sum.dropped_in += foreign_datagrams_;
+  sum.bytes_in += foreign_bytes_;
+  if (!has_v4) {
+    sum.nodes6 = sum.nodes;
+    sum.address6 = std::exchange(sum.address, std::nullopt);
+  } else if (nodes_[kV6]) {
+    const Stats v6 = nodes_[kV6]->stats();
+    sum.address6 = v6.address;
+    sum.nodes6 = v6.nodes;
+    sum.nodes += v6.nodes;
+    sum.nodes_good += v6.nodes_good;
+    sum.stored_keys += v6.stored_keys;
+    sum.stored_peers += v6.stored_peers;
+    sum.stored_items += v6.stored_items;
+    sum.queries_in += v6.queries_in;
+    sum.queries_out += v6.queries_out;
+    sum.replies_in += v6.replies_in;
+    sum.errors_in += v6.errors_in;
+    sum.dropped_in += v6.dropped_in;
+    sum.bytes_in += v6.bytes_in;
+    sum.bytes_out += v6.bytes_out;
+    sum.is_joined |= v6.is_joined;
+    sum.lookups_active = std::max(sum.lookups_active, v6.lookups_active);
+  }
+  return sum;
 }
 
 DhtRecord Dht::snapshot() const {
-  const Running& r = running();
   DhtRecord record;
-  record.id = r.id;
-  const auto known = r.family.table.best(kRememberedMax);
-  for (const Contact& contact : known.empty() ? join_.remembered() : known) {
-    record.nodes.push_back({contact.id, contact.endpoint});
+  for (const auto& node : nodes_) {
+    if (!node) continue;
+    DhtRecord of_family = node->snapshot();
+    if (record.id == DhtId{}) record.id = of_family.id;
+    const bool is_alone = !nodes_[kV4] || !nodes_[kV6];
+    const std::size_t count_max = is_alone ? kRememberedMax : kRememberedMax / 2;
+    if (of_family.nodes.size() > count_max) of_family.nodes.resize(count_max);
+    record.nodes.insert(record.nodes.end(), of_family.nodes.begin(), of_family.nodes.end());
   }
   return record;
 }
 
-Outlet Dht::outlet() {
-  return config_.network_key ? Outlet(Seal(*config_.network_key, false, rng_.fork())) : Outlet();
+Families Dht::families_now() const {
+  const Families has = has_nodes();
+  if (has[kV4] || has[kV6]) return has;
+  return {nodes_[kV4].has_value(), nodes_[kV6].has_value()};
 }
 
-Result<Message> Dht::read(Time now, const Endpoint& from, BytesView bytes) {
-  if (!from.is_usable() || from.is_v6) return Error{Errc::refused, "no such family", {}};
-  if (bytes.size() > kDatagramInMax) return Error{Errc::too_large, "a datagram too long", {}};
-  Seal* seal = running().family.outlet.seal();
-  if (seal == nullptr) return decoder_.decode(bytes);
-  const auto direction = seal->open(now, bytes, opened_);
-  if (!direction) return Error{Errc::denied, "not of our network", {}};
-  auto message = decoder_.decode(opened_);
-  if (!message) return message;
-  const bool is_query =
-      std::holds_alternative<Query>(*message) || std::holds_alternative<BadQuery>(*message);
-  if (is_query != (*direction == Direction::query)) {
-    return Error{Errc::malformed, "sealed as another kind of message", {}};
+Families Dht::has_nodes() const {
+  Families result{};
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    result[i] = nodes_[i] && nodes_[i]->nodes_count() > 0;
   }
-  return message;
-}
-
-void Dht::on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,
-                   Effects& out) {
-  ++counts_.queries_in;
-  Running& r = running();
-  // Our own id: our own datagram, come back to us, or somebody who borrows our name.
-  if (config_.is_read_only || query.sender == r.id || !r.server.admit(now, from)) {
-    ++counts_.dropped_in;
-    return;
-  }
-  // A node that asks is worth knowing, or at least worth proving, and what would have to give way
-  // to it worth testing. What it says of itself counts only once it has answered.
-  const std::uint64_t sent_before = r.family.outlet.bytes_count();
-  const Contact contact{query.sender, from};
-  if (!query.is_read_only && from.port >= 1024) {
-    if (r.family.table.has_room_for(contact) || !r.server.is_proven(now, from)) {
-      r.upkeep.probe(now, contact, r.family, out);
-    }
-  }
-  const auto also_sent = static_cast<std::size_t>(r.family.outlet.bytes_count() - sent_before);
-  r.server.on_query(now, from, query, size, also_sent, r.family.table, r.family.outlet, out);
-  if (!r.server.is_empty() && expiry_at_ == kNever) expiry_at_ = now + kExpiryEvery;
-  if (const auto rival = r.family.table.rival_of(contact, now)) {
-    r.upkeep.probe(now, *rival, r.family, out);
-  }
-}
-
-void Dht::on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& out) {
-  Running& r = running();
-  const auto transaction = r.family.caller.on_reply(now, reply.txid, from);
-  if (!transaction) {
-    ++counts_.dropped_in;
-    return;
-  }
-  ++counts_.replies_in;
-  r.server.prove(now, from);
-  const Contact contact{reply.sender, from};
-  const bool is_as_expected = !transaction->expected || *transaction->expected == reply.sender;
-  if (!is_as_expected) {
-    // A node may take another id, once it has learnt its address; it stays the node that answers.
-    const bool was_listed = r.family.table.forget(now, {*transaction->expected, from});
-    if (was_listed && is_bound_to(reply.sender, from)) {
-      r.family.table.on_answer(now, contact, now - transaction->sent);
-    } else if (is_bound_to(reply.sender, from) && r.family.table.has_room_for(contact)) {
-      r.upkeep.probe(now, contact, r.family, out);
-    }
-    is_changed_ |= was_listed;
-  } else {
-    const auto outcome = r.family.table.on_answer(now, contact, now - transaction->sent);
-    if (outcome == RoutingTable::Outcome::listed) {
-      is_changed_ = true;
-      r.searches.on_listed(now, r.family, out);
-      r.item_searches.on_listed(now, r.family, out);
-      is_grown_ = true;
-    } else if (const auto rival = r.family.table.rival_of(contact, now)) {
-      r.upkeep.probe(now, *rival, r.family, out);
-    }
-  }
-  if (is_as_expected && reply.seen_as) on_seen_as(now, from, *reply.seen_as);
-  LookupStep step;
-  step.outcome = is_as_expected ? LookupStep::Outcome::answered : LookupStep::Outcome::stranger;
-  step.nodes = static_cast<std::uint32_t>(reply.nodes.size());
-  step.peers = static_cast<std::uint32_t>(reply.values.size());
-  tell_step(now, *transaction, step);
-  tell_pinged(now, *transaction, reply.sender);
-  switch (transaction->why.kind) {
-    case Why::Kind::lookup:
-    case Why::Kind::announce:
-      r.searches.on_reply(now, *transaction, reply, r.family, out);
-      if (!r.upkeep.is_growing(now)) break;
-      r.upkeep.on_mentioned(now, from, reply.nodes, r.family, out);
-      break;
-    case Why::Kind::item_lookup:
-    case Why::Kind::item_store:
-      r.item_searches.on_reply(now, *transaction, reply, r.family, out);
-      break;
-    case Why::Kind::join:
-      r.upkeep.on_introduced(now, {contact, reply.nodes}, r.family, r.searches, out);
-      [[fallthrough]];
-    case Why::Kind::probe: r.upkeep.on_mentioned(now, from, reply.nodes, r.family, out); break;
-  }
-}
-
-void Dht::on_error(Time now, const Endpoint& from, const ErrorReply& error, Effects& out) {
-  Running& r = running();
-  const auto transaction = r.family.caller.on_reply(now, error.txid, from);
-  if (!transaction) {
-    ++counts_.dropped_in;
-    return;
-  }
-  ++counts_.errors_in;
-  log_->debug("dht: {} answers with error {}: {}", from.to_string(), error.code,
-              escape(Untrusted{error.text}));
-  LookupStep step;
-  step.outcome = LookupStep::Outcome::refused;
-  tell_step(now, *transaction, step);
-  tell_pinged(now, *transaction, std::nullopt);
-  if (is_of_item(transaction->why)) {
-    r.item_searches.on_refused(now, *transaction, error.code, r.family, out);
-  } else {
-    r.searches.on_refused(now, *transaction, r.family, out);
-  }
-}
-
-void Dht::on_stage(Time now, const Transaction& transaction, Effects& out) {
-  Running& r = running();
-  if (transaction.stage == Transaction::Stage::failed && transaction.expected) {
-    const Contact contact{*transaction.expected, transaction.to};
-    if (r.family.table.on_failure(now, contact)) is_changed_ = true;
-  }
-  if (transaction.stage == Transaction::Stage::failed) {
-    LookupStep step;
-    step.outcome = LookupStep::Outcome::failed;
-    tell_step(now, transaction, step);
-    tell_pinged(now, transaction, std::nullopt);
-  }
-  if (is_of_item(transaction.why)) {
-    r.item_searches.on_stage(now, transaction, r.family, out);
-  } else {
-    r.searches.on_stage(now, transaction, r.family, out);
-  }
-}
-
-void Dht::on_seen_as(Time now, const Endpoint& by, const Endpoint& address) {
-  Running& r = running();
-  r.vote.add(by, address);
-  if (is_bound_to(r.id, address) || now < id_change_from_) return;
-  const auto ours = r.vote.winner();
-  if (!ours || is_bound_to(r.id, *ours)) return;
-  id_change_from_ = now + kIdChangeEvery;
-  r.id = random_id_bound_to(*ours, rng_);
-  r.family.table.move_to(r.id);
-  r.family.caller.move_to(r.id);
-  r.server.move_to(r.id);
-  // The table is another one now: what is missing in it has to be found.
-  if (is_joined_) r.upkeep.on_joined(now);
-  is_changed_ = true;
-  log_->debug("dht: our address is {}, our id now {}", ours->address_to_string(),
-              to_hex(r.id.view()));
-}
-
-void Dht::tell_step(Time now, const Transaction& transaction, LookupStep step) {
-  if (traced_.empty()) return;
-  const auto key = running().searches.key_of(transaction);
-  if (!key || !traced_.contains(*key)) return;
-  step.key = *key;
-  step.node = transaction.to;
-  step.id = transaction.expected;
-  step.took = now - transaction.sent;
-  step.is_announce = transaction.why.kind == Why::Kind::announce;
-  events_.push_back(step);
-}
-
-void Dht::tell_pinged(Time now, const Transaction& transaction, const std::optional<DhtId>& id) {
-  const Why& why = transaction.why;
-  if (why.kind != Why::Kind::probe || why.search == 0) return;
-  events_.push_back(Pinged{why.search, transaction.to, id, now - transaction.sent});
+  return result;
 }
 
 void Dht::settle(Time now, Effects& out) {
-  now_ = now;
-  Running& r = running();
-  const std::size_t nodes_count = r.family.table.size();
-  if (is_joined_ != (nodes_count > 0)) {
-    is_joined_ = nodes_count > 0;
-    if (is_joined_) {
-      events_.push_back(Joined{static_cast<std::uint32_t>(nodes_count)});
-      r.upkeep.on_joined(now);
-    } else {
-      r.upkeep.on_lost();
+  if (nodes_[kV4] && nodes_[kV6]) {
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      Node& other = *nodes_[1 - i];
+      for (const Node::Introduced& introduced : nodes_[i]->take_introductions()) {
+        other.on_introduction(now, introduced, out);
+      }
+      nodes_[i]->set_wants_both(other.nodes_count() < kNodesWanted);
     }
-    log_->debug("dht: {}", is_joined_ ? "joined" : "all nodes are lost");
   }
-  if (std::exchange(is_grown_, false) && nodes_count <= kBucketSize) {
-    events_.push_back(Grown{static_cast<std::uint32_t>(nodes_count)});
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (!nodes_[i]) continue;
+    nodes_[i]->take_introductions();
+    while (auto event = nodes_[i]->next_event()) tell(std::move(*event), i);
   }
-  join_.on_table(now, nodes_count);
-  join_.on_time(now, r.family, out);
-  r.upkeep.grow(now, r.family, r.searches, out);
-  while (auto event = r.item_searches.next_event()) events_.push_back(std::move(*event));
-  while (auto event = r.searches.next_event()) {
-    if (const auto* done = std::get_if<LookupDone>(&*event)) traced_.erase(done->key);
-    events_.push_back(std::move(*event));
-  }
-  tell_changes(now);
 }
 
-void Dht::tell_changes(Time now) {
-  const Running& r = running();
-  if (!is_changed_ || !r.upkeep.is_grown() || now < changes_told_at_) return;
-  is_changed_ = false;
-  changes_told_at_ = now + kNodesChangedEvery;
-  join_.remember(r.family.table.best(kRememberedMax));
-  events_.push_back(NodesChanged{});
-}
-
-Dht::Running& Dht::running() {
-  PN_CHECK(running_);
-  return *running_;
-}
-
-const Dht::Running& Dht::running() const {
-  PN_CHECK(running_);
-  return *running_;
+void Dht::tell(Event event, std::size_t family) {
+  if (const auto* done = std::get_if<LookupDone>(&event)) {
+    const auto end = ends_.on_done(*done, family, has_nodes());
+    if (!end) return;
+    // Where it still waits for a first node nobody needs it any more.
+    for_each(kBoth, [&](Node& node) { node.forget(end->key); });
+    events_.emplace_back(*end);
+  } else if (const auto* item_done = std::get_if<ItemDone>(&event)) {
+    if (const auto end = ends_.on_done(*item_done, family, has_nodes())) events_.emplace_back(*end);
+  } else if (const auto* found = std::get_if<ItemFound>(&event)) {
+    if (ends_.on_found(*found)) events_.push_back(std::move(event));
+  } else {
+    events_.push_back(std::move(event));
+  }
 }
 
 }  // namespace peernet::dht

@@ -1,13 +1,14 @@
 #pragma once
 
-// The DHT engine: a Mainline-compatible Kademlia node (BEP 5) on IPv4. It owns the routing table,
-// the peers kept for others, and every query in flight. It is told of datagrams and of the time,
+// The DHT engine: a Mainline-compatible Kademlia (BEP 5) on IPv4, IPv6 (BEP 32) or both. It owns
+// one node for each address family, and makes of two one: commands go to both, what they find ends
+// once, and each gives the other the contacts it hears of. It is told of datagrams and of the time,
 // and answers with effects; it never asks for either. Which part does what is in README.md.
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
-#include <set>
 #include <vector>
 
 #include "core/effects.h"
@@ -15,47 +16,22 @@
 #include "core/records.h"
 #include "core/rng.h"
 #include "core/time.h"
-#include "dht/address_vote.h"
 #include "dht/config.h"
+#include "dht/ends.h"
 #include "dht/events.h"
-#include "dht/family.h"
 #include "dht/item.h"
-#include "dht/item_searches.h"
-#include "dht/join.h"
-#include "dht/searches.h"
-#include "dht/server.h"
-#include "dht/upkeep.h"
+#include "dht/node.h"
+#include "dht/stats.h"
 
 namespace peernet::dht {
 
-inline constexpr Duration kNodesChangedEvery = std::chrono::minutes(1);
-inline constexpr Duration kExpiryEvery = std::chrono::minutes(1);
-inline constexpr std::size_t kTracesMax = 64;  // lookups watched at a time
-inline constexpr Duration kIdChangeEvery = std::chrono::minutes(10);
-
-struct Stats {
-  DhtId id;
-  std::optional<Endpoint> address;  // ours, as others see it; with port 0
-  std::uint32_t nodes = 0;
-  std::uint32_t nodes_good = 0;
-  double network_size = 0;  // nodes of the whole network, estimated; 0: not known
-  std::uint32_t stored_keys = 0;
-  std::uint32_t stored_peers = 0;
-  std::uint32_t stored_items = 0;
-  std::uint32_t lookups_active = 0;  // of the owner, with those that wait their turn
-  std::uint64_t queries_in = 0;
-  std::uint64_t queries_out = 0;
-  std::uint64_t replies_in = 0;  // matched to a query of ours
-  std::uint64_t errors_in = 0;
-  std::uint64_t dropped_in = 0;  // malformed, unasked for, or over the source's budget
-  std::uint64_t bytes_in = 0;    // of payload
-  std::uint64_t bytes_out = 0;
-  bool is_joined = false;
-};
+// While the node of one family knows fewer, the other asks for contacts of both.
+inline constexpr std::size_t kNodesWanted = 32;
 
 class Dht {
  public:
-  Dht(Config config, Rng rng, Log& log);
+  // Requires: the config names a family at least.
+  Dht(const Config& config, Rng rng, Log& log);
   // Once, before anything else. A saved id of all zeros: a new one is drawn.
   void start(Time now, const DhtRecord& saved, Effects& out);
 
@@ -105,52 +81,25 @@ class Dht {
   DhtRecord snapshot() const;
 
  private:
-  // What exists from start() on, when the id is known.
-  struct Running {
-    DhtId id;
-    Family family;
-    Server server;
-    Searches searches;
-    ItemSearches item_searches;
-    Upkeep upkeep;
-    AddressVote vote;
-  };
-
-  Outlet outlet();
-  // Opens it, in a private network, and decodes it. Errors: what deserves no answer.
-  Result<Message> read(Time now, const Endpoint& from, BytesView bytes);
-  void on_query(Time now, const Endpoint& from, const Query& query, std::size_t size, Effects& out);
-  void on_reply(Time now, const Endpoint& from, const Reply& reply, Effects& out);
-  void on_error(Time now, const Endpoint& from, const ErrorReply& error, Effects& out);
-  void on_stage(Time now, const Transaction& transaction, Effects& out);
-  // A node says this is our address: if enough do, our id must fit it (BEP 42).
-  void on_seen_as(Time now, const Endpoint& by, const Endpoint& address);
-  void tell_step(Time now, const Transaction& transaction, LookupStep step);
-  void tell_pinged(Time now, const Transaction& transaction, const std::optional<DhtId>& id);
+  Node* node_of(const Endpoint& endpoint) {
+    auto& node = nodes_[endpoint.is_v6 ? 1 : 0];
+    return node ? &*node : nullptr;
+  }
+  // Those that know somebody; if none does, all.
+  Families families_now() const;
+  Families has_nodes() const;
+  template <class Act>
+  void for_each(const Families& families, Act act);
   // Every input and command ends here.
   void settle(Time now, Effects& out);
-  void tell_changes(Time now);
-  Running& running();
-  const Running& running() const;
+  void tell(Event event, std::size_t family);
 
-  Config config_;
-  Rng rng_;
-  Log* log_;
-  Decoder decoder_;
-  Bytes opened_;  // the datagram that is dealt with, in a private network
-  std::optional<std::pair<Time, WallTime>> wall_clock_;
-  Join join_;
-  std::optional<Running> running_;
+  std::array<std::optional<Node>, 2> nodes_;  // IPv4, IPv6
+  Ends ends_;
   std::deque<Event> events_;
-  std::set<DhtId> traced_;  // at most kTracesMax
-  bool is_joined_ = false;
-  bool is_changed_ = false;  // the table, since NodesChanged
-  bool is_grown_ = false;    // the table, in this input
-  Time changes_told_at_{};   // when NodesChanged may be told next
-  Time id_change_from_{};    // our id may change again
-  Time expiry_at_ = kNever;  // of what others announced to us
-  Time now_{};               // of the last input, for stats()
-  Stats counts_;
+  // Of datagrams of a family we have no node in.
+  std::uint64_t foreign_datagrams_ = 0;
+  std::uint64_t foreign_bytes_ = 0;
 };
 
 }  // namespace peernet::dht

@@ -14,6 +14,7 @@ struct Family {
   RoutingTable table;
   Caller caller;
   Outlet outlet;
+  bool is_v6 = false;
   SizeEstimate size{};
 
   double network_size() const { return size.nodes(table.population()); }

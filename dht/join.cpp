@@ -7,6 +7,7 @@ namespace peernet::dht {
 
 namespace {
 
+constexpr std::uint64_t kFirstJobV6 = std::uint64_t{1} << 48U;
 constexpr unsigned kDoublingsMax = 16;  // more would be over the maximum anyway
 
 // The endpoint, if the host is the text of an address.
@@ -23,7 +24,8 @@ Duration backoff(unsigned attempts) {
 
 }  // namespace
 
-Join::Join(const std::vector<BootstrapName>& bootstrap) {
+Join::Join(const std::vector<BootstrapName>& bootstrap, bool is_v6)
+    : jobs_(JobOwner::dht, is_v6 ? kFirstJobV6 : 0) {
   for (const BootstrapName& name : bootstrap) {
     Bootstrap entry;
     entry.name = name;
@@ -134,7 +136,7 @@ void Join::ask(Time now, const Endpoint& endpoint, Family& family, Effects& out)
 }
 
 bool Join::may_ask(const Endpoint& endpoint, const Family& family) {
-  return endpoint.is_usable() && !endpoint.is_v6 && !family.table.contains(endpoint);
+  return endpoint.is_usable() && endpoint.is_v6 == family.is_v6 && !family.table.contains(endpoint);
 }
 
 }  // namespace peernet::dht

@@ -27,7 +27,8 @@ inline constexpr Duration kJoinRetryMax = std::chrono::minutes(5);
 
 class Join {
  public:
-  explicit Join(const std::vector<BootstrapName>& bootstrap);
+  // One for each address family: they number their jobs apart.
+  Join(const std::vector<BootstrapName>& bootstrap, bool is_v6);
 
   // Nodes that were known once, the best first.
   void start(Time now, const std::vector<Contact>& remembered);
@@ -57,7 +58,7 @@ class Join {
   static bool may_ask(const Endpoint& endpoint, const Family& family);
 
   std::vector<Bootstrap> bootstrap_;
-  JobIds jobs_{JobOwner::dht};
+  JobIds jobs_;
   std::vector<Contact> remembered_;
   std::size_t remembered_next_ = 0;
   std::size_t nodes_count_ = 0;

@@ -201,7 +201,7 @@ void Search::step(Time now, Family& family, Effects& out) {
 void Search::add_nodes(const std::vector<Contact>& nodes, const Contact& teller,
                        const Family& family) {
   for (const Contact& contact : nodes) {
-    if (contact.id == family.table.own_id() || contact.endpoint.is_v6) continue;
+    if (contact.id == family.table.own_id() || contact.endpoint.is_v6 != family.is_v6) continue;
     if (!contact.endpoint.is_usable()) continue;
     if (may_learn(contact.endpoint, teller.endpoint, special_use_is_global_)) {
       lookup_.add(contact, teller);

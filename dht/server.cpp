@@ -8,6 +8,7 @@ namespace peernet::dht {
 namespace {
 
 constexpr std::size_t kPeerSize = 8;  // "6:" and the compact form
+constexpr std::size_t kPeerSizeV6 = 21;
 
 // What one step of shortening takes away, in the order of what the receiver misses least.
 void shorten(Reply& reply, std::size_t excess) {
@@ -20,9 +21,13 @@ void shorten(Reply& reply, std::size_t excess) {
     const std::size_t count = (excess + DhtId::kSize - 1) / DhtId::kSize;
     keys = keys.first(keys.size() - std::min(keys.size(), count * DhtId::kSize));
   } else if (!reply.values.empty()) {
-    drop(reply.values, kPeerSize);
+    drop(reply.values, reply.values.front().is_v6 ? kPeerSizeV6 : kPeerSize);
+  } else if (!reply.nodes6.empty() && !(reply.seen_as && reply.seen_as->is_v6)) {
+    drop(reply.nodes6, kContactSizeV6);
   } else if (!reply.nodes.empty()) {
     drop(reply.nodes, kContactSize);
+  } else if (!reply.nodes6.empty()) {
+    drop(reply.nodes6, kContactSizeV6);
   } else {
     reply.token = {};
     reply.seen_as.reset();
@@ -33,18 +38,23 @@ void shorten(Reply& reply, std::size_t excess) {
 // A value goes whole or not at all, and first the contacts make room for it. An unproven source
 // that would get too few of those asks again when it is proven.
 void fit_item(Reply& reply, std::size_t size_max, bool is_proven) {
-  const std::size_t contacts_min = is_proven ? 0 : std::min(kAnswerContactsMin, reply.nodes.size());
+  const bool is_v6 = reply.seen_as && reply.seen_as->is_v6;
+  // Those of the other family were asked for besides, and go first.
+  (is_v6 ? reply.nodes : reply.nodes6).clear();
+  std::vector<Contact>& nodes = is_v6 ? reply.nodes6 : reply.nodes;
+  const std::size_t contacts_min = is_proven ? 0 : std::min(kAnswerContactsMin, nodes.size());
   Reply bare = reply;
-  bare.nodes.clear();
-  constexpr std::size_t kNodesKey = 12;  // "5:nodes" and the length with its colon
+  (is_v6 ? bare.nodes6 : bare.nodes).clear();
+  constexpr std::size_t kNodesKey = 12;  // "6:nodes6" and the length with its colon
   const std::size_t size = encode(bare).size() + kNodesKey;
-  const std::size_t room = size < size_max ? (size_max - size) / kContactSize : 0;
+  const std::size_t contact_size = is_v6 ? kContactSizeV6 : kContactSize;
+  const std::size_t room = size < size_max ? (size_max - size) / contact_size : 0;
   if (room < contacts_min) {
     reply.value = {};
     reply.key.reset();
     reply.signature.reset();
-  } else if (room < reply.nodes.size()) {
-    reply.nodes.resize(room);
+  } else if (room < nodes.size()) {
+    nodes.resize(room);
   }
 }
 
@@ -60,16 +70,15 @@ Server::Server(const DhtId& own_id, const Config& config, Rng rng)
       guard_(config.special_use_is_global, config.are_sources_limited, rng_) {}
 
 void Server::on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,
-                      std::size_t also_sent, const RoutingTable& table, Outlet& outlet,
-                      Effects& out) {
+                      std::size_t also_sent, const Tables& tables, Outlet& outlet, Effects& out) {
   Reply reply;
   reply.txid = query.txid;
   Mac token;
   if (const auto* find_node = std::get_if<FindNode>(&query.body)) {
-    reply.nodes = table.closest(find_node->target, kAnswerContactsMax, from);
+    add_contacts(from, query.want, find_node->target, tables, reply);
   } else if (const auto* get_peers = std::get_if<GetPeers>(&query.body)) {
     const DhtId& key = get_peers->key;
-    reply.nodes = table.closest(key, kAnswerContactsMax, from);
+    add_contacts(from, query.want, key, tables, reply);
     const std::size_t peers_max =
         guard_.is_proven(now, from) ? kAnswerPeersMax : kAnswerPeersUnprovenMax;
     reply.values = store_.sample(now, key, peers_max, rng_, &from);
@@ -79,7 +88,7 @@ void Server::on_query(Time now, const Endpoint& from, const Query& query, std::s
       reply.token = token.view();
     }
   } else if (const auto* get = std::get_if<Get>(&query.body)) {
-    reply.nodes = table.closest(get->target, kAnswerContactsMax, from);
+    add_contacts(from, query.want, get->target, tables, reply);
     answer_item(now, *get, reply);
     if (items_.would_keep(now, get->target, from)) {
       token = tokens_.make(now, from, get->target);
@@ -88,7 +97,7 @@ void Server::on_query(Time now, const Endpoint& from, const Query& query, std::s
   }
   std::optional<ErrorReply> error;
   if (const auto* sample = std::get_if<SampleInfohashes>(&query.body)) {
-    reply.nodes = table.closest(sample->target, kAnswerContactsMax, from);
+    add_contacts(from, query.want, sample->target, tables, reply);
     answer_samples(now, reply);
     // Nobody tells the keys of a private network, not even inside it.
     if (is_private_) error = {{}, ErrorReply::kMethodUnknown, "method unknown"};
@@ -164,6 +173,19 @@ std::optional<ErrorReply> Server::store_peer(Time now, const Endpoint& from,
     return ErrorReply{{}, ErrorReply::kServer, "storage full"};
   }
   return std::nullopt;
+}
+
+void Server::add_contacts(const Endpoint& from, const Want& want, const DhtId& target,
+                          const Tables& tables, Reply& reply) {
+  const bool is_unsaid = !want.v4 && !want.v6;
+  const auto add = [&](bool is_v6, bool is_wanted, std::vector<Contact>& nodes) {
+    const bool is_own = is_v6 == from.is_v6;
+    const RoutingTable* table = is_own ? &tables.own : tables.other;
+    if (table == nullptr || !(is_unsaid ? is_own : is_wanted)) return;
+    nodes = table->closest(target, kAnswerContactsMax, from);
+  };
+  add(false, want.v4, reply.nodes);
+  add(true, want.v6, reply.nodes6);
 }
 
 void Server::answer_samples(Time now, Reply& reply) {

@@ -31,11 +31,17 @@ inline constexpr Duration kSampleEvery = std::chrono::minutes(10);
 
 class Server {
  public:
+  // The nodes we know in the family of this server, and in the other one, if there is one.
+  struct Tables {
+    const RoutingTable& own;
+    const RoutingTable* other = nullptr;
+  };
+
   Server(const DhtId& own_id, const Config& config, Rng rng);
 
   // A datagram of `size` bytes was a query. `also_sent`: bytes that leave for its sender besides.
   void on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,
-                std::size_t also_sent, const RoutingTable& table, Outlet& outlet, Effects& out);
+                std::size_t also_sent, const Tables& tables, Outlet& outlet, Effects& out);
   void on_bad_query(Time now, const Endpoint& from, const BadQuery& query, std::size_t size,
                     Outlet& outlet, Effects& out);
   void on_time(Time now);
@@ -62,6 +68,8 @@ class Server {
   // Nothing on success.
   std::optional<ErrorReply> store_peer(Time now, const Endpoint& from, const AnnouncePeer& query);
   std::optional<ErrorReply> store_item(Time now, const Endpoint& from, const Put& query);
+  static void add_contacts(const Endpoint& from, const Want& want, const DhtId& target,
+                           const Tables& tables, Reply& reply);
   void answer_samples(Time now, Reply& reply);
   void answer_item(Time now, const Get& query, Reply& reply) const;
 

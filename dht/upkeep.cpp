@@ -90,7 +90,8 @@ void Upkeep::on_mentioned(Time now, const Endpoint& by, const std::vector<Contac
   std::size_t wanted = 0;
   for (const Contact& contact : contacts) {
     if (wanted >= wanted_max || mentioned_.size() >= kMentionedMax) break;
-    if (contact.endpoint.is_v6 || !may_learn(contact.endpoint, by, special_use_is_global_))
+    if (contact.endpoint.is_v6 != family.is_v6 ||
+        !may_learn(contact.endpoint, by, special_use_is_global_))
       continue;
     if (want(now, contact, family)) ++wanted;
   }

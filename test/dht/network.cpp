@@ -15,10 +15,19 @@ Log& quiet_log() {
 
 Host& Network::add(const Endpoint& endpoint, const std::vector<BootstrapName>& bootstrap,
                    const DhtRecord& saved) {
+  return add(endpoint, std::nullopt, bootstrap, saved);
+}
+
+Host& Network::add(const Endpoint& endpoint, const std::optional<Endpoint>& second,
+                   const std::vector<BootstrapName>& bootstrap, const DhtRecord& saved) {
   Host& host = hosts_[endpoint];
   host = Host{};
   host.endpoint = endpoint;
+  host.second = second;
+  if (second) hosts_of_second_[*second] = endpoint;
   Config config;
+  config.has_v4 = !endpoint.is_v6 || (second && !second->is_v6);
+  config.has_v6 = endpoint.is_v6 || (second && second->is_v6);
   config.bootstrap = bootstrap;
   config.special_use_is_global = options_.special_use_is_global;
   config.network_key = options_.network_key;
@@ -93,7 +102,9 @@ void Network::carry_out(Host& host) {
   for (Effect& effect : effects) {
     if (auto* datagram = std::get_if<SendDatagram>(&effect)) {
       REQUIRE(datagram->bytes.size() <= kPutOutMax + kSealOverhead);
-      push({host.endpoint, datagram->to, std::move(datagram->bytes)});
+      const bool is_second = datagram->to.is_v6 != host.endpoint.is_v6;
+      REQUIRE((!is_second || host.second));
+      push({is_second ? *host.second : host.endpoint, datagram->to, std::move(datagram->bytes)});
     } else if (auto* resolve = std::get_if<Resolve>(&effect)) {
       Happening happening;
       happening.at = now_ + options_.delay_max;
@@ -150,7 +161,8 @@ void Network::push(Datagram datagram) {
 
 void Network::happen(const Happening& happening) {
   const Datagram& datagram = happening.datagram;
-  const auto found = hosts_.find(datagram.to);
+  const auto second = hosts_of_second_.find(datagram.to);
+  const auto found = hosts_.find(second == hosts_of_second_.end() ? datagram.to : second->second);
   if (found == hosts_.end()) {
     strays_.push_back(datagram);
     return;
@@ -171,6 +183,14 @@ Endpoint local_endpoint(unsigned n) {
 
 Endpoint global_endpoint(unsigned n) {
   return Endpoint::v4(0x3c000001U + (n << 16U), 7000);
+}
+
+Endpoint v6_endpoint(unsigned n) {
+  std::array<std::uint8_t, 16> address{0x24};
+  address[2] = static_cast<std::uint8_t>(n >> 8U);
+  address[3] = static_cast<std::uint8_t>(n);
+  address[15] = 1;
+  return Endpoint::v6(address, 7000);
 }
 
 BootstrapName bootstrap_at(const Endpoint& endpoint) {

@@ -24,6 +24,7 @@ Log& quiet_log();
 
 struct Host {
   Endpoint endpoint;
+  std::optional<Endpoint> second;  // of the other family
   std::unique_ptr<Dht> dht;
   bool is_up = true;
   std::map<DhtId, std::set<Endpoint>> found;
@@ -58,6 +59,9 @@ class Network {
   // An engine at this endpoint, started now. A host that was there is replaced.
   Host& add(const Endpoint& endpoint, const std::vector<BootstrapName>& bootstrap,
             const DhtRecord& saved = {});
+  // One in both families; the host is known by its first endpoint.
+  Host& add(const Endpoint& endpoint, const std::optional<Endpoint>& second,
+            const std::vector<BootstrapName>& bootstrap, const DhtRecord& saved = {});
   void kill(const Endpoint& endpoint) { hosts_.at(endpoint).is_up = false; }
   // From now on the name has these addresses.
   void name(const std::string& host, std::vector<Endpoint> endpoints) {
@@ -106,6 +110,7 @@ class Network {
   Options options_;
   Time now_{std::chrono::seconds(1000)};
   std::map<Endpoint, Host> hosts_;
+  std::map<Endpoint, Endpoint> hosts_of_second_;
   std::map<std::string, std::vector<Endpoint>> names_;
   std::priority_queue<Happening> happenings_;
   std::uint64_t order_ = 0;
@@ -118,6 +123,8 @@ class Network {
 // 10.0.x.y:7000 of the n-th host, and 60.x.y.1:7000 where every host has a /16 of its own.
 Endpoint local_endpoint(unsigned n);
 Endpoint global_endpoint(unsigned n);
+// [24<..>:<n>::1]:7000, a /32 of its own for each.
+Endpoint v6_endpoint(unsigned n);
 BootstrapName bootstrap_at(const Endpoint& endpoint);
 DhtId make_id(std::uint64_t seed);
 

@@ -23,7 +23,9 @@ struct Asked {
   Rng rng{7};
   Server server{own_id, config(), Rng(8)};
   RoutingTable table{own_id, true};
+  const RoutingTable* other = nullptr;
   Outlet outlet;
+  Want want;
   Bytes bytes;  // of the last answer
 
   static Config config() {
@@ -37,6 +39,7 @@ struct Asked {
     query.txid = as_bytes("aa");
     query.sender = make_id(2);
     query.body = body;
+    query.want = want;
     const Bytes datagram = encode(query);
     const auto decoded = decode(datagram);
     REQUIRE(decoded);
@@ -44,7 +47,8 @@ struct Asked {
     if (const auto* bad = std::get_if<BadQuery>(&*decoded)) {
       server.on_bad_query(now, from, *bad, datagram.size(), outlet, out);
     } else {
-      server.on_query(now, from, std::get<Query>(*decoded), datagram.size(), 0, table, outlet, out);
+      server.on_query(now, from, std::get<Query>(*decoded), datagram.size(), 0, {table, other},
+                      outlet, out);
     }
     REQUIRE(out.size() == 1);
     bytes = std::get<SendDatagram>(out[0]).bytes;
@@ -265,6 +269,34 @@ TEST_CASE("a sample to an unproven asker is at most 4.5 times its query", "[dht]
   const Reply reply = asked.reply(kAsker, SampleInfohashes{make_id(3)});
   CHECK(asked.bytes.size() * 2 <= encode(query).size() * 9);
   CHECK(reply.samples->keys_count == 100);
+}
+
+TEST_CASE("contacts of the families that are wanted are told, or of the asker's own", "[dht]") {
+  Asked asked;
+  asked.list_nodes(16);
+  RoutingTable v6(asked.own_id, true);
+  for (unsigned n = 100; n < 116; ++n) v6.on_answer(asked.now, {make_id(n), v6_endpoint(n)}, 50ms);
+  asked.other = &v6;
+  asked.server.prove(asked.now, kAsker);
+  const auto told = [&](bool wants_v4, bool wants_v6) {
+    asked.want = {wants_v4, wants_v6};
+    const Reply reply = asked.reply(kAsker, FindNode{make_id(3)});
+    return std::pair(reply.nodes.size(), reply.nodes6.size());
+  };
+  CHECK(told(false, false) == std::pair<std::size_t, std::size_t>(8, 0));
+  CHECK(told(true, false) == std::pair<std::size_t, std::size_t>(8, 0));
+  CHECK(told(false, true) == std::pair<std::size_t, std::size_t>(0, 8));
+  CHECK(told(true, true) == std::pair<std::size_t, std::size_t>(8, 8));
+  // We are in one family only: of the other there is nothing to tell.
+  asked.other = nullptr;
+  CHECK(told(true, true) == std::pair<std::size_t, std::size_t>(8, 0));
+  CHECK(told(false, true) == std::pair<std::size_t, std::size_t>(0, 0));
+  // An unproven asker gets of both what 4.5 times its query has room for.
+  asked.other = &v6;
+  asked.want = {true, true};
+  const Reply reply = asked.reply(Endpoint::v4(0x51010101, 7000), FindNode{make_id(3)});
+  CHECK(reply.nodes.size() == 8);
+  CHECK(reply.nodes6.size() < 8);
 }
 
 }  // namespace peernet::dht::test
