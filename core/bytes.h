@@ -45,6 +45,7 @@ struct Tagged {
 
   BytesView view() const { return bytes; }
   // NOLINTNEXTLINE(modernize-use-nullptr): a false alarm
+  // NOLINTNEXTLINE(modernize-use-nullptr): it takes the comparison with 0 for a pointer
   auto operator<=>(const Tagged&) const = default;
 
   // nullopt unless view has exactly N bytes.

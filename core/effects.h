@@ -57,34 +57,34 @@ struct SendDatagram {
 
 // Answered by on_connected or on_closed.
 struct Connect {
-  ConnId conn;
+  ConnId conn{};
   Endpoint to;
 };
 
 // In order, never dropped. Answered by at least one on_sent, at the latest when all of it has left:
 // on_sent tells how much of everything written is still queued, and comes again as that shrinks.
 struct Write {
-  ConnId conn;
+  ConnId conn{};
   Bytes bytes;
 };
 
 // After what was written has left, or 2 s later. The engine gets no further input for this
 // connection, and gives no further effect for it.
 struct Close {
-  ConnId conn;
+  ConnId conn{};
 };
 
 struct PauseReading {
-  ConnId conn;
+  ConnId conn{};
 };
 struct ResumeReading {
-  ConnId conn;
+  ConnId conn{};
 };
 
 // Answered by on_resolved with at most kResolvedMax endpoints.
 inline constexpr std::size_t kResolvedMax = 16;
 struct Resolve {
-  JobId job;
+  JobId job{};
   std::string host;
   std::uint16_t port;
 };
@@ -107,8 +107,8 @@ struct FileSpec {
 // parent; of a read-only storage also the top), denied, corrupt (a file is missing or has another
 // size), exists (`must_be_free` is not empty and stands in the parent), io.
 struct OpenStorage {
-  JobId job;
-  StorageId storage;
+  JobId job{};
+  StorageId storage{};
   std::string parent;
   std::string top;
   std::string must_be_free;  // the name a download is to get when it is complete
@@ -120,7 +120,7 @@ struct OpenStorage {
 
 // Forgets the storage once its running jobs have reported. Touches no file.
 struct CloseStorage {
-  StorageId storage;
+  StorageId storage{};
 };
 
 // One block to write: `size` bytes at record[data_begin], which is where the cipher put them.
@@ -135,8 +135,8 @@ struct BlockToWrite {
 // Blocks of one file, by rising offset. Each is hashed and compared with its leaf first; one
 // that differs is not written. Result: BlocksWritten.
 struct WriteBlocks {
-  JobId job;
-  StorageId storage;
+  JobId job{};
+  StorageId storage{};
   std::uint32_t file_index = 0;
   std::vector<BlockToWrite> blocks;
 };
@@ -147,8 +147,8 @@ struct WriteBlocks {
 // from `first_leaf` on, and the file as it is now becomes the reference. Result: BlocksRead.
 // Errors: corrupt (a leaf does not match), not_found, denied, io.
 struct ReadBlocks {
-  JobId job;
-  StorageId storage;
+  JobId job{};
+  StorageId storage{};
   std::uint32_t file_index = 0;
   std::uint64_t offset = 0;
   std::uint32_t size = 0;
@@ -159,14 +159,14 @@ struct ReadBlocks {
 // Leaf hashes live in a file beside the state, numbered over all files of the share. Writing them
 // creates that file. Result: LeavesRead, or FileDone.
 struct ReadLeaves {
-  JobId job;
-  StorageId storage;
+  JobId job{};
+  StorageId storage{};
   std::uint64_t first = 0;
   std::uint32_t count = 0;
 };
 struct WriteLeaves {
-  JobId job;
-  StorageId storage;
+  JobId job{};
+  StorageId storage{};
   std::uint64_t first = 0;
   std::vector<Hash> leaves;
 };
@@ -175,7 +175,7 @@ struct WriteLeaves {
 // what cannot be shared with the reason. Result: TreeListed. Errors: not_found, denied, too_large
 // (over entries_max), refused (not a file or directory).
 struct ListTree {
-  JobId job;
+  JobId job{};
   std::string parent;
   std::string top;
   std::uint32_t entries_max = 0;
@@ -186,8 +186,8 @@ struct ListTree {
 // that is changed while it is read (size, mtime, ctime, inode against the first read) is an error:
 // corrupt. Result: RangeHashed.
 struct HashRange {
-  JobId job;
-  StorageId storage;
+  JobId job{};
+  StorageId storage{};
   std::uint32_t file_index = 0;
   std::uint64_t offset = 0;
   std::uint64_t size = 0;
@@ -200,24 +200,24 @@ struct HashRange {
 // that had reported before. Result: FileDone. After an error nothing written since the last good
 // sync may be believed.
 struct Sync {
-  JobId job;
-  StorageId storage;
+  JobId job{};
+  StorageId storage{};
 };
 
 // Creates the empty files, gives every file its size and mode, syncs, and renames the top to
 // `name` in the same directory unless something stands there (exists). The storage stays open,
 // read-only, under its new name. Result: FileDone.
 struct FinishStorage {
-  JobId job;
-  StorageId storage;
+  JobId job{};
+  StorageId storage{};
   std::string name;
 };
 
 // Closes the storage and deletes its leaf file; with `is_data_deleted` also every file it lists and
 // then the directories that have become empty, never anything else. Result: FileDone.
 struct DeleteStorage {
-  JobId job;
-  StorageId storage;
+  JobId job{};
+  StorageId storage{};
   bool is_data_deleted = false;
 };
 
@@ -226,7 +226,7 @@ struct DeleteStorage {
 
 // Answered by on_saved when the record is durable. Records are committed in the order given.
 struct Save {
-  JobId job;
+  JobId job{};
   Record record;
 };
 

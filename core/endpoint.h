@@ -23,6 +23,7 @@ struct Endpoint {
   std::uint16_t port = 0;                  // host order
   bool is_v6 = false;
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): it takes the comparison with 0 for a pointer
   auto operator<=>(const Endpoint&) const = default;
 
   static Endpoint v4(std::uint32_t host_order_address, std::uint16_t port);

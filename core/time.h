@@ -26,6 +26,7 @@ inline constexpr Time kNever = Time::max();
 // Milliseconds since 1970-01-01T00:00:00Z.
 struct WallTime {
   std::int64_t unix_ms = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): it takes the comparison with 0 for a pointer
   auto operator<=>(const WallTime&) const = default;
 };
 

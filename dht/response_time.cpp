@@ -18,7 +18,8 @@ void ResponseTime::add(Duration took) {
   took = std::max(took, Duration(1));
   if (mean_ == Duration::zero()) {
     mean_ = took;
-    // RFC 6298 begins with half of it; that makes the dead ones among new nodes twice as slow to go.
+    // RFC 6298 begins with half of it; that makes the dead ones among new nodes twice as slow to
+    // go.
     variance_ = took / 4;
     return;
   }

@@ -4,7 +4,6 @@
 #include "test/core/bencode_walk.h"
 #include "test/core/naive_bencode.h"
 
-// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using peernet::bencode::Limits;
   if (size == 0) return 0;

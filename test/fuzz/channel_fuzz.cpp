@@ -40,7 +40,6 @@ std::vector<Bytes> feed(Channel& channel, BytesView stream, Reader& cuts) {
 
 }  // namespace
 
-// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Reader input(BytesView{data, size});
   const std::uint8_t mode = input.u8();

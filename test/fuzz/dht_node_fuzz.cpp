@@ -181,7 +181,6 @@ class Fuzz {
 }  // namespace
 }  // namespace peernet::dht
 
-// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   peernet::Reader input({data, size});
   peernet::dht::Fuzz fuzz(input);

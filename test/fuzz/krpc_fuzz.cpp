@@ -32,7 +32,6 @@ void run(BytesView bytes) {
 }  // namespace
 }  // namespace peernet::dht
 
-// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   peernet::dht::run({data, size});
   return 0;

@@ -7,7 +7,6 @@
 #include "core/check.h"
 #include "transfer/link.h"
 
-// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   namespace transfer = peernet::transfer;
   const auto link = transfer::parse_link(peernet::as_text({data, size}));

@@ -12,7 +12,6 @@ using peernet::transfer::Manifest;
 using peernet::transfer::ManifestLimits;
 using peernet::transfer::PieceLayers;
 
-// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const peernet::transfer::PathRules rules{.allow_unportable = (data[0] & 1U) != 0};

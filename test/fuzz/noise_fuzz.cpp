@@ -46,7 +46,6 @@ bool deliver(NoiseHandshake& writer, NoiseHandshake& reader, Reader& wire, bool&
 
 }  // namespace
 
-// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Reader wire(BytesView{data, size});
   const bool has_psk = (wire.u8() & 1U) != 0;

@@ -39,7 +39,6 @@ void check_path(std::string_view text) {
 
 }  // namespace
 
-// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::string_view rest = peernet::as_text({data, size});
   std::vector<std::string_view> valid;

@@ -43,7 +43,6 @@ void check_endpoint(std::string_view text) {
 
 }  // namespace
 
-// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const peernet::BytesView bytes{data, size};
   const std::string_view text = peernet::as_text(bytes);

@@ -12,7 +12,6 @@ namespace wire = peernet::transfer::wire;
 using peernet::Bytes;
 using peernet::BytesView;
 
-// NOLINTNEXTLINE(readability-identifier-naming): the name is libFuzzer's
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const BytesView record(data, size);
   const auto message = wire::decode(record);
