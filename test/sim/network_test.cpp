@@ -200,7 +200,7 @@ TEST_CASE_METHOD(Fixture, "a machine without the process refuses at once", "[sim
   REQUIRE(network.connect(a, ConnId{1}, network.address(b)));
   run(seconds(1));
   REQUIRE(listener.closings[a].size() == 1);
-  CHECK(listener.closings[a][0].code == Errc::unavailable);
+  CHECK(listener.closings[a][0].code == Errc::refused);
 }
 
 TEST_CASE_METHOD(Fixture, "an engine that wants no connection closes it for the other", "[sim]") {
