@@ -182,9 +182,24 @@ void ItemSearch::begin_asking_again(Time now, Family& family, Effects& out) {
   settle_targets();
 }
 
+// The error of BEP 44 that a node with the best item we have seen would give us.
+std::optional<std::int64_t> ItemSearch::refusal() const {
+  if (!best_ || !best_->key) return std::nullopt;
+  if (put_->cas && *put_->cas != best_->seq) return ErrorReply::kCasMismatch;
+  if (put_->item.seq < best_->seq) return ErrorReply::kSeqTooLow;
+  return std::nullopt;
+}
+
 void ItemSearch::begin_putting(Time now, Family& family, Effects& out) {
   phase_ = Phase::putting;
   targets_since_ = now;
+  if (const auto code = refusal()) {
+    // What the nearest hold forbids it: nodes that have not got it would take the older one.
+    refused_ = 1;
+    error_ = *code;
+    phase_ = Phase::over;
+    return;
+  }
   for (auto& found : lookup_.nearest(2 * kPutWidth)) {
     if (targets_.size() >= 2 * kPutWidth) break;
     if (found.token.empty()) continue;

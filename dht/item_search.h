@@ -70,6 +70,7 @@ class ItemSearch {
   void seed(Time now, Family& family, Effects& out);
   void step(Time now, Family& family, Effects& out);
   void begin_asking_again(Time now, Family& family, Effects& out);
+  std::optional<std::int64_t> refusal() const;
   void begin_putting(Time now, Family& family, Effects& out);
   void send(Time now, Target& target, Family& family, Effects& out);
   void consider(const Reply& reply);
