@@ -1,7 +1,7 @@
 // How many queries a second the DHT engine answers on one core, driven in process: ping, find_node
 // and get_peers in turn, from hosts in 2,000 networks of /16, with a table of 200 nodes, 1,000 keys
 // kept for others, and every limit on. Then the same without the limits per source, so that
-// every answer is whole; and private memory with a full table and full stores.
+// every answer is whole.
 
 #include <spdlog/sinks/null_sink.h>
 #include <spdlog/spdlog.h>
