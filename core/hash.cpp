@@ -8,11 +8,17 @@
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 
+#include <algorithm>
+
+#include "core/sha256_lanes.h"
+
 namespace peernet {
 
 namespace {
 
 constexpr std::size_t kSha256BlockSize = 64;
+// Sixteen lanes take the time of seven messages one after the other.
+constexpr std::size_t kLanesWorthwhile = 8;
 constexpr std::uint32_t kCastagnoli = 0x82f63b78;  // reflected polynomial
 
 class Sha256 {
@@ -53,6 +59,29 @@ Hash sha256(std::initializer_list<BytesView> parts) {
   Sha256 state;
   for (const BytesView part : parts) state.update(part);
   return state.finish();
+}
+
+std::vector<Hash> sha256_each(std::span<const BytesView> inputs) {
+  std::vector<Hash> hashes;
+  hashes.reserve(inputs.size());
+  while (!inputs.empty()) {
+    const auto differs = std::ranges::find_if(
+        inputs, [&](BytesView input) { return input.size() != inputs.front().size(); });
+    const auto alike = static_cast<std::size_t>(differs - inputs.begin());
+    const std::size_t count = std::min(alike, kSha256Lanes);
+    if (count >= kLanesWorthwhile && has_sha256_lanes()) {
+      std::array<BytesView, kSha256Lanes> messages;
+      std::array<Hash, kSha256Lanes> found;
+      messages.fill(inputs.front());  // the lanes that nothing is left for
+      std::copy_n(inputs.begin(), count, messages.begin());
+      sha256_lanes(messages, found);
+      hashes.insert(hashes.end(), found.begin(), found.begin() + count);
+    } else {
+      for (const BytesView input : inputs.first(count)) hashes.push_back(sha256(input));
+    }
+    inputs = inputs.subspan(count);
+  }
+  return hashes;
 }
 
 DhtId sha1(std::initializer_list<BytesView> parts) {

@@ -32,6 +32,16 @@ std::uint64_t leaves_in(std::uint64_t size) {
   return (size + kBlockSize - 1) / kBlockSize;
 }
 
+// Of bytes that begin at a block.
+std::vector<BytesView> blocks_of(BytesView bytes) {
+  std::vector<BytesView> blocks;
+  blocks.reserve(leaves_in(bytes.size()));
+  for (; !bytes.empty(); bytes = bytes.subspan(blocks.back().size())) {
+    blocks.push_back(bytes.first(std::min<std::size_t>(kBlockSize, bytes.size())));
+  }
+  return blocks;
+}
+
 // Reads exactly `size` bytes. False at the end of the file.
 Result<bool> read_fully(int fd, std::uint8_t* to, std::size_t size, std::uint64_t offset) {
   while (size > 0) {
@@ -297,14 +307,18 @@ void Storage::on_told(std::uint32_t file_index, Generation seen, bool is_change_
 
 FileResult Storage::write_blocks(const WriteBlocks& wanted, Generation& seen) {
   PN_CHECK(is_writable_ && wanted.file_index < states_.size());
+  std::vector<BytesView> inputs;
+  inputs.reserve(wanted.blocks.size());
+  for (const BlockToWrite& block : wanted.blocks) {
+    PN_CHECK(std::uint64_t{block.data_begin} + block.size <= block.record.size());
+    PN_CHECK(block.offset + block.size <= wanted_.files[wanted.file_index].size);
+    inputs.push_back(BytesView(block.record).subspan(block.data_begin, block.size));
+  }
+  const std::vector<Hash> leaves = sha256_each(inputs);
   BlocksWritten outcome;
   std::vector<bool> is_good(wanted.blocks.size());
   for (std::uint32_t i = 0; i < wanted.blocks.size(); ++i) {
-    const BlockToWrite& block = wanted.blocks[i];
-    PN_CHECK(std::uint64_t{block.data_begin} + block.size <= block.record.size());
-    PN_CHECK(block.offset + block.size <= wanted_.files[wanted.file_index].size);
-    is_good[i] =
-        sha256(BytesView(block.record).subspan(block.data_begin, block.size)) == block.leaf;
+    is_good[i] = leaves[i] == wanted.blocks[i].leaf;
     if (!is_good[i]) outcome.mismatched.push_back(i);
   }
   if (outcome.mismatched.size() == wanted.blocks.size()) {
@@ -424,11 +438,7 @@ FileResult Storage::read_unverified(const ReadBlocks& wanted, Generation& seen) 
   if (!read) return with_path(read.error(), shown_path(wanted.file_index));
   const Error corrupt{Errc::corrupt, shown_path(wanted.file_index) + " is not what was shared", ""};
   if (!*read) return corrupt;
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    const std::size_t begin = i * kBlockSize;
-    const std::size_t size = std::min<std::size_t>(kBlockSize, outcome.data.size() - begin);
-    if (sha256(BytesView(outcome.data).subspan(begin, size)) != expected[i]) return corrupt;
-  }
+  if (sha256_each(blocks_of(outcome.data)) != expected) return corrupt;
   return FileOutcome{std::move(outcome)};
 }
 
@@ -586,10 +596,8 @@ Result<void> Storage::hash_blocks(const HashRange& wanted, int fd, std::vector<H
       return Error{Errc::corrupt,
                    shown_path(wanted.file_index) + " became shorter while it was read", ""};
     }
-    for (std::size_t begin = 0; begin < chunk.size(); begin += kBlockSize) {
-      const std::size_t size = std::min<std::size_t>(kBlockSize, chunk.size() - begin);
-      leaves.push_back(sha256(BytesView(chunk).subspan(begin, size)));
-    }
+    const std::vector<Hash> hashed = sha256_each(blocks_of(chunk));
+    leaves.insert(leaves.end(), hashed.begin(), hashed.end());
   }
   return {};
 }

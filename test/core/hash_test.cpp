@@ -27,6 +27,31 @@ TEST_CASE("SHA-256 by libcrypto is SHA-256 by libsodium at every size", "[core]"
   }
 }
 
+TEST_CASE("many inputs hashed together have the hashes they have alone", "[core]") {
+  const Bytes bytes = pattern(40 * 16'384);
+  const auto check_each = [](const std::vector<BytesView>& inputs) {
+    const std::vector<Hash> hashes = sha256_each(inputs);
+    REQUIRE(hashes.size() == inputs.size());
+    for (std::size_t i = 0; i < inputs.size(); ++i) CHECK(hashes[i] == sha256(inputs[i]));
+  };
+  // All sizes around the ends of a chunk of SHA-256, and a block; more lanes than one, and fewer.
+  for (const std::size_t size : {0U, 1U, 3U, 55U, 56U, 63U, 64U, 65U, 119U, 120U, 128U, 16'384U}) {
+    for (const std::size_t count : {0U, 1U, 7U, 8U, 15U, 16U, 17U, 39U}) {
+      std::vector<BytesView> inputs;
+      for (std::size_t i = 0; i < count; ++i) {
+        inputs.push_back(BytesView(bytes).subspan(i * (size + 1), size));
+      }
+      check_each(inputs);
+    }
+  }
+  // Files of one length after another.
+  std::vector<BytesView> inputs;
+  for (std::size_t i = 0; i < 60; ++i) {
+    inputs.push_back(BytesView(bytes).subspan(i * 7, i < 20 ? 100 : i < 21 ? 0 : i < 40 ? 64 : i));
+  }
+  check_each(inputs);
+}
+
 TEST_CASE("HMAC-SHA-256 has the values of RFC 4231", "[core]") {
   CHECK(to_hex(hmac_sha256(Bytes(20, 0x0b), {as_bytes("Hi There")}).view()) ==
         "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
