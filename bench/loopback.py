@@ -82,14 +82,14 @@ def peernet(path, size, is_restarted):
 # figures when it is done or told to end.
 LIBTORRENT_SIDE = r"""
 import libtorrent as lt, resource, sys, time
-role, torrent, directory, port, rc4 = sys.argv[1:6]
+role, torrent, directory, port, rc4, up = sys.argv[1:7]  # port: of the seeds, comma between
 session = lt.session({
-    "listen_interfaces": "127.0.0.1:" + (port if role == "seed" else "0"),
+    "listen_interfaces": "127.0.0.1:0",
     "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
     "allow_multiple_connections_per_ip": True, "in_enc_policy": 0 if rc4 == "1" else 2,
     "out_enc_policy": 0 if rc4 == "1" else 2, "allowed_enc_level": 2 if rc4 == "1" else 1,
     "alert_mask": 0, "max_out_request_queue": 1500, "send_buffer_watermark": 4 << 20,
-    "cache_size": 0, "enable_incoming_utp": False, "enable_outgoing_utp": False})
+    "cache_size": 0, "upload_rate_limit": int(up), "enable_incoming_utp": False, "enable_outgoing_utp": False})
 info = lt.torrent_info(torrent)
 handle = session.add_torrent({"ti": info, "save_path": directory})
 if role == "seed":
@@ -101,7 +101,8 @@ else:
     print("ready", 0, flush=True)
     sys.stdin.readline()
     start = time.monotonic()
-    handle.connect_peer(("127.0.0.1", int(port)))
+    for one in port.split(","):
+        handle.connect_peer(("127.0.0.1", int(one)))
     while not handle.status().is_seeding:
         time.sleep(0.005)
     print("done", time.monotonic() - start, flush=True)
@@ -123,7 +124,7 @@ def bare(path, size):
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def libtorrent(path, size, rc4):
+def libtorrent(path, size, rc4, seeds_count=1, up=0):
     import libtorrent as lt
     directory = tempfile.mkdtemp(prefix="peernet-bench.")
     sides = []
@@ -138,19 +139,21 @@ def libtorrent(path, size, rc4):
 
         def side(role, save, port):
             process = subprocess.Popen(
-                [sys.executable, "-c", LIBTORRENT_SIDE, role, file, save, str(port), str(int(rc4))],
+                [sys.executable, "-c", LIBTORRENT_SIDE, role, file, save, port, str(int(rc4)),
+                 str(up)],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             sides.append(process)
             return process, process.stdout.readline().split()[1]
 
-        seed, port = side("seed", os.path.dirname(path), 0)
-        fetcher, _ = side("fetch", directory, port)
-        before = cpu_seconds(seed.pid) + cpu_seconds(fetcher.pid)
+        seeds = [side("seed", os.path.dirname(path), "0") for _ in range(seeds_count)]
+        fetcher, _ = side("fetch", directory, ",".join(port for _, port in seeds))
+        pids = [seed.pid for seed, _ in seeds] + [fetcher.pid]
+        before = sum(map(cpu_seconds, pids))
         fetcher.stdin.write("go\n")
         fetcher.stdin.flush()
         wall = float(fetcher.stdout.readline().split()[1])
-        cpu = cpu_seconds(seed.pid) + cpu_seconds(fetcher.pid) - before
-        return result(size, wall, cpu, peak_rss_mb(seed.pid), peak_rss_mb(fetcher.pid))
+        cpu = sum(map(cpu_seconds, pids)) - before
+        return result(size, wall, cpu, peak_rss_mb(pids[0]), peak_rss_mb(fetcher.pid))
     finally:
         for process in sides:
             process.kill()
@@ -216,4 +219,5 @@ def main():
         print(f"peernet / {name}: wall {wall:.2f}, CPU {cpu:.2f}")
 
 
-main()
+if __name__ == "__main__":
+    main()

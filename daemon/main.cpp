@@ -335,6 +335,7 @@ int run(int argc, char** argv) {
     return 0;
   }
   set_pool_size();
+  keep_free_memory();
   if (arguments->is_detached) {
     auto started = Background::start();
     if (!started) return fail(background, started.error());

@@ -33,7 +33,7 @@ constexpr std::array kErrors{
     ErrcRow{Errc::exists, "exists", 13,
             "move away what stands there, then: peernet resume ID; or peernet rm ID, and fetch "
             "into another directory with -o"},
-    ErrcRow{Errc::no_space, "no_space", 9, "make room, then: peernet resume ID"},
+    ErrcRow{Errc::no_space, "no_space", 9, "make room; to go on at once: peernet resume ID"},
     ErrcRow{Errc::denied, "denied", 10, "the user who runs peernetd needs the permission"},
     ErrcRow{Errc::unavailable, "unavailable", 6, "try again later"},
     ErrcRow{Errc::cancelled, "cancelled", 7, "ask for it again"},

@@ -15,6 +15,8 @@ namespace peernet::transfer {
 namespace {
 
 constexpr Duration kProgressSaveInterval = std::chrono::minutes(1);
+constexpr Duration kRetryFirst = std::chrono::seconds(5);  // doubles from there
+constexpr Duration kRetryMax = std::chrono::minutes(5);
 constexpr std::uint64_t kSpareBytes = 16ULL << 20U;  // left free on the disk for everyone else
 
 }  // namespace
@@ -45,7 +47,7 @@ void Swarm::start_saved(Turn& turn, const ProgressRecord* progress) {
     return;
   }
   if (const auto restored = metadata_.restore(record_.manifest, record_.piece_layers); !restored) {
-    fail(turn, restored.error());
+    fail(turn, restored.error(), true);
     return;
   }
   const std::uint32_t pieces_count = metadata_.manifest().layout().pieces_count();
@@ -106,13 +108,15 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
   if (!result) {
     Error error = result.error();
     if (error.code == Errc::not_found && record_.stage == ShareStage::fetching) {
-      error.hint = "make that directory, then: peernet resume " + to_short_text(record_.id);
+      error.hint =
+          "make that directory; to go on at once: peernet resume " + to_short_text(record_.id);
     }
     fail(turn, std::move(error));
     return;
   }
   is_open_ = true;
   if (record_.stage == ShareStage::complete) {
+    error_.reset();
     begin_exchange(turn, durable_);
     if (record_.completed == WallTime{}) {
       // The last run ended between the rename and the record of it.
@@ -155,13 +159,14 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
                      "not enough space in " + record_.parent + ": " + std::to_string(needed) +
                          " bytes are needed and " + std::to_string(kSpareBytes) + " to spare, " +
                          std::to_string(opened->free_bytes) + " are free",
-                     "make room, then: peernet resume " + to_short_text(record_.id)});
+                     "make room; to go on at once: peernet resume " + to_short_text(record_.id)});
     return;
   }
   if (have != durable_) {
     durable_ = have;
     save(turn, SaveKind::progress, progress_record(durable_), durable_);
   }
+  error_.reset();
   begin_exchange(turn, std::move(have));
   tell_state(turn);
 }
@@ -201,14 +206,37 @@ void Swarm::resume(Turn& turn) {
   if (!record_.is_paused && !was_failed) return;
   record_.is_paused = false;
   error_.reset();
+  retry_wait_ = {};
   started_ = turn.now;
   if (was_failed && metadata_.is_complete()) open_storage(turn);
   save_record(turn, SaveKind::record);
   tell_state(turn);
 }
 
-void Swarm::fail(Turn& turn, Error error) {
+std::optional<Time> Swarm::retry_at() const {
+  if (!error_ || record_.is_paused || is_removing_) return std::nullopt;
+  return retry_at_;
+}
+
+// It stays failed, and says so, until its storage is open again.
+void Swarm::retry(Turn& turn) {
+  if (!retry_at()) return;
+  retry_at_.reset();
+  started_ = turn.now;
+  if (metadata_.is_complete()) {
+    open_storage(turn);
+    return;
+  }
+  error_.reset();
+  tell_state(turn);
+}
+
+void Swarm::fail(Turn& turn, Error error, bool is_final) {
   if (is_removing_) return;
+  // What has gone well for long enough starts again with the shortest wait.
+  if (turn.now - started_ > kRetryMax) retry_wait_ = {};
+  retry_wait_ = std::clamp<Duration>(2 * retry_wait_, kRetryFirst, kRetryMax);
+  retry_at_ = is_final ? std::nullopt : std::optional(turn.now + retry_wait_);
   close_peers(turn, wire::ShareCloseReason::stopped);
   if (!error_) turn.events.emplace_back(AnnounceOver{key_});
   error_ = std::move(error);
@@ -427,7 +455,7 @@ void Swarm::on_finished(Turn& turn, const FileResult& result) {
   if (!result) {
     Error error = result.error();
     if (error.code == Errc::exists) {
-      error.hint = "move it away, then: peernet resume " + to_short_text(record_.id);
+      error.hint = "move it away; to go on at once: peernet resume " + to_short_text(record_.id);
     }
     fail(turn, std::move(error));
     return;

@@ -82,6 +82,9 @@ class Swarm {
   // Ends the share; is_removed() once nothing of it is left, with removal() as the outcome.
   void remove(Turn& turn, bool is_data_deleted);
   void on_tick(Turn& turn);
+  // After a fault of this machine: when it is tried again, of itself, whether it has gone.
+  std::optional<Time> retry_at() const;
+  void retry(Turn& turn);
   // Says what the counters are worth saving; before the process ends.
   void save_progress(Turn& turn);
 
@@ -125,6 +128,8 @@ class Swarm {
   // Asks the peer for up to blocks_max blocks, and for the leaf hashes of what comes next. How many
   // blocks were asked.
   std::uint32_t request(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_max);
+  // Blocks that were asked of this peer and have not come.
+  std::uint32_t outstanding(ConnId conn) const { return picker_ ? picker_->outstanding(conn) : 0; }
   // Has the have-state of this share something to say: manifest known, storage open?
   bool is_exchanging() const { return picker_.has_value(); }
   // Would the peer's request be in order and answerable now?
@@ -258,7 +263,9 @@ class Swarm {
   void on_opened(Turn& turn, FileResult& result);
   void begin_exchange(Turn& turn, Bitfield have);
   void on_metadata(Turn& turn);
-  void fail(Turn& turn, Error error);
+  // Stops the share until the fault has gone, which is tried from time to time; one that is final
+  // will not go.
+  void fail(Turn& turn, Error error, bool is_final = false);
   void tell_state(Turn& turn);
   JobId add_job(Turn& turn, Job job);
   void close_peers(Turn& turn, wire::ShareCloseReason reason);
@@ -310,6 +317,8 @@ class Swarm {
   std::optional<Steering> steering_;  // while we seed, from the second peer on
   std::optional<Picker> picker_;      // once the storage is open and the piece layers are known
   std::optional<Error> error_;
+  std::optional<Time> retry_at_;
+  Duration retry_wait_{};
   bool is_opening_ = false;
   bool is_open_ = false;
   bool is_removing_ = false;

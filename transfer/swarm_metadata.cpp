@@ -55,7 +55,7 @@ void Swarm::on_metadata(Turn& turn) {
   metadata_.drop_source();
   const Manifest& manifest = metadata_.manifest();
   if (manifest.layout().leaves_count() > UINT32_MAX) {
-    fail(turn, Error{Errc::too_large, "the share is too large for this version", {}});
+    fail(turn, Error{Errc::too_large, "the share is too large for this version", {}}, true);
     return;
   }
   record_.manifest = manifest.encoded();
@@ -98,7 +98,7 @@ Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
   if (const auto taken = metadata_.on_manifest_data(turn.now, message); !taken) {
     if (metadata_.is_unacceptable()) {
       metadata_.drop_source();
-      fail(turn, taken.error());
+      fail(turn, taken.error(), true);
       return {};
     }
     metadata_.drop_source();

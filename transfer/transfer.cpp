@@ -240,6 +240,7 @@ void Transfer::sweep(Turn& t) {
     announces_.cancel(id);
     held_by_few_.erase(id);
     lookups_.cancel(id);
+    retries_.cancel(id);
     lookup_tries_.erase(id);
     by_key_.erase(swarm.key());
     std::erase(order_, id);
@@ -465,6 +466,7 @@ std::optional<WhyFacts> Transfer::why(Time now, const ShareId& id) const {
   const Swarm* swarm = find_swarm(id);
   if (swarm == nullptr) return std::nullopt;
   WhyFacts facts = swarm->why(now, peers_, dialer_);
+  if (const auto at = retries_.at(id)) facts.next_retry = at;
   facts.next_lookup = lookups_.at(id);
   if (facts.next_lookup && facts.status.state != ShareState::seeding) {
     facts.next_retry =

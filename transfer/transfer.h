@@ -191,6 +191,7 @@ class Transfer {
   TokenBucket down_limit_;
   Timers<ShareId> announces_;
   Timers<ShareId> lookups_;
+  Timers<ShareId> retries_;  // of shares that a fault of this machine stopped
   std::map<ShareId, unsigned> lookup_tries_;
   Time last_announce_at_{};
   std::set<ShareId> held_by_few_;  // announced at fewer nodes than wanted

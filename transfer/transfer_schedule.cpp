@@ -2,6 +2,7 @@
 // time passed or a resource became free.
 
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -27,8 +28,7 @@ constexpr Duration kFirstMinute = std::chrono::minutes(1);
 constexpr std::size_t kUnsentGoalMin = std::size_t{64} << 10U;
 constexpr std::size_t kUnsentGoalMax = std::size_t{512} << 10U;
 constexpr std::size_t kRecordsOverhead = 2048;  // lengths, headers and tags around so many blocks
-constexpr std::uint64_t kReadAheadMax = 1ULL << 20U;  // bytes a peer, being read or ready
-constexpr std::uint16_t kReadBlocksMax = 16;          // in one disk job
+constexpr std::uint16_t kReadBlocksMax = 16;    // in one disk job
 
 // Under a download limit a twentieth of a second's worth is asked for at a time.
 constexpr std::uint64_t kLimitedAskShare = 20;
@@ -120,7 +120,14 @@ void Transfer::fill(Turn& t, Peer& peer) {
       continue;
     }
     is_limited = is_limited || limit.is_limited();
-    const std::uint32_t asked = swarm->request(t, peer, *share, blocks_within(limit, room));
+    // None has more than its part of what is out: a share that comes slowly, for its limit at the
+    // other end, would else fill the window sooner or later.
+    const std::uint32_t part = std::max<std::uint32_t>(
+        kRunBlocksMax, peer.pipeline.window() / static_cast<std::uint32_t>(turns.size()));
+    const std::uint32_t out = turns.size() == 1 ? 0 : swarm->outstanding(peer.conn());
+    if (out >= part) continue;
+    const std::uint32_t wanted = turns.size() == 1 ? room : std::min(room, part - out);
+    const std::uint32_t asked = swarm->request(t, peer, *share, blocks_within(limit, wanted));
     swarm->flush_writes(t);  // leaf hashes that needed no asking
     if (asked == 0) continue;
     room -= std::min(room, asked);
@@ -151,14 +158,18 @@ void Transfer::pump(Turn& t, Peer& peer) {
     const std::uint64_t room = goal - peer.unsent() + kBlockSize;
     peer.expect(std::min<std::uint64_t>(room, peer.upload.ready_bytes()) + kRecordsOverhead);
   }
-  while (peer.unsent() < goal && peer.upload.has_ready() && up_limit_.may_take(t.now)) {
-    const UploadQueue::Block block = *peer.upload.ready();
+  std::set<wire::ShareChannel> held;  // shares at their own limit
+  while (peer.unsent() < goal && up_limit_.may_take(t.now)) {
+    const auto ready = peer.upload.ready(held);
+    if (!ready) break;
+    const UploadQueue::Block& block = *ready;
     PeerShare* share = peer.find_channel(block.channel);
     if (share != nullptr && share->channel) {
       Swarm* swarm = find_swarm(share->id);
       if (swarm != nullptr && !swarm->up_limit().may_take(t.now)) {
         wait_for_limit(swarm->up_limit().ready_at(t.now));
-        break;
+        held.insert(block.channel);
+        continue;
       }
       peer.send_block(block, *share->channel);
       counted_.blocks_out += block.data.size();
@@ -169,14 +180,12 @@ void Transfer::pump(Turn& t, Peer& peer) {
         swarm->on_sent_block(t.now, *share, block.piece, block.data.size());
       }
     }
-    peer.upload.pop_ready();
+    peer.upload.pop_ready(block.channel);
   }
   if (peer.upload.has_ready() && !up_limit_.may_take(t.now)) {
     wait_for_limit(up_limit_.ready_at(t.now));
   }
-  while (peer.upload.bytes_ahead() < kReadAheadMax) {
-    const auto run = peer.upload.next(kReadBlocksMax);
-    if (!run) break;
+  while (const auto run = peer.upload.next(kReadBlocksMax)) {
     const PeerShare* share = peer.find_channel(run->channel);
     Swarm* swarm = share == nullptr ? nullptr : find_swarm(share->id);
     if (swarm != nullptr && swarm->can_serve(run->blocks)) {
@@ -295,6 +304,11 @@ void Transfer::set_choked(Turn& t, Peer& peer, bool is_choked) {
 
 void Transfer::schedule_share(Time now, const Swarm& swarm) {
   const ShareId& id = swarm.id();
+  if (const auto at = swarm.retry_at()) {
+    retries_.set(id, *at);
+  } else {
+    retries_.cancel(id);
+  }
   if (!swarm.is_active()) {
     announces_.cancel(id);
     held_by_few_.erase(id);
@@ -342,6 +356,12 @@ void Transfer::announce_few(Time now) {
 }
 
 void Transfer::on_due_shares(Turn& t) {
+  while (const auto id = retries_.pop_expired(t.now)) {
+    Swarm* swarm = find_swarm(*id);
+    if (swarm == nullptr) continue;
+    swarm->retry(t);
+    schedule_share(t.now, *swarm);
+  }
   while (const auto id = announces_.pop_expired(t.now)) {
     const Swarm* swarm = find_swarm(*id);
     if (swarm == nullptr || !swarm->is_active()) continue;
@@ -472,7 +492,7 @@ void Transfer::on_time(Time now, Effects& out) {
 Time Transfer::deadline() const {
   if (is_stopping_) return kNever;
   return std::min({next_tick_, next_rechoke_, limit_wait_, announces_.next(), lookups_.next(),
-                   dialer_.deadline()});
+                   retries_.next(), dialer_.deadline()});
 }
 
 }  // namespace peernet::transfer

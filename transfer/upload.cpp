@@ -48,10 +48,14 @@ std::vector<UploadRun> UploadQueue::cancel(const UploadRun& run) {
 }
 
 std::optional<UploadRun> UploadQueue::next(std::uint16_t blocks_max) {
-  if (queued_.empty() || blocks_max == 0) return std::nullopt;
-  auto turn = queued_.upper_bound(last_channel_);
-  if (turn == queued_.end()) turn = queued_.begin();
-  last_channel_ = turn->first;
+  if (blocks_max == 0) return std::nullopt;
+  auto turn = queued_.upper_bound(last_queued_);
+  for (std::size_t asked = 0;; ++asked, ++turn) {
+    if (asked == queued_.size()) return std::nullopt;
+    if (turn == queued_.end()) turn = queued_.begin();
+    if (bytes_ahead_of(turn->first) < kReadAheadMax) break;
+  }
+  last_queued_ = turn->first;
   std::deque<UploadRun>& runs = turn->second;
 
   UploadRun result = runs.front();
@@ -85,7 +89,7 @@ bool UploadQueue::on_read(JobId job, Bytes data) {
   if (found == reading_.end()) return false;
   reading_blocks_ -= found->second.blocks.count;
   ready_bytes_ += data.size();
-  ready_.push_back({found->second, std::move(data), 0});
+  ready_[found->second.channel].push_back({found->second, std::move(data), 0});
   reading_.erase(found);
   return true;
 }
@@ -100,9 +104,15 @@ std::optional<UploadRun> UploadQueue::on_unreadable(JobId job) {
   return run;
 }
 
-std::optional<UploadQueue::Block> UploadQueue::ready() const {
-  if (ready_.empty()) return std::nullopt;
-  const Ready& front = ready_.front();
+std::optional<UploadQueue::Block> UploadQueue::ready(
+    const std::set<wire::ShareChannel>& held) const {
+  auto turn = ready_.upper_bound(last_ready_);
+  for (std::size_t asked = 0;; ++asked, ++turn) {
+    if (asked == ready_.size()) return std::nullopt;
+    if (turn == ready_.end()) turn = ready_.begin();
+    if (!held.contains(turn->first)) break;
+  }
+  const Ready& front = turn->second.front();
   const std::size_t begin = std::size_t{front.sent_count} * merkle::kBlockSize;
   const std::size_t size = std::min<std::size_t>(merkle::kBlockSize, front.data.size() - begin);
   return Block{front.run.channel, front.run.blocks.piece,
@@ -110,14 +120,17 @@ std::optional<UploadQueue::Block> UploadQueue::ready() const {
                BytesView(front.data).subspan(begin, size)};
 }
 
-void UploadQueue::pop_ready() {
-  PN_CHECK(!ready_.empty());
-  Ready& front = ready_.front();
+void UploadQueue::pop_ready(wire::ShareChannel channel) {
+  const auto found = ready_.find(channel);
+  PN_CHECK(found != ready_.end());
+  last_ready_ = channel;
+  Ready& front = found->second.front();
   ++front.sent_count;
   --blocks_count_;
   if (front.sent_count < front.run.blocks.count) return;
   ready_bytes_ -= front.data.size();
-  ready_.pop_front();
+  found->second.pop_front();
+  if (found->second.empty()) ready_.erase(found);
 }
 
 std::vector<UploadRun> UploadQueue::clear() {
@@ -125,7 +138,7 @@ std::vector<UploadRun> UploadQueue::clear() {
   std::vector<std::uint16_t> channels;
   for (const auto& [channel, runs] : queued_) channels.push_back(channel);
   for (const auto& [job, run] : reading_) channels.push_back(run.channel);
-  for (const Ready& ready : ready_) channels.push_back(ready.run.channel);
+  for (const auto& [channel, runs] : ready_) channels.push_back(channel);
   std::ranges::sort(channels);
   channels.erase(std::unique(channels.begin(), channels.end()), channels.end());
   for (const std::uint16_t channel : channels) {
@@ -150,22 +163,30 @@ std::vector<UploadRun> UploadQueue::clear_channel(std::uint16_t channel) {
     reading_blocks_ -= it->second.blocks.count;
     it = reading_.erase(it);
   }
-  std::deque<Ready> kept;
-  for (Ready& ready : ready_) {
-    if (ready.run.channel != channel) {
-      kept.push_back(std::move(ready));
-      continue;
+  if (const auto found = ready_.find(channel); found != ready_.end()) {
+    for (const Ready& ready : found->second) {
+      UploadRun rest = ready.run;
+      rest.blocks.first_block =
+          static_cast<std::uint16_t>(rest.blocks.first_block + ready.sent_count);
+      rest.blocks.count = static_cast<std::uint16_t>(rest.blocks.count - ready.sent_count);
+      cleared.push_back(rest);
+      ready_bytes_ -= ready.data.size();
     }
-    UploadRun rest = ready.run;
-    rest.blocks.first_block =
-        static_cast<std::uint16_t>(rest.blocks.first_block + ready.sent_count);
-    rest.blocks.count = static_cast<std::uint16_t>(rest.blocks.count - ready.sent_count);
-    cleared.push_back(rest);
-    ready_bytes_ -= ready.data.size();
+    ready_.erase(found);
   }
-  ready_ = std::move(kept);
   for (const UploadRun& run : cleared) blocks_count_ -= run.blocks.count;
   return cleared;
+}
+
+std::uint64_t UploadQueue::bytes_ahead_of(wire::ShareChannel channel) const {
+  std::uint64_t bytes = 0;
+  for (const auto& [job, run] : reading_) {
+    if (run.channel == channel) bytes += std::uint64_t{run.blocks.count} * merkle::kBlockSize;
+  }
+  if (const auto found = ready_.find(channel); found != ready_.end()) {
+    for (const Ready& ready : found->second) bytes += ready.data.size();
+  }
+  return bytes;
 }
 
 std::uint64_t UploadQueue::bytes_ahead() const {

@@ -1,7 +1,8 @@
 #pragma once
 
 // UploadQueue holds what one peer asked us for, from the request to the sealed record: queued,
-// being read from disk, ready to send. Shares take turns. Invariant: every block accepted by add()
+// being read from disk, ready to send. Shares take turns, block by block; one that must wait holds
+// nobody else back. Invariant: every block accepted by add()
 // leaves by exactly one of pop_ready(), drop(), on_unreadable(), cancel() or clear(), so that it is
 // answered once.
 
@@ -9,6 +10,7 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "core/bytes.h"
@@ -27,13 +29,17 @@ class UploadQueue {
  public:
   static constexpr std::uint32_t kBlocksMax = 256;  // SECURITY.md 1.4: refused beyond, not queued
 
+  // Of one share, being read or ready: with it a share at its limit is ready to go on at once.
+  static constexpr std::uint64_t kReadAheadMax = 1ULL << 20U;  // bytes
+
   // False, and nothing is queued, when it would go over kBlocksMax.
   bool add(const UploadRun& run);
   // Forgets what is still queued of this run and gives those parts back; what is being read or is
   // ready is sent all the same.
   std::vector<UploadRun> cancel(const UploadRun& run);
 
-  // The next run to read, of at most blocks_max blocks. Follow with on_reading or drop.
+  // The next run to read, of at most blocks_max blocks and of a share that has not read far enough
+  // ahead. Follow with on_reading or drop.
   std::optional<UploadRun> next(std::uint16_t blocks_max);
   void on_reading(JobId job, const UploadRun& run);
   // Instead of on_reading: it cannot be read after all.
@@ -49,8 +55,10 @@ class UploadQueue {
     std::uint16_t block = 0;
     BytesView data;  // valid until pop_ready
   };
-  std::optional<Block> ready() const;
-  void pop_ready();
+  // The next block to send, but none of the shares in `held`.
+  std::optional<Block> ready(const std::set<wire::ShareChannel>& held = {}) const;
+  // Takes away the block of this share that ready() gave.
+  void pop_ready(wire::ShareChannel channel);
 
   // Everything not yet sent, for rejects: after a choke (all), or when one share goes.
   std::vector<UploadRun> clear();
@@ -69,10 +77,13 @@ class UploadQueue {
     std::uint16_t sent_count = 0;
   };
 
-  std::map<std::uint16_t, std::deque<UploadRun>> queued_;  // never an empty deque
-  std::uint16_t last_channel_ = 0;                         // whose turn it was
+  std::uint64_t bytes_ahead_of(wire::ShareChannel channel) const;
+
+  std::map<wire::ShareChannel, std::deque<UploadRun>> queued_;  // never an empty deque
+  wire::ShareChannel last_queued_ = 0;                          // whose turn it was
   std::map<JobId, UploadRun> reading_;
-  std::deque<Ready> ready_;
+  std::map<wire::ShareChannel, std::deque<Ready>> ready_;  // never an empty deque
+  wire::ShareChannel last_ready_ = 0;
   std::uint32_t blocks_count_ = 0;
   std::uint32_t reading_blocks_ = 0;
   std::uint64_t ready_bytes_ = 0;

@@ -112,14 +112,18 @@ void Disk::start(const ReadBlocks& wanted) {
     Storage& storage = job->entry->storage;
     job->told = storage.told(wanted.file_index);
     if (auto result = storage.read_cached(wanted, job->told, job->seen)) {
-      job->result = *std::move(result);
-      ++jobs_count_;
-      ++job->entry->running_count;
-      done_.push_back(std::move(job));
+      end_at_once(std::move(job), *std::move(result));
       return;
     }
   }
   queue(std::move(job));
+}
+
+void Disk::end_at_once(JobPtr job, FileResult result) {
+  job->result = std::move(result);
+  ++jobs_count_;
+  ++job->entry->running_count;
+  done_.push_back(std::move(job));
 }
 
 bool Disk::report_done() {
@@ -129,7 +133,14 @@ bool Disk::report_done() {
 }
 
 void Disk::start(ReadLeaves wanted) {
-  queue(make_job(wanted));
+  auto job = make_job(wanted);
+  if (job->entry != nullptr) {
+    if (auto result = job->entry->storage.read_leaves_cached(wanted)) {
+      end_at_once(std::move(job), *std::move(result));
+      return;
+    }
+  }
+  queue(std::move(job));
 }
 
 void Disk::start(WriteLeaves wanted) {

@@ -70,6 +70,7 @@ class Disk {
   static void on_after_work(uv_work_t* request, int status) noexcept;
   void queue(JobPtr job);
   void queue_slow(JobPtr job);
+  void end_at_once(JobPtr job, FileResult result);
   void report(const JobPtr& job);
   void tell_generation(Job& job);
 

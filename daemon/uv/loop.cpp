@@ -13,6 +13,7 @@
 
 #include "core/check.h"
 #include "daemon/uv/address.h"
+#include "daemon/uv/process.h"
 
 namespace peernet::daemon {
 
@@ -207,6 +208,7 @@ void Loop::tell_wall_clock(bool is_forced) {
   parts_.node->on_wall_clock(time, wall);
   parts_.rpc->on_wall_clock(time, wall);
   tell_drops();
+  give_back_free_memory();
 }
 
 // What came faster than it was read: the one loss that this machine can do something about.

@@ -9,6 +9,9 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include <algorithm>
 #include <array>
@@ -22,6 +25,11 @@
 
 namespace peernet::daemon {
 namespace {
+
+// Blocks come and go by the megabyte: given back to the kernel each time, their pages would be
+// cleared again for every few blocks.
+constexpr int kFreeMemoryKept = 16 << 20;
+constexpr int kOwnMappingSize = 4 << 20;  // and beyond
 
 constexpr unsigned kPoolThreadsMax = 8;
 constexpr unsigned kPoolThreadsMore = 2;  // than cores: some always wait for the disk
@@ -85,6 +93,19 @@ void set_pool_size() {
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
   const std::string size = std::to_string(std::min(cores + kPoolThreadsMore, kPoolThreadsMax));
   setenv("UV_THREADPOOL_SIZE", size.c_str(), 1);
+}
+
+void keep_free_memory() {
+#ifdef __GLIBC__
+  mallopt(M_TRIM_THRESHOLD, kFreeMemoryKept);
+  mallopt(M_MMAP_THRESHOLD, kOwnMappingSize);
+#endif
+}
+
+void give_back_free_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 Result<Fd> lock_state(const std::string& path) {

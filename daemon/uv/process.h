@@ -22,6 +22,9 @@ mode_t harden_process();
 std::uint64_t descriptors_max();
 // The size of libuv's pool; before its first use.
 void set_pool_size();
+// Memory that was freed stays at hand, some of it, until it is given back. Before any thread.
+void keep_free_memory();
+void give_back_free_memory();
 
 // Held as long as the Fd lives. Errors: refused (another daemon; `what` says its process id).
 Result<Fd> lock_state(const std::string& path);

@@ -56,6 +56,22 @@ Result<bool> read_fully(int fd, std::uint8_t* to, std::size_t size, std::uint64_
   return true;
 }
 
+// Only what the page cache has: false when any of it would have to come from the disk.
+bool read_at_once(int fd, Bytes& to, std::uint64_t offset) {
+  const iovec whole{to.data(), to.size()};
+  const ssize_t got = preadv2(fd, &whole, 1, static_cast<off_t>(offset), RWF_NOWAIT);
+  return got >= 0 && static_cast<std::size_t>(got) == to.size();
+}
+
+FileResult leaves_in_file(BytesView bytes) {
+  LeavesRead outcome;
+  outcome.leaves.reserve(bytes.size() / kLeafSize);
+  for (; !bytes.empty(); bytes = bytes.subspan(kLeafSize)) {
+    outcome.leaves.push_back(Hash::from(bytes.first(kLeafSize)).value());
+  }
+  return FileOutcome{std::move(outcome)};
+}
+
 // Writes all parts one after the other; `parts` is used up.
 Result<void> write_fully(int fd, std::vector<iovec>& parts, std::uint64_t offset) {
   std::size_t first = 0;
@@ -403,9 +419,7 @@ std::optional<FileResult> Storage::read_cached(const ReadBlocks& wanted, Generat
   if (fd == nullptr) return std::nullopt;
   BlocksRead outcome;
   outcome.data.resize(wanted.size);
-  const iovec whole{outcome.data.data(), outcome.data.size()};
-  const ssize_t got = preadv2(fd->get(), &whole, 1, static_cast<off_t>(wanted.offset), RWF_NOWAIT);
-  if (got < 0 || static_cast<std::size_t>(got) != outcome.data.size()) return std::nullopt;
+  if (!read_at_once(fd->get(), outcome.data, wanted.offset)) return std::nullopt;
   // A job that writes to the file may hold the lock for as long as the disk takes.
   const std::unique_lock lock(stripe(wanted.file_index), std::try_to_lock);
   if (!lock.owns_lock()) return std::nullopt;
@@ -500,16 +514,20 @@ FileResult Storage::read_leaves(const ReadLeaves& wanted) {
   PN_CHECK(wanted.first + wanted.count <= wanted_.leaves_count);
   auto fd = open_leaves(false);
   if (!fd) return fd.error();
-  LeavesRead outcome;
-  outcome.leaves.resize(wanted.count);
   Bytes bytes(wanted.count * kLeafSize);
   auto read = read_fully((*fd)->get(), bytes.data(), bytes.size(), wanted.first * kLeafSize);
   if (!read) return with_path(read.error(), leaves_path_);
   if (!*read) return Error{Errc::corrupt, leaves_path_ + " has too few leaf hashes", ""};
-  for (std::size_t i = 0; i < outcome.leaves.size(); ++i) {
-    outcome.leaves[i] = Hash::from(BytesView(bytes).subspan(i * kLeafSize, kLeafSize)).value();
-  }
-  return FileOutcome{std::move(outcome)};
+  return leaves_in_file(bytes);
+}
+
+std::optional<FileResult> Storage::read_leaves_cached(const ReadLeaves& wanted) {
+  PN_CHECK(wanted.first + wanted.count <= wanted_.leaves_count);
+  const auto fd = cache_.find(wanted_.storage, kLeafFile);
+  if (fd == nullptr) return std::nullopt;
+  Bytes bytes(wanted.count * kLeafSize);
+  if (!read_at_once(fd->get(), bytes, wanted.first * kLeafSize)) return std::nullopt;
+  return leaves_in_file(bytes);
 }
 
 FileResult Storage::write_leaves(const WriteLeaves& wanted) {

@@ -48,6 +48,7 @@ class Storage {
   std::optional<FileResult> read_cached(const ReadBlocks& wanted, Generation told,
                                         Generation& seen);
   FileResult read_leaves(const ReadLeaves& wanted);
+  std::optional<FileResult> read_leaves_cached(const ReadLeaves& wanted);  // likewise
   FileResult write_leaves(const WriteLeaves& wanted);
   FileResult hash_range(const HashRange& wanted);
   FileResult sync();

@@ -45,6 +45,7 @@ const std::vector<Scenario>& scenarios() {
       {"lossy_cut", "lost datagrams, cut, stalled and reset streams", lossy_cut},
       {"liar", "a seed that serves altered blocks", liar},
       {"split", "the network falls into two halves, and heals", split},
+      {"limited_share", "one of two shares on a connection has a limit", limited_share},
       {"disk_full", "no space left, then some", disk_full},
       {"flaky_disk", "reads, writes and syncs that fail now and then", flaky_disk},
       {"tree", "a directory with empty, odd and executable files", tree},

@@ -190,8 +190,8 @@ void disk_full(World& world, Report& report) {
     return;
   }
   report.push_back(status->error->what);
+  // Somebody makes room, and says nothing.
   world.host(leecher).disk.options.quota = 64 * kMiB;
-  world.pause(leecher, content, false);
   demand(world, {leecher}, content, minutes(30));
 }
 
@@ -219,14 +219,7 @@ void flaky_disk(World& world, Report& report) {
       world.cut_power(leecher);
       world.start(leecher);
     }
-    // A person who sees the error and asks to try again.
-    const auto status = world.has_failed() || !world.host(leecher).is_running()
-                            ? std::nullopt
-                            : world.host(leecher).node->share(world.timeline.now(),
-                                                              world.share_id(content).value());
-    if (status && status->state == transfer::ShareState::failed) {
-      world.pause(leecher, content, false);
-    }
+    world.run_for(seconds(7));  // nobody sees the error and asks to try again
     ++rounds;
   }
   if (!demand(world, {leecher}, content, minutes(30))) return;

@@ -43,6 +43,35 @@ void tampered(World& world, Report& report) {
   report.push_back(fmt::format("{} changes; ", changes) + times(world, leechers, content));
 }
 
+// Both shares go over one connection. The limit of one holds back nothing of the other, and is
+// kept.
+void limited_share(World& world, Report& report) {
+  constexpr std::uint64_t limit = 50'000;
+  constexpr std::uint64_t up = 1'000'000;
+  begin(world);
+  const HostIndex seed = join(world, 1, newcomer(up, up), seconds(1)).front();
+  const HostIndex leecher = join(world, 1, newcomer(up, up), seconds(1)).front();
+  const Content& slow = world.keep(make_file(world.rng.next(), "slow", 4 * kMiB, kPiece));
+  const Content& free = world.keep(make_file(world.rng.next(), "free", 16 * kMiB, kPiece));
+  if (!offer(world, seed, slow) || !offer(world, seed, free)) return;
+  world.limit(seed, slow, {limit, std::nullopt});
+  world.run_for(seconds(20));
+  world.fetch(leecher, slow);
+  world.run_for(seconds(10));
+  const double slow_before = world.done(leecher, slow);
+  world.fetch(leecher, free);
+  world.run_for(seconds(5));
+  const double free_before = world.done(leecher, free);
+  world.run_for(seconds(10));
+  if (world.has_failed()) return;
+  const double free_rate = (world.done(leecher, free) - free_before) * (16 * kMiB) / 10;
+  const double slow_rate = (world.done(leecher, slow) - slow_before) * (4 * kMiB) / 15;
+  report.push_back(fmt::format("{:.0f} B/s of the limited share, {:.0f} B/s of the other",
+                               slow_rate, free_rate));
+  if (free_rate < 0.85 * (up - limit)) world.fail("the limit of one share holds back the other");
+  if (slow_rate < 0.85 * limit || slow_rate > 1.05 * limit) world.fail("the limit is not kept");
+}
+
 void blackout(World& world, Report& report) {
   const HostIndex bootstrap = begin(world);
   const Hosts hosts = join(world, 8, newcomer(300'000, 1'000'000), seconds(8));

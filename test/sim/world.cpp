@@ -216,6 +216,15 @@ void World::pause(HostIndex index, const Content& content, bool is_paused) {
   settle(*host);
 }
 
+void World::limit(HostIndex index, const Content& content, const transfer::Limits& limits) {
+  Host* host = commanded(index);
+  if (host == nullptr) return;
+  const auto result =
+      host->node->set_share_limits(timeline.now(), share_id(content).value(), limits, host->out);
+  if (!result) oracle.fail(*host, "a limit is refused: " + result.error().what);
+  settle(*host);
+}
+
 bool World::is_complete(HostIndex index, const Content& content) {
   const auto id = share_id(content);
   return id && hosts_[index]->shares[*id].is_complete;

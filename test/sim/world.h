@@ -55,6 +55,7 @@ class World : private Receiver {
   void fetch(HostIndex host, const Content& content, std::optional<HostIndex> hint = {});
   void remove(HostIndex host, const Content& content, bool is_data_deleted);
   void pause(HostIndex host, const Content& content, bool is_paused);
+  void limit(HostIndex host, const Content& content, const transfer::Limits& limits);
   bool is_complete(HostIndex host, const Content& content);
   // Share of the bytes verified; 0 when nothing is known.
   double done(HostIndex host, const Content& content);

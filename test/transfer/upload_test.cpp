@@ -2,6 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <set>
+#include <vector>
+
 #include "core/merkle.h"
 
 namespace peernet::transfer {
@@ -35,7 +38,7 @@ TEST_CASE("no more than 256 blocks are queued for a peer, whatever their state",
   queue.on_reading(JobId{1}, *next);
   REQUIRE(!queue.add(run(1, 2, 0, 1)));
   REQUIRE(queue.on_read(JobId{1}, Bytes(4 * kBlock)));
-  queue.pop_ready();
+  queue.pop_ready(1);
   REQUIRE(queue.add(run(1, 2, 0, 1)));
 }
 
@@ -73,14 +76,59 @@ TEST_CASE("blocks leave one by one in the order they were read, the last one sho
   REQUIRE(queue.ready()->block == 2);
   REQUIRE(queue.ready()->data.size() == kBlock);
   REQUIRE(queue.ready()->data[0] == 1);
-  queue.pop_ready();
+  queue.pop_ready(3);
   REQUIRE(queue.ready()->block == 3);
   REQUIRE(queue.ready()->data.size() == 10);
   REQUIRE(queue.ready()->data[0] == 2);
-  queue.pop_ready();
+  queue.pop_ready(3);
   REQUIRE(!queue.has_ready());
   REQUIRE(queue.blocks_count() == 0);
   REQUIRE(queue.bytes_ahead() == 0);
+}
+
+TEST_CASE(
+    "ready blocks of several shares leave in turns, and a share that is held holds nobody back",
+    "[transfer]") {
+  UploadQueue queue;
+  REQUIRE(queue.add(run(1, 0, 0, 3)));
+  REQUIRE(queue.add(run(2, 9, 0, 2)));
+  queue.on_reading(JobId{1}, *queue.next(16));
+  queue.on_reading(JobId{2}, *queue.next(16));
+  REQUIRE(queue.on_read(JobId{1}, Bytes(3 * kBlock)));
+  REQUIRE(queue.on_read(JobId{2}, Bytes(2 * kBlock)));
+
+  std::vector<int> order;
+  const auto send = [&](const std::set<wire::ShareChannel>& held) {
+    const auto block = queue.ready(held);
+    if (!block) return false;
+    order.push_back(block->channel);
+    queue.pop_ready(block->channel);
+    return true;
+  };
+  REQUIRE(send({}));
+  REQUIRE(send({}));
+  REQUIRE(send({1}));
+  REQUIRE(!send({1}));
+  REQUIRE(queue.has_ready());
+  REQUIRE(send({2}));
+  REQUIRE(send({}));
+  REQUIRE(order == std::vector<int>{1, 2, 2, 1, 1});
+  REQUIRE(!queue.has_ready());
+}
+
+TEST_CASE("a share that reads ahead as far as it may leaves the others to read", "[transfer]") {
+  UploadQueue queue;
+  constexpr std::uint16_t ahead = UploadQueue::kReadAheadMax / kBlock;
+  REQUIRE(queue.add(run(1, 0, 0, 2 * ahead)));
+  queue.on_reading(JobId{1}, *queue.next(ahead));
+  REQUIRE(!queue.next(1));
+  REQUIRE(queue.add(run(2, 9, 0, 1)));
+  REQUIRE(same(*queue.next(16), run(2, 9, 0, 1)));
+  REQUIRE(!queue.next(1));
+  REQUIRE(queue.on_read(JobId{1}, Bytes(ahead * kBlock)));
+  REQUIRE(!queue.next(1));
+  for (int i = 0; i < ahead; ++i) queue.pop_ready(1);
+  REQUIRE(same(*queue.next(16), run(1, 0, ahead, 16)));
 }
 
 TEST_CASE("a cancel takes what is still queued, in parts where it must", "[transfer]") {
@@ -103,7 +151,7 @@ TEST_CASE("clearing gives every block that was not sent, and late reads are drop
   REQUIRE(queue.add(run(1, 0, 0, 4)));
   queue.on_reading(JobId{1}, *queue.next(4));
   REQUIRE(queue.on_read(JobId{1}, Bytes(4 * kBlock)));
-  queue.pop_ready();
+  queue.pop_ready(1);
   REQUIRE(queue.add(run(1, 1, 0, 4)));
   queue.on_reading(JobId{2}, *queue.next(4));
   REQUIRE(queue.add(run(2, 2, 0, 4)));

@@ -1,0 +1,80 @@
+#!/usr/bin/python3
+"""What a daemon costs that has nothing to do: private dirty memory, RSS, wake-ups of its threads a
+second, CPU, and DHT queries, with 0 and with 200 shares that nobody asks for. The daemon has one
+neighbour, so that its DHT has something to say; a row without DHT shows the wake-ups beside it.
+
+  idle.py [--shares 200] [--seconds 60] [--settle 40] [--build build]
+"""
+
+import argparse
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "e2e"))
+
+from loopback import cpu_seconds
+
+
+def memory_kib(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        fields = dict(line.split()[:2] for line in file if line.endswith("kB\n"))
+    return int(fields["Private_Dirty:"]), int(fields["Rss:"])
+
+
+def wake_ups(pid):
+    count = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/status", encoding="ascii") as file:
+            count += sum(int(line.split()[1]) for line in file
+                         if line.startswith("voluntary_ctxt_switches"))
+    return count
+
+
+def queries(node):
+    return node.rpc("dht.status")["queries_out"]
+
+
+def measure(world, name, neighbour, shares_count, has_dht, options):
+    node = world.node(name, [neighbour.port] if has_dht else [], discovery={"dht": has_dht})
+    for number in range(shares_count):
+        path = world.path(f"{name}-data", f"{number}.bin")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(os.urandom(100_000))
+        node.add(path)
+    pid = node.process.pid
+    time.sleep(options.settle + shares_count * 0.2)  # announces go out five a second
+    wakes, cpu, asked = wake_ups(pid), cpu_seconds(pid), queries(node) if has_dht else 0
+    # The question itself wakes it up a few times.
+    time.sleep(options.seconds)
+    wakes, cpu = wake_ups(pid) - wakes, cpu_seconds(pid) - cpu
+    asked = queries(node) - asked if has_dht else 0
+    dirty, rss = memory_kib(pid)
+    print(f"{shares_count:>6} {'yes' if has_dht else 'no':>4} {dirty:>10} {rss:>8} "
+          f"{wakes / options.seconds:>8.2f} {cpu / options.seconds * 100:>7.2f} "
+          f"{asked / options.seconds:>9.3f}", flush=True)
+    node.stop()
+    return dirty
+
+
+def main():
+    from nodes import World
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--shares", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--settle", type=float, default=40)
+    parser.add_argument("--build", default="build")
+    options = parser.parse_args()
+    os.environ["PEERNET_BUILD"] = os.path.abspath(options.build)
+    with World() as world:
+        neighbour = world.node("neighbour")
+        print("shares  DHT  dirty KiB  RSS KiB  wakes/s  CPU %  queries/s")
+        none = measure(world, "none", neighbour, 0, True, options)
+        some = measure(world, "some", neighbour, options.shares, True, options)
+        measure(world, "quiet", neighbour, 0, False, options)
+        measure(world, "quiet-some", neighbour, options.shares, False, options)
+        print(f"an idle share: {(some - none) / options.shares:.1f} KiB of private dirty memory")
+
+
+main()
