@@ -461,10 +461,8 @@ void Swarm::on_read(Turn& turn, ReadJob job, FileResult& result, Outcome& outcom
     if (error.code != Errc::corrupt) {
       fail(turn, error);
     } else if (record_.stage == ShareStage::complete) {
-      fail(turn,
-           Error{Errc::corrupt, "a file was changed after it was shared: " + error.what,
-                 "peernet rm it, and peernet add it again"},
-           true);
+      fail(turn, Error{Errc::corrupt, "a file was changed after it was shared: " + error.what,
+                       "put it back as it was; or peernet rm it, and peernet add it again"});
     } else {
       lose_piece(turn, job.run.piece);
     }
