@@ -307,6 +307,7 @@ const std::vector<Library>& libraries() {
   static const std::vector<Library> all = {
       {"sodium.h", {"core/rng.cpp", "core/crypto.cpp", "core/identity.cpp", "daemon/main.cpp"}},
       {"openssl/", {"core/hash.cpp", "core/aead.cpp"}},
+      {"immintrin.h", {"core/sha256_lanes.cpp"}},
       {"sqlite3.h", {"daemon/store.cpp"}},
       {"uv.h", {"daemon/uv"}},
       {"CLI/", {"cli/main.cpp", "daemon/main.cpp"}},

@@ -122,11 +122,11 @@ void Transfer::fill(Turn& t, Peer& peer) {
     is_limited = is_limited || limit.is_limited();
     // None has more than its part of what is out: a share that comes slowly, for its limit at the
     // other end, would else fill the window sooner or later.
-    const std::uint32_t part = std::max<std::uint32_t>(
-        kRunBlocksMax, peer.pipeline.window() / static_cast<std::uint32_t>(turns.size()));
-    const std::uint32_t out = turns.size() == 1 ? 0 : swarm->outstanding(peer.conn());
+    const auto shares_count = static_cast<std::uint32_t>(turns.size());
+    const std::uint32_t part = std::max(1U, peer.pipeline.window() / shares_count);
+    const std::uint32_t out = shares_count == 1 ? 0 : swarm->outstanding(peer.conn());
     if (out >= part) continue;
-    const std::uint32_t wanted = turns.size() == 1 ? room : std::min(room, part - out);
+    const std::uint32_t wanted = shares_count == 1 ? room : std::min(room, part - out);
     const std::uint32_t asked = swarm->request(t, peer, *share, blocks_within(limit, wanted));
     swarm->flush_writes(t);  // leaf hashes that needed no asking
     if (asked == 0) continue;
