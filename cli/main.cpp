@@ -164,8 +164,8 @@ void declare_rest(CLI::App& app, Arguments& arguments) {
 }
 
 void declare(CLI::App& app, Arguments& arguments) {
-  CLI::Option* const home = app.add_option(
-      "--home", arguments.home, "the directory of the node; PEERNET_HOME otherwise");
+  CLI::Option* const home =
+      app.add_option("--home", arguments.home, "the directory of the node; PEERNET_HOME otherwise");
   app.add_flag("--system", arguments.is_system,
                "the node of the machine, run by its service manager; for root and the user peernet")
       ->excludes(home);

@@ -304,8 +304,8 @@ std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) 
   Arguments arguments;
   CLI::App app("The PeerNet daemon: shares and fetches files, driven by the peernet command.");
   app.set_version_flag("--version", std::string("peernetd ") + PEERNET_VERSION);
-  CLI::Option* const home = app.add_option(
-      "--home", arguments.home, "One directory for config, state, socket and downloads");
+  CLI::Option* const home = app.add_option("--home", arguments.home,
+                                           "One directory for config, state, socket and downloads");
   app.add_flag("--system", arguments.is_system,
                "Be the node of the machine: /etc/peernet, /var/lib/peernet, /run/peernet")
       ->excludes(home);

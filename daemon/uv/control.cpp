@@ -135,8 +135,7 @@ Result<std::string> Control::adopt(Fd listening) {
   struct stat status {};
   if (lstat(path.c_str(), &status) != 0) return system_error(errno, "cannot look at " + path);
   const bool is_owner_right = status.st_uid == geteuid() || status.st_uid == 0;
-  if (!S_ISSOCK(status.st_mode) || !is_owner_right ||
-      (status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+  if (!S_ISSOCK(status.st_mode) || !is_owner_right || (status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
     return Error{Errc::denied, "other users can reach the socket " + path,
                  "peernetd.socket needs SocketMode=0600"};
   }
