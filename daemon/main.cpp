@@ -206,10 +206,8 @@ Result<void> Daemon::start(Background& background) {
   auto port = loop_->listen(config_.listen, config_.listen_is_default);
   if (!port) return port.error();
   port_ = *port;
-<<<<<<< HEAD
-  auto node = node_config(config_, port_, journal_->log());
-  if (!node) return node.error();
-  node_ = std::make_unique<Node>(*std::move(node), *identity_, rng_->fork(), journal_->log());
+  node_ = std::make_unique<Node>(node_config(config_, network_key_, port_, journal_->log()),
+                                 *identity_, rng_->fork(), journal_->log());
   if (control_) {
     auto path = loop_->adopt_control(std::move(control_));
     if (!path) return path.error();
@@ -217,10 +215,6 @@ Result<void> Daemon::start(Background& background) {
   } else if (auto control = loop_->listen_control(paths_.socket); !control) {
     return control;
   }
-=======
-  node_ = std::make_unique<Node>(node_config(config_, network_key_, port_, journal_->log()),
-                                 *identity_, rng_->fork(), journal_->log());
->>>>>>> origin/main
   RpcHooks hooks;
   hooks.reload = [this](Time now, Effects& out) { return reload(now, out); };
   hooks.make_network = [this](const std::string& path) { return make_network(path); };
