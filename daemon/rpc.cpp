@@ -179,6 +179,7 @@ void Rpc::on_client_gone(Time now, ClientId client, Node& node, Effects& out) {
   for (auto place = removals_.begin(); place != removals_.end();) {
     place = place->second.client == client ? removals_.erase(place) : std::next(place);
   }
+  std::erase_if(probes_, [&](const auto& entry) { return entry.second.client == client; });
   dht_calls_.on_client_gone(client);
   clients_.erase(client);
   if (!is_followed(EventKind::progress)) progress_at_ = kNever;

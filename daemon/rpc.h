@@ -30,7 +30,6 @@ namespace peernet::daemon {
 // daemon/uv/control.h, which makes a client wait; these are kept here.
 inline constexpr std::size_t kRpcDepthMax = 32;
 inline constexpr std::size_t kRpcIdSizeMax = 128;  // bytes of a request's id, as JSON
-inline constexpr std::size_t kRpcPendingMax = 16;  // unanswered calls of one client
 inline constexpr std::size_t kEventRingMax = 1000;
 inline constexpr std::size_t kTimedLimitsMax = 1000;
 
@@ -141,6 +140,12 @@ class Rpc {
   Answer metrics_get(Call& call);
   Answer node_doctor(Call& call);
   Answer peer_list(Call& call);
+  Answer peer_connect(Call& call);
+  Answer peer_drop(Call& call);
+  Answer peer_ban(Call& call);
+  Answer peer_unban(Call& call);
+  Answer peer_bans(Call& call);
+  Json ban_json(const transfer::Bans::Banned& ban) const;
   Answer dht_status(Call& call);
   Answer dht_stats(Call& call);
   using DhtCommand = Result<void> (DhtCalls::*)(const DhtCalls::Place& place, PendingCall call,
@@ -160,13 +165,15 @@ class Rpc {
   void on_imported(Time now, const transfer::Imported& event, const Node& node);
   void on_import_failed(Time now, const transfer::ImportFailed& event);
   void on_removed(Time now, const transfer::Removed& event);
+  void on_probed(const transfer::Probed& event);
   void on_state_changed(Time now, const transfer::StateChanged& event, const Node& node);
   // To subscribers; `is_kept` puts it into the ring under the next number.
   void publish(Time now, EventKind kind, Json params, bool is_kept);
   bool is_followed(EventKind kind) const;
   void tell_progress(Time now, const Node& node);
   static void apply_limits(Time now, const std::optional<ShareId>& id,
-                           const transfer::Limits& limits, Node& node, Effects& out);
+                           const transfer::Limits& limits, bool is_kept, Node& node,
+                           Effects& out);
   void end_timed_limits(Time now, Node& node, Effects& out);
   WallTime wall_at(Time time) const;
 
@@ -183,6 +190,7 @@ class Rpc {
   std::map<ClientId, Client> clients_;
   std::map<transfer::ImportId, PendingImport> imports_;
   std::multimap<ShareId, Pending> removals_;
+  std::map<std::uint64_t, Pending> probes_;
   DhtCalls dht_calls_;
   std::deque<KeptEvent> ring_;  // at most kEventRingMax
   std::uint64_t seq_ = 0;       // of the newest kept event

@@ -2,11 +2,14 @@
 
 // Who asked through the control socket, and a call of his that is not answered yet.
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 
 namespace peernet::daemon {
+
+inline constexpr std::size_t kRpcPendingMax = 16;  // unanswered calls of one client
 
 enum class ClientId : std::uint64_t {};
 

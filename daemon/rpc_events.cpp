@@ -78,6 +78,7 @@ void Rpc::on_event(Time now, const transfer::Event& event, const Node& node) {
             publish(now, EventKind::peer_banned, peer_gone_json(e.peer, e.endpoint, e.reason),
                     true);
           },
+          [&](const Probed& e) { on_probed(e); },
           // What Node settles between its engines.
           [](const PeersWanted&) {},
           [](const AnnounceWanted&) {},

@@ -5,6 +5,7 @@
 #include "core/identity.h"
 #include "daemon/rpc_shapes.h"
 #include "daemon/rpc_table_face.h"
+#include "daemon/rpc_table_peers.h"
 #include "daemon/rpc_table_why.h"
 
 namespace peernet::daemon {
@@ -50,6 +51,8 @@ constexpr std::array kAddParams{
           nullptr, 16'384, 16'777'216},
     Field{"allow_unportable", boolean, optional,
           "share names that some systems cannot hold; false by default"},
+    Field{"exclude", list_of_text, optional,
+          "globs of what is left out of a directory: without / of any name, with / of whole paths"},
 };
 constexpr std::array kFetchParams{
     Field{"link", text, required, "peernet:s...?dn=...&xl=...&pe=..., or the share id alone"},
@@ -187,6 +190,19 @@ constexpr std::array kMethods{
            {}},
     Method{MethodName::peer_list, "peer.list", "The connected peers.", kPeersParams, &kPeerList,
            kFindErrors},
+    Method{MethodName::peer_connect, "peer.connect",
+           "Connects to one peer and tells each step of it, up to the one that failed. What it is "
+           "asked for is a share, or all that are unfinished.",
+           kPeerConnectParams, &kPeerConnected, kPeerErrors},
+    Method{MethodName::peer_drop, "peer.drop", "Closes the connection; it may come again.",
+           kPeerIdParams, &kPeerId, kPeerErrors},
+    Method{MethodName::peer_ban, "peer.ban",
+           "No connection with this peer from now on; a restart changes nothing about it.",
+           kPeerBanParams, &kBan, kPeerErrors},
+    Method{MethodName::peer_unban, "peer.unban", "Lifts a ban, whatever it was for.",
+           kPeerIdParams, &kPeerId, kPeerErrors},
+    Method{MethodName::peer_bans, "peer.bans", "The peers that are banned.", kPageParams,
+           &kBanList, {}},
     Method{MethodName::dht_status, "dht.status", "The DHT.", {}, &kDht, {}},
     Method{MethodName::dht_stats,
            "dht.stats",
