@@ -31,6 +31,10 @@ double rounded(double value, double steps) {
   return std::round(value * steps) / steps;
 }
 
+Error bad_path(std::string what) {
+  return Error{Errc::malformed, std::move(what), "give an absolute path, such as /srv/data"};
+}
+
 Json time_or_null(WallTime time) {
   return time.unix_ms == 0 ? Json(nullptr) : Json(rfc3339(time));
 }
@@ -68,6 +72,23 @@ Result<HostAndPort> parse_host(const std::string& text) {
   const bool is_name = !host.empty() && host.size() <= kHostNameMax && is_plain;
   if (!port || port->port == 0 || !is_name) return wrong;
   return HostAndPort{std::move(host), port->port};
+}
+
+Result<std::string> clean_path(const std::string& path) {
+  if (path.empty() || path.front() != '/') return bad_path("the path is not absolute: " + path);
+  if (path.find('\0') != std::string::npos) return bad_path("the path contains a zero byte");
+  std::string clean;
+  std::string_view rest = path;
+  while (!rest.empty()) {
+    rest.remove_prefix(1);
+    const std::string_view part = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(part.size());
+    if (part.empty()) continue;
+    if (part == "." || part == "..")
+      return bad_path("the path has a part \"" + std::string(part) + "\": " + path);
+    clean.append("/").append(part);
+  }
+  return clean.empty() ? std::string("/") : clean;
 }
 
 std::string rfc3339(WallTime time) {

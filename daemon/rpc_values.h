@@ -33,6 +33,10 @@ struct HostAndPort {
 };
 Result<HostAndPort> parse_host(const std::string& text);
 
+// Absolute, without "." or "..", which could mean another place by the time it is opened. Trailing
+// and doubled slashes are dropped. Errors: malformed.
+Result<std::string> clean_path(const std::string& path);
+
 // In UTC with milliseconds: "2026-11-20T10:17:55.000Z". Years outside 0 to 9999 are cut to them.
 std::string rfc3339(WallTime time);
 
