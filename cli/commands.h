@@ -26,10 +26,10 @@ inline constexpr int kExitUnfinished = 7;
 struct AddOptions {
   std::vector<std::string> paths;           // one share each
   std::optional<std::string> piece_length;  // "1MiB", or bytes
-  std::vector<std::string> exclude;         // globs
-  bool is_stdin = false;                    // instead of paths
-  std::optional<std::string> name;          // of what comes on standard input
   bool allow_unportable = false;
+  std::vector<std::string> exclude;  // globs
+  bool is_stdin = false;             // instead of paths
+  std::optional<std::string> name;   // of what comes on standard input
 };
 int add(Session& session, const AddOptions& options);
 

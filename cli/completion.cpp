@@ -131,13 +131,13 @@ void add_shares(Session& session, Candidates& found) {
 // "s7q2mfx4/path": the files of that share.
 void add_files(Session& session, const std::string& word, Candidates& found) {
   const std::string id = word.substr(0, word.find('/'));
-  const auto files = session.call("share.files",
-                                  Json::object({{"id", id}, {"limit", kFilesOfferedMax}}));
+  const auto files =
+      session.call("share.files", Json::object({{"id", id}, {"limit", kFilesOfferedMax}}));
   const auto* answer = std::get_if<Json>(&files);
   if (answer == nullptr) return;
   for (const Json& file : at(*answer, "files")) {
-    found.push_back({id + "/" + shown(text_at(file, "path")),
-                     size_text(integer_at(file, "size").value_or(0))});
+    found.push_back(
+        {id + "/" + shown(text_at(file, "path")), size_text(integer_at(file, "size").value_or(0))});
   }
 }
 
@@ -225,9 +225,13 @@ std::vector<Candidate> candidates(const Grammar& grammar, const std::vector<std:
   if (place.value) {
     add_values(grammar, *place.value, word, session, found);
   } else if (word.starts_with('-')) {
-    for (const Grammar* above : place.path) {
-      for (const Grammar::Option& option : above->options) {
-        found.push_back({option.names.back(), option.help});
+    // The command's own before those that all take.
+    for (auto above = place.path.rbegin(); above != place.path.rend(); ++above) {
+      for (const Grammar::Option& option : (*above)->options) {
+        const std::string& name = option.names.back();
+        const bool is_known = std::any_of(
+            found.begin(), found.end(), [&](const Candidate& known) { return known.text == name; });
+        if (!is_known) found.push_back({name, option.help});
       }
     }
   } else if (!command.commands.empty()) {

@@ -404,8 +404,7 @@ int add_one(Session& session, const AddOptions& options, const std::string& give
 int add(Session& session, const AddOptions& options) {
   if (options.is_stdin) {
     if (!options.paths.empty() || !options.name) {
-      return session.screen().fail({kExitUsage, "usage",
-                                    "--stdin takes a --name and no path",
+      return session.screen().fail({kExitUsage, "usage", "--stdin takes a --name and no path",
                                     "such as: tar c x | peernet add --stdin --name x.tar"});
     }
     const auto path = keep_stdin(session, *options.name);
@@ -413,10 +412,10 @@ int add(Session& session, const AddOptions& options) {
     return add_one(session, options, std::get<std::string>(path), nullptr);
   }
   if (options.paths.empty() || options.name) {
-    return session.screen().fail({kExitUsage, "usage",
-                                  options.name ? "--name is for --stdin: a path has a name"
-                                               : "what is to be shared?",
-                                  "such as: peernet add survey.tar"});
+    return session.screen().fail(
+        {kExitUsage, "usage",
+         options.name ? "--name is for --stdin: a path has a name" : "what is to be shared?",
+         "such as: peernet add survey.tar"});
   }
   if (options.paths.size() == 1) return add_one(session, options, options.paths.front(), nullptr);
   std::vector<Json> added;

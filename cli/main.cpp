@@ -32,7 +32,7 @@ struct Arguments {
   PeersOptions peers;
   std::optional<std::string> doctor_peer;
   std::string shell;
-  std::string needed_id;          // of rm, pause, resume and link
+  std::string needed_id;  // of rm, pause, resume and link
   bool is_data_deleted = false;
   std::optional<std::string> rpc_method;
   std::optional<std::string> rpc_params;
@@ -77,8 +77,9 @@ void declare_transfers(CLI::App& app, Arguments& arguments) {
   CLI::App& fetch = *app.add_subcommand("fetch", "Get what a link names; prints where it is");
   fetch.alias("get");
   fetch.add_option("LINK", arguments.fetch.link, "peernet:s..., or the share id alone")->required();
-  fetch.add_option("-o,--output", arguments.fetch.directory,
-                   "the directory to put it in; by default the downloads directory")
+  fetch
+      .add_option("-o,--output", arguments.fetch.directory,
+                  "the directory to put it in; by default the downloads directory")
       ->type_name("DIR");
   fetch.add_flag("-d,--detach", arguments.fetch.is_detached, "do not wait for it");
   fetch.add_option("--timeout", arguments.fetch.timeout,

@@ -88,8 +88,9 @@ int ban_by_hand(Session& session, const PeersOptions& options) {
   if (const auto* failure = std::get_if<Failure>(&answer)) return screen.fail(*failure);
   const Json& ban = std::get<Json>(answer);
   screen.story("banned " + short_id(text_at(ban, "id")) +
-               (options.duration ? " for " + shown(*options.duration)
-                                 : ", until: peernet peers --unban " + short_id(text_at(ban, "id"))));
+               (options.duration
+                    ? " for " + shown(*options.duration)
+                    : ", until: peernet peers --unban " + short_id(text_at(ban, "id"))));
   if (screen.is_json()) screen.answer_json(ban);
   return kExitDone;
 }
@@ -119,8 +120,9 @@ int list_banned(Session& session) {
   Table table({{"UNTIL"}, {"WHY"}, {"PEER"}});
   for (const Json& ban : all) {
     const std::string until = text_at(ban, "until");
-    table.add({{until.size() < 19 ? "lifted"
-                                  : shown(until.substr(0, 10)) + " " + shown(until.substr(11, 8))},
+    table.add({{until.size() < 19
+                    ? "lifted"
+                    : shown(until.substr(0, 10)) + " " + shown(until.substr(11, 8)) + " UTC"},
                {flag_at(ban, "is_by_hand") ? "by hand" : "wrong data"},
                {shown(text_at(ban, "id"))}});
   }

@@ -50,8 +50,8 @@ bool holds(const Filter& filter, const Json& value) {
   if (value.is_number()) {
     const auto bytes = parse_bytes(filter.value);
     char* end = nullptr;
-    const double wanted = bytes ? static_cast<double>(*bytes)
-                                : std::strtod(filter.value.c_str(), &end);
+    const double wanted =
+        bytes ? static_cast<double>(*bytes) : std::strtod(filter.value.c_str(), &end);
     const bool is_number = bytes || (end != nullptr && *end == '\0' && !filter.value.empty());
     if (is_number) {
       const double have = value.get<double>();

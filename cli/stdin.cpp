@@ -73,8 +73,8 @@ std::optional<Failure> copy_input(Screen& screen, int file, const std::string& p
 }  // namespace
 
 Outcome<std::string> keep_stdin(Session& session, const std::string& name) {
-  const bool is_name = !name.empty() && name != "." && name != ".." &&
-                       name.find('/') == std::string::npos;
+  const bool is_name =
+      !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos;
   if (!is_name) {
     return Failure{kExitUsage, "malformed", "this is not the name of a file: " + name,
                    "such as: tar c x | peernet add --stdin --name x.tar"};
@@ -95,9 +95,9 @@ Outcome<std::string> keep_stdin(Session& session, const std::string& name) {
   ::close(file);
   // A link, unlike a rename, replaces nothing.
   if (!failure && ::link(temporary.c_str(), path.c_str()) != 0) {
-    failure = errno == EEXIST ? Failure{13, "exists", "there is something at " + path,
-                                        "give another --name"}
-                              : fault_of(path);
+    failure = errno == EEXIST
+                  ? Failure{13, "exists", "there is something at " + path, "give another --name"}
+                  : fault_of(path);
   }
   ::unlink(temporary.c_str());
   if (failure) return *std::move(failure);

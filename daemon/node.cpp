@@ -299,8 +299,7 @@ Result<void> Node::set_share_limits(Time now, const ShareId& id, const transfer:
   return done;
 }
 
-Result<std::uint64_t> Node::connect(Time now, const transfer::ProbeRequest& request,
-                                    Effects& out) {
+Result<std::uint64_t> Node::connect(Time now, const transfer::ProbeRequest& request, Effects& out) {
   auto number = transfer_.connect(now, request, out);
   settle(now, out);
   return number;

@@ -128,7 +128,8 @@ class Node {
   // An id, or an unambiguous prefix of at least kIdPrefixMin characters. Errors: not_found,
   // malformed (too short, or ambiguous).
   Result<ShareId> find_share(std::string_view id_or_prefix) const;
-  // Likewise a peer: any by its whole id, a known one (connected, banned or remembered) by a prefix.
+  // Likewise a peer: any by its whole id, a known one (connected, banned or remembered) by a
+  // prefix.
   Result<PeerId> find_peer(Time now, std::string_view id_or_prefix) const;
   std::vector<transfer::Bans::Banned> banned(Time now) const { return transfer_.banned(now); }
   std::optional<std::string> link(const ShareId& id) const;  // the text to give to others

@@ -13,10 +13,12 @@ inline constexpr std::size_t kRpcPendingMax = 16;  // unanswered calls of one cl
 
 enum class ClientId : std::uint64_t {};
 
-// `id` is the request's id as JSON; nullopt for a notification, which gets no answer.
+// `id` is the request's id as JSON; nullopt for a notification, which gets no answer. `batch`: the
+// number of the batch it came in; 0: it came alone.
 struct PendingCall {
   ClientId client{};
   std::optional<std::string> id;
+  std::uint64_t batch = 0;
 };
 
 }  // namespace peernet::daemon

@@ -139,8 +139,7 @@ Rpc::Answer Rpc::share_add(Call& call) {
   const transfer::ImportId import = call.node.add(call.now, std::move(request), call.out);
 
   PendingImport pending;
-  pending.client = call.client;
-  pending.id = call.id;
+  static_cast<Pending&>(pending) = call.pending();
   pending.path = text_of(call.params, "path");
   pending.started = call.now;
   pending.told = call.now - kImportProgressInterval;
@@ -256,7 +255,7 @@ Rpc::Answer Rpc::share_remove(Call& call) {
   if (auto done = call.node.remove(call.now, *id, is_data_deleted, call.out); !done) {
     return Result<Json>(done.error());
   }
-  removals_.emplace(*id, Pending{call.client, call.id});
+  removals_.emplace(*id, call.pending());
   ++client.pending_count;
   return std::nullopt;
 }
@@ -281,7 +280,7 @@ Rpc::Answer Rpc::dht_call(Call& call, DhtCommand command) {
   Client& client = clients_[call.client];
   if (client.pending_count >= kRpcPendingMax) return Result<Json>(too_many_pending());
   const DhtCalls::Place place{call.now, wall_at(call.now), call.node, call.out};
-  const auto begun = (dht_calls_.*command)(place, Pending{call.client, call.id}, call.params);
+  const auto begun = (dht_calls_.*command)(place, call.pending(), call.params);
   if (!begun) return Result<Json>(begun.error());
   ++client.pending_count;
   return std::nullopt;

@@ -92,7 +92,7 @@ Rpc::Answer Rpc::peer_connect(Call& call) {
   if (client.pending_count >= kRpcPendingMax) return Result<Json>(too_many_pending());
   const auto number = call.node.connect(call.now, *request, call.out);
   if (!number) return Result<Json>(number.error());
-  probes_.emplace(*number, Pending{call.client, call.id});
+  probes_.emplace(*number, call.pending());
   ++client.pending_count;
   return std::nullopt;
 }

@@ -67,7 +67,8 @@ std::vector<Bans::Banned> Bans::banned(Time now) const {
 }
 
 bool Bans::is_banned(Time now, const PeerId& peer) const {
-  if (const auto by_hand = by_hand_.find(peer); by_hand != by_hand_.end() && now < by_hand->second) {
+  if (const auto by_hand = by_hand_.find(peer);
+      by_hand != by_hand_.end() && now < by_hand->second) {
     return true;
   }
   const auto found = peers_.find(peer);

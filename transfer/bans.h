@@ -62,7 +62,7 @@ class Bans {
   void expire(Time now);
 
   bool special_use_is_global_;
-  std::map<PeerId, Time> peers_;  // with their last wrong block
+  std::map<PeerId, Time> peers_;    // with their last wrong block
   std::map<PeerId, Time> by_hand_;  // with the end
   std::map<Endpoint, Host> hosts_;
   std::set<std::pair<Time, PeerId>> oldest_peers_;  // the same, by time

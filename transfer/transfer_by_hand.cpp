@@ -216,8 +216,7 @@ Result<void> Transfer::ban_peer(Time now, const PeerId& peer, std::optional<Dura
   if (duration) record.until.unix_ms = t.wall.unix_ms + duration->count() / 1000;
   save_ban(t, record);
   const auto open = by_peer_.find(peer);
-  const auto endpoint =
-      open == by_peer_.end() ? Endpoint{} : peers_.at(open->second).endpoint();
+  const auto endpoint = open == by_peer_.end() ? Endpoint{} : peers_.at(open->second).endpoint();
   events_.emplace_back(PeerBanned{peer, endpoint, "banned by hand"});
   if (open != by_peer_.end()) {
     for (const auto& [id, share] : peers_.at(open->second).shares()) {
