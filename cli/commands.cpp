@@ -46,18 +46,27 @@ std::string name_for_story(const Json& share) {
 
 }  // namespace
 
-int list(Session& session, const std::optional<std::string>& id) {
+int answer_list(Screen& screen, const Selection& selection, const std::string& name,
+                const std::vector<Json>& rows, const RenderList& render) {
+  const auto selected = select(selection, rows);
+  if (const auto* failure = std::get_if<Failure>(&selected)) return screen.fail(*failure);
+  const auto& chosen = std::get<std::vector<Json>>(selected);
+  if (screen.is_json()) {
+    screen.answer_json(Json::object({{name, chosen}}));
+  } else {
+    screen.answer(selection.fields.empty() ? render(chosen, screen.out_look())
+                                           : render_selected(selection, chosen, screen.out_look()));
+  }
+  return kExitDone;
+}
+
+int list(Session& session, const std::optional<std::string>& id, const Selection& selection) {
   Screen& screen = session.screen();
   if (!id) {
     const auto shares = session.call_all("share.list", "shares");
     if (const auto* failure = std::get_if<Failure>(&shares)) return screen.fail(*failure);
-    const auto& all = std::get<std::vector<Json>>(shares);
-    if (screen.is_json()) {
-      screen.answer_json(Json::object({{"shares", all}}));
-    } else {
-      screen.answer(render_list(all, screen.out_look()));
-    }
-    return kExitDone;
+    return answer_list(screen, selection, "shares", std::get<std::vector<Json>>(shares),
+                       render_list);
   }
   const auto share = session.call("share.status", Json::object({{"id", *id}}));
   if (const auto* failure = std::get_if<Failure>(&share)) return screen.fail(*failure);
@@ -65,29 +74,19 @@ int list(Session& session, const std::optional<std::string>& id) {
   if (const auto* failure = std::get_if<Failure>(&files)) return screen.fail(*failure);
   const auto& all = std::get<std::vector<Json>>(files);
   const Json& facts = std::get<Json>(share);
-  if (screen.is_json()) {
-    screen.answer_json(Json::object({{"id", at(facts, "id")},
-                                     {"name", at(facts, "name")},
-                                     {"is_directory", at(facts, "is_directory")},
-                                     {"files", all}}));
-  } else {
-    screen.answer(render_files(all, text_at(facts, "name"), screen.out_look()));
+  const std::string name = text_at(facts, "name");
+  if (!screen.is_json()) {
+    return answer_list(screen, selection, "files", all,
+                       [&](const std::vector<Json>& rows, const Look& look) {
+                         return render_files(rows, name, look);
+                       });
   }
-  return kExitDone;
-}
-
-int peers(Session& session, const std::optional<std::string>& id) {
-  Screen& screen = session.screen();
-  Json params = Json::object();
-  if (id) params["id"] = *id;
-  const auto peers = session.call_all("peer.list", "peers", std::move(params));
-  if (const auto* failure = std::get_if<Failure>(&peers)) return screen.fail(*failure);
-  const auto& all = std::get<std::vector<Json>>(peers);
-  if (screen.is_json()) {
-    screen.answer_json(Json::object({{"peers", all}}));
-  } else {
-    screen.answer(render_peers(all, screen.out_look()));
-  }
+  const auto selected = select(selection, all);
+  if (const auto* failure = std::get_if<Failure>(&selected)) return screen.fail(*failure);
+  screen.answer_json(Json::object({{"id", at(facts, "id")},
+                                   {"name", at(facts, "name")},
+                                   {"is_directory", at(facts, "is_directory")},
+                                   {"files", std::get<std::vector<Json>>(selected)}}));
   return kExitDone;
 }
 

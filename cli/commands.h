@@ -5,10 +5,12 @@
 // until it ends in follow.cpp, those of `peernet dht` in dht.cpp.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cli/selection.h"
 #include "cli/session.h"
 
 namespace peernet::cli {
@@ -25,8 +27,14 @@ struct AddOptions {
   std::vector<std::string> paths;           // one share each
   std::optional<std::string> piece_length;  // "1MiB", or bytes
   bool allow_unportable = false;
+  std::vector<std::string> exclude;  // globs
+  bool is_stdin = false;             // instead of paths
+  std::optional<std::string> name;   // of what comes on standard input
 };
 int add(Session& session, const AddOptions& options);
+
+// Standard input as a file of that name in the downloads directory; gives its path.
+Outcome<std::string> keep_stdin(Session& session, const std::string& name);
 
 struct FetchOptions {
   std::string link;
@@ -40,12 +48,31 @@ int fetch(Session& session, const FetchOptions& options);
 struct StatusOptions {
   std::optional<std::string> id;
   bool is_watched = false;
+  Selection selection;
 };
 int status(Session& session, const StatusOptions& options);
 
 int why(Session& session, const std::string& id);
-int list(Session& session, const std::optional<std::string>& id);
-int peers(Session& session, const std::optional<std::string>& id);
+int list(Session& session, const std::optional<std::string>& id, const Selection& selection);
+
+struct PeersOptions {
+  std::optional<std::string> id;  // of a share
+  Selection selection;
+  // One of these at most; without any the peers are listed.
+  std::optional<std::string> connect;  // HOST:PORT, or a link that names a peer
+  std::optional<std::string> drop;     // a peer id
+  std::optional<std::string> ban;
+  std::optional<std::string> unban;
+  bool are_banned = false;
+  std::optional<std::string> duration;  // of a ban
+};
+int peers(Session& session, const PeersOptions& options);
+
+// A list as the answer: what the selection leaves of it, under `name` or as a table.
+using RenderList = std::function<std::string(const std::vector<Json>&, const Look&)>;
+int answer_list(Screen& screen, const Selection& selection, const std::string& name,
+                const std::vector<Json>& rows, const RenderList& render);
+
 int remove(Session& session, const std::string& id, bool is_data_deleted);
 int pause(Session& session, const std::string& id);
 int resume(Session& session, const std::string& id);

@@ -38,5 +38,8 @@ int log(Session& session, const LogOptions& options);
 
 // kExitOther when something is at fault.
 int doctor(Session& session);
+// Dials one peer and tells each step: HOST:PORT, or a link that names a peer. kExitDone, 6
+// (network) or kExitNotFound (no such name, or it does not offer the share).
+int doctor_peer(Session& session, const std::string& where);
 
 }  // namespace peernet::cli

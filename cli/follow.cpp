@@ -27,7 +27,7 @@ Failure connection_lost() {
 void tell_left_out(Screen& screen, const Json& result) {
   const std::uint64_t total = integer_at(result, "left_out_count").value_or(0);
   if (total == 0 || screen.is_json()) return;
-  screen.story("left out, because a share holds only files:");
+  screen.story("left out (a share holds only files, and not what is excluded):");
   std::size_t told = 0;
   for (const Json& item : at(result, "left_out")) {
     if (told == kLeftOutShownMax) break;
@@ -74,6 +74,7 @@ Outcome<Json> add_params(const AddOptions& options, const std::string& given) {
     params["piece_length"] = *bytes;
   }
   if (options.allow_unportable) params["allow_unportable"] = true;
+  if (!options.exclude.empty()) params["exclude"] = options.exclude;
   return params;
 }
 
@@ -285,16 +286,28 @@ Outcome<Snapshot> take_snapshot(Session& session, const StatusOptions& options) 
   if (options.id) {
     auto share = session.call("share.status", Json::object({{"id", *options.id}}));
     if (auto* failure = std::get_if<Failure>(&share)) return std::move(*failure);
-    snapshot.shares.push_back(std::move(std::get<Json>(share)));
+    auto selected = select(options.selection, {std::get<Json>(share)});
+    if (auto* failure = std::get_if<Failure>(&selected)) return std::move(*failure);
+    snapshot.shares = std::move(std::get<std::vector<Json>>(selected));
+    if (snapshot.shares.empty()) {
+      return Failure{kExitNotFound, "not_found", "the filter leaves nothing", {}};
+    }
     return snapshot;
   }
   auto shares = session.call_all("share.list", "shares");
   if (auto* failure = std::get_if<Failure>(&shares)) return std::move(*failure);
-  snapshot.shares = std::move(std::get<std::vector<Json>>(shares));
+  auto selected = select(options.selection, std::get<std::vector<Json>>(shares));
+  if (auto* failure = std::get_if<Failure>(&selected)) return std::move(*failure);
+  snapshot.shares = std::move(std::get<std::vector<Json>>(selected));
   return snapshot;
 }
 
-std::string render_snapshot(const Snapshot& snapshot, bool is_single, const Look& look) {
+std::string render_snapshot(const Snapshot& snapshot, const StatusOptions& options,
+                            const Look& look) {
+  const bool is_single = options.id.has_value();
+  if (!options.selection.fields.empty()) {
+    return render_selected(options.selection, snapshot.shares, look);
+  }
   return render_node(snapshot.node, look) + (is_single ? render_share(snapshot.shares.front(), look)
                                                        : render_shares(snapshot.shares, look));
 }
@@ -322,7 +335,7 @@ int watch_status(Session& session, const StatusOptions& options) {
     if (screen.is_json()) {
       screen.answer_json_line(snapshot_json(snapshot, options.id.has_value()));
     } else {
-      screen.redraw(render_snapshot(snapshot, options.id.has_value(), screen.out_look()));
+      screen.redraw(render_snapshot(snapshot, options, screen.out_look()));
     }
     client.wake_on(interrupt.descriptor());
     const Message message = client.next(kTick);
@@ -389,6 +402,21 @@ int add_one(Session& session, const AddOptions& options, const std::string& give
 
 // The first that fails ends it; those before it are shared.
 int add(Session& session, const AddOptions& options) {
+  if (options.is_stdin) {
+    if (!options.paths.empty() || !options.name) {
+      return session.screen().fail({kExitUsage, "usage", "--stdin takes a --name and no path",
+                                    "such as: tar c x | peernet add --stdin --name x.tar"});
+    }
+    const auto path = keep_stdin(session, *options.name);
+    if (const auto* failure = std::get_if<Failure>(&path)) return session.screen().fail(*failure);
+    return add_one(session, options, std::get<std::string>(path), nullptr);
+  }
+  if (options.paths.empty() || options.name) {
+    return session.screen().fail(
+        {kExitUsage, "usage",
+         options.name ? "--name is for --stdin: a path has a name" : "what is to be shared?",
+         "such as: peernet add survey.tar"});
+  }
   if (options.paths.size() == 1) return add_one(session, options, options.paths.front(), nullptr);
   std::vector<Json> added;
   for (const std::string& path : options.paths) {
@@ -451,7 +479,7 @@ int status(Session& session, const StatusOptions& options) {
   if (screen.is_json()) {
     screen.answer_json(snapshot_json(snapshot, options.id.has_value()));
   } else {
-    screen.answer(render_snapshot(snapshot, options.id.has_value(), screen.out_look()));
+    screen.answer(render_snapshot(snapshot, options, screen.out_look()));
   }
   return kExitDone;
 }

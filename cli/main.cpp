@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cli/commands.h"
+#include "cli/completion.h"
 #include "cli/control.h"
 #include "cli/text.h"
 #include "core/nearest.h"
@@ -28,8 +29,12 @@ struct Arguments {
   AddOptions add;
   FetchOptions fetch;
   StatusOptions status;
-  std::optional<std::string> id;  // of ls and peers
-  std::string needed_id;          // of rm, pause, resume and link
+  std::optional<std::string> id;  // of ls
+  Selection selection;            // likewise
+  PeersOptions peers;
+  std::optional<std::string> doctor_peer;
+  std::string shell;
+  std::string needed_id;  // of rm, pause, resume and link
   bool is_data_deleted = false;
   std::optional<std::string> rpc_method;
   std::optional<std::string> rpc_params;
@@ -44,10 +49,28 @@ struct Arguments {
 
 constexpr const char* kIdHelp = "a share id, or 8 or more of its first characters";
 
+void declare_selection(CLI::App& command, Selection& selection) {
+  command
+      .add_option("--fields", selection.fields, "only these, such as id,name,done; --json has all")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command
+      .add_option("--filter", selection.filters,
+                  "only what this holds for, such as state=fetching, name~linux, 'size>1GiB'")
+      ->allow_extra_args(false);
+}
+
 void declare_transfers(CLI::App& app, Arguments& arguments) {
   CLI::App& add = *app.add_subcommand("add", "Share a file or a directory; prints its link");
-  add.add_option("PATH", arguments.add.paths, "what to share, one share each; it stays where it is")
-      ->required();
+  add.add_option("PATH", arguments.add.paths,
+                 "what to share, one share each; it stays where it is");
+  add.add_option("--exclude", arguments.add.exclude,
+                 "leave these out of a directory: *.tmp, .git, build/**; may be repeated")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
+  add.add_flag("--stdin", arguments.add.is_stdin,
+               "share what comes on standard input; it is kept in the downloads directory");
+  add.add_option("--name", arguments.add.name, "the name of what comes by --stdin");
   add.add_option("--piece-length", arguments.add.piece_length,
                  "a power of two from 16KiB to 16MiB; by default it grows with the size");
   add.add_flag("--allow-unportable", arguments.add.allow_unportable,
@@ -56,8 +79,10 @@ void declare_transfers(CLI::App& app, Arguments& arguments) {
   CLI::App& fetch = *app.add_subcommand("fetch", "Get what a link names; prints where it is");
   fetch.alias("get");
   fetch.add_option("LINK", arguments.fetch.link, "peernet:s..., or the share id alone")->required();
-  fetch.add_option("-o,--output", arguments.fetch.directory,
-                   "the directory to put it in; by default the downloads directory");
+  fetch
+      .add_option("-o,--output", arguments.fetch.directory,
+                  "the directory to put it in; by default the downloads directory")
+      ->type_name("DIR");
   fetch.add_flag("-d,--detach", arguments.fetch.is_detached, "do not wait for it");
   fetch.add_option("--timeout", arguments.fetch.timeout,
                    "wait no longer than this, such as 10m; it goes on in the background");
@@ -68,6 +93,23 @@ void declare_transfers(CLI::App& app, Arguments& arguments) {
   status.alias("ps");
   status.add_option("ID", arguments.status.id, kIdHelp);
   status.add_flag("-w,--watch", arguments.status.is_watched, "go on showing it");
+  declare_selection(status, arguments.status.selection);
+}
+
+void declare_peers(CLI::App& peers, PeersOptions& options) {
+  peers.add_option("ID", options.id, "only those of this share");
+  declare_selection(peers, options.selection);
+  CLI::Option_group& one = *peers.add_option_group("one peer");
+  one.require_option(0, 1);
+  one.add_option("--connect", options.connect, "to HOST:PORT, or to the peer that a link names");
+  one.add_option("--drop", options.drop, "close the connection; it may come again")
+      ->type_name("PEER");
+  CLI::Option* const ban =
+      one.add_option("--ban", options.ban, "no connection with it any more, also after a restart")
+          ->type_name("PEER");
+  one.add_option("--unban", options.unban, "lift a ban, whatever it was for")->type_name("BANNED");
+  one.add_flag("--banned", options.are_banned, "list those that are banned");
+  peers.add_option("--for", options.duration, "how long a ban lasts, such as 2h")->needs(ban);
 }
 
 void declare_shares(CLI::App& app, Arguments& arguments) {
@@ -76,11 +118,11 @@ void declare_shares(CLI::App& app, Arguments& arguments) {
     command.add_option("ID", arguments.needed_id, kIdHelp)->required();
     return command;
   };
-  app.add_subcommand("ls", "The shares, or the files of one")
-      ->alias("list")
-      ->add_option("ID", arguments.id, kIdHelp);
-  app.add_subcommand("peers", "The connected peers")
-      ->add_option("ID", arguments.id, "only those of this share");
+  CLI::App& list = *app.add_subcommand("ls", "The shares, or the files of one")->alias("list");
+  list.add_option("ID", arguments.id, kIdHelp);
+  declare_selection(list, arguments.selection);
+  declare_peers(*app.add_subcommand("peers", "The connected peers; connect, drop, ban one"),
+                arguments.peers);
   with_id("rm", "Forget a share; its files stay")
       .add_flag("--data", arguments.is_data_deleted, "delete its files too");
   with_id("pause", "Neither fetch nor serve a share for now");
@@ -138,8 +180,12 @@ void declare_control(CLI::App& app, Arguments& arguments) {
   log.add_flag("-f,--follow", arguments.log.is_followed, "go on telling");
   log.add_option("--since", arguments.log.since, "an age such as 10m, or an event's number");
   log.add_option("--kind", arguments.log.kinds, "only these kinds, such as state,completed")
-      ->delimiter(',');
-  app.add_subcommand("doctor", "Is this node well? Each line says how to mend what is not");
+      ->type_name("KIND")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  app.add_subcommand("doctor", "Is this node well? Each line says how to mend what is not")
+      ->add_option("--peer", arguments.doctor_peer,
+                   "dial HOST:PORT, or the peer that a link names, and tell each step");
 }
 
 void declare_rest(CLI::App& app, Arguments& arguments) {
@@ -164,6 +210,10 @@ void declare_rest(CLI::App& app, Arguments& arguments) {
   rpc.add_option("METHOD", arguments.rpc_method, "such as share.status");
   rpc.add_option("JSON", arguments.rpc_params, R"(parameters, such as '{"id": "s7q2mfx4"}')");
   app.add_subcommand("shutdown", "Stop the daemon");
+  app.add_subcommand("completion", "The script for tab completion in bash, zsh or fish")
+      ->add_option("SHELL", arguments.shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
   app.add_subcommand("version", "The version of this program");
   app.add_subcommand("help", "These commands; or one of them; or all")
       ->add_option("COMMAND", arguments.help_for, "the command to explain, or all");
@@ -192,8 +242,8 @@ int run(const std::string& name, const CLI::App& command, Session& session,
   if (name == "add") return add(session, arguments.add);
   if (name == "fetch") return fetch(session, arguments.fetch);
   if (name == "status") return status(session, arguments.status);
-  if (name == "ls") return list(session, arguments.id);
-  if (name == "peers") return peers(session, arguments.id);
+  if (name == "ls") return list(session, arguments.id, arguments.selection);
+  if (name == "peers") return peers(session, arguments.peers);
   if (name == "rm") return remove(session, arguments.needed_id, arguments.is_data_deleted);
   if (name == "pause") return pause(session, arguments.needed_id);
   if (name == "resume") return resume(session, arguments.needed_id);
@@ -201,7 +251,9 @@ int run(const std::string& name, const CLI::App& command, Session& session,
   if (name == "limit") return limit(session, arguments.limit);
   if (name == "metrics") return metrics(session);
   if (name == "log") return log(session, arguments.log);
-  if (name == "doctor") return doctor(session);
+  if (name == "doctor") {
+    return arguments.doctor_peer ? doctor_peer(session, *arguments.doctor_peer) : doctor(session);
+  }
   if (name == "why") return why(session, arguments.needed_id);
   if (name == "id") return identity(session);
   if (name == "dht") return run_dht(command, session, arguments.dht);
@@ -296,10 +348,62 @@ int enter(Screen& screen, const CLI::App& command, const Arguments& arguments) {
   return run(command.get_name(), command, session, arguments);
 }
 
+// ---- Completion
+
+Grammar grammar_of(const CLI::App& app) {
+  Grammar grammar;
+  grammar.name = app.get_name();
+  grammar.aliases = app.get_aliases();
+  grammar.help = app.get_description();
+  const auto add_options = [&](const CLI::App& from) {
+    for (const CLI::Option* option : from.get_options()) {
+      if (option->get_positional()) {
+        grammar.positionals.push_back(option->get_name(true));
+        continue;
+      }
+      Grammar::Option row;
+      for (const std::string& name : option->get_snames()) row.names.push_back("-" + name);
+      for (const std::string& name : option->get_lnames()) row.names.push_back("--" + name);
+      if (option->get_items_expected_max() > 0) row.value = option->get_type_name();
+      row.help = option->get_description();
+      grammar.options.push_back(std::move(row));
+    }
+  };
+  add_options(app);
+  for (const CLI::App* part : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (part->get_name().empty()) {
+      add_options(*part);  // a group of options
+    } else {
+      grammar.commands.push_back(grammar_of(*part));
+    }
+  }
+  return grammar;
+}
+
+// `peernet _complete -- WORDS...`, called by the scripts: whatever goes wrong is silent.
+int complete(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> words;
+  for (int i = 2; i < argc; ++i) {
+    if (i > 2 || std::string(argv[i]) != "--") words.emplace_back(argv[i]);
+  }
+  auto paths = find_paths(home_of(words), environment);
+  std::FILE* const nowhere = std::fopen("/dev/null", "w");
+  if (!paths || nowhere == nullptr) return kExitOther;
+  Screen screen(nowhere, nowhere, {});
+  Session session(screen, *std::move(paths), {});
+  for (const Candidate& candidate : candidates(grammar_of(app), words, session)) {
+    std::string line = candidate.text;
+    if (!candidate.help.empty()) line += "\t" + candidate.help;
+    std::puts(line.c_str());
+  }
+  return kExitDone;
+}
+
 int start(int argc, char** argv) {
   CLI::App app("PeerNet: share files between machines without any server", "peernet");
   Arguments arguments;
   declare(app, arguments);
+  if (argc > 1 && std::string(argv[1]) == "_complete") return complete(app, argc, argv);
   const auto make_options = [&] {
     const std::string no_color = environment("NO_COLOR").value_or("");
     return Screen::Options{arguments.is_json, !arguments.is_color_off && no_color.empty()};
@@ -321,6 +425,10 @@ int start(int argc, char** argv) {
   const auto given = app.get_subcommands();
   if (given.empty()) return help(screen, app, {});
   if (given.front()->get_name() == "help") return help(screen, app, arguments.help_for);
+  if (given.front()->get_name() == "completion") {
+    screen.answer(completion_script(arguments.shell));
+    return kExitDone;
+  }
   return enter(screen, *given.front(), arguments);
 }
 

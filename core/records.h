@@ -4,6 +4,7 @@
 // the simulator) keeps the newest record of each key, and hands all of them back at the next start.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -36,6 +37,9 @@ struct ShareRecord {
   std::vector<Endpoint> hints;  // peers named by the link
   WallTime added;
   WallTime completed;  // 0: not yet
+  // Its own rate limits, bytes a second; nullopt: none.
+  std::optional<std::uint64_t> limit_up;
+  std::optional<std::uint64_t> limit_down;
 };
 
 // Which pieces are durable: written, synced, and only then said here.
@@ -69,7 +73,15 @@ struct PeerRecord {
   WallTime seen;
 };
 
-using Record = std::variant<ShareRecord, ProgressRecord, ShareRemoved, DhtRecord, PeerRecord>;
+// A peer that the user wants no connection with.
+struct BanRecord {
+  PeerId id;
+  WallTime until;          // 0: until it is lifted
+  bool is_lifted = false;  // forget the record
+};
+
+using Record =
+    std::variant<ShareRecord, ProgressRecord, ShareRemoved, DhtRecord, PeerRecord, BanRecord>;
 
 // Everything a store hands back at start.
 struct Saved {
@@ -77,6 +89,7 @@ struct Saved {
   std::vector<ProgressRecord> progress;
   DhtRecord dht;
   std::vector<PeerRecord> peers;  // most recently seen first
+  std::vector<BanRecord> bans;    // none is lifted
 };
 
 }  // namespace peernet

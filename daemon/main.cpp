@@ -218,7 +218,11 @@ Result<void> Daemon::start(Background& background) {
   RpcHooks hooks;
   hooks.reload = [this](Time now, Effects& out) { return reload(now, out); };
   hooks.make_network = [this](const std::string& path) { return make_network(path); };
-  hooks.process = process_facts;
+  hooks.process = [this] {
+    ProcessFacts facts = process_facts();
+    facts.loop_lag_p99 = loop_->lag_p99();
+    return facts;
+  };
   hooks.doctor = [this] {
     return examine(paths_, loop_->listeners(), kOtherDescriptors + config_.connections);
   };

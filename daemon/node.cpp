@@ -293,8 +293,33 @@ void Node::set_limits(Time now, const transfer::Limits& limits, Effects& out) {
 }
 
 Result<void> Node::set_share_limits(Time now, const ShareId& id, const transfer::Limits& limits,
-                                    Effects& out) {
-  auto done = transfer_.set_share_limits(now, id, limits);
+                                    bool is_kept, Effects& out) {
+  auto done = transfer_.set_share_limits(now, id, limits, is_kept, out);
+  settle(now, out);
+  return done;
+}
+
+Result<std::uint64_t> Node::connect(Time now, const transfer::ProbeRequest& request, Effects& out) {
+  auto number = transfer_.connect(now, request, out);
+  settle(now, out);
+  return number;
+}
+
+Result<void> Node::drop_peer(Time now, const PeerId& peer, Effects& out) {
+  auto done = transfer_.drop_peer(now, peer, out);
+  settle(now, out);
+  return done;
+}
+
+Result<void> Node::ban_peer(Time now, const PeerId& peer, std::optional<Duration> duration,
+                            Effects& out) {
+  auto done = transfer_.ban_peer(now, peer, duration, out);
+  settle(now, out);
+  return done;
+}
+
+Result<void> Node::unban_peer(Time now, const PeerId& peer, Effects& out) {
+  auto done = transfer_.unban_peer(now, peer, out);
   settle(now, out);
   return done;
 }
@@ -395,6 +420,29 @@ Result<ShareId> Node::find_share(std::string_view id_or_prefix) const {
   }
   if (!found)
     return Error{Errc::not_found, "no share has an id that begins like this", "peernet ls"};
+  return *found;
+}
+
+Result<PeerId> Node::find_peer(Time now, std::string_view id_or_prefix) const {
+  if (id_or_prefix.size() >= kIdTextSize) return parse_peer_id(id_or_prefix);
+  if (id_or_prefix.size() < kIdPrefixMin) {
+    return Error{Errc::malformed,
+                 "an id is given by at least " + std::to_string(kIdPrefixMin) + " characters",
+                 "peernet peers shows the ids"};
+  }
+  std::optional<PeerId> found;
+  for (const PeerId& id : transfer_.known_peers(now)) {
+    if (!to_text(id).starts_with(id_or_prefix)) continue;
+    if (found) {
+      return Error{Errc::malformed, "more than one peer has an id that begins like this",
+                   "give more characters of it"};
+    }
+    found = id;
+  }
+  if (!found) {
+    return Error{Errc::not_found, "no known peer has an id that begins like this",
+                 "peernet peers shows those that are connected; any other by its whole id"};
+  }
   return *found;
 }
 

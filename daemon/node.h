@@ -93,8 +93,15 @@ class Node {
                                  Effects& out);
 
   void set_limits(Time now, const transfer::Limits& limits, Effects& out);
+  // `is_kept`: also after a restart.
   Result<void> set_share_limits(Time now, const ShareId& id, const transfer::Limits& limits,
-                                Effects& out);
+                                bool is_kept, Effects& out);
+  // Single peers; the same as Transfer's. What comes of connect is transfer::Probed.
+  Result<std::uint64_t> connect(Time now, const transfer::ProbeRequest& request, Effects& out);
+  Result<void> drop_peer(Time now, const PeerId& peer, Effects& out);
+  Result<void> ban_peer(Time now, const PeerId& peer, std::optional<Duration> duration,
+                        Effects& out);
+  Result<void> unban_peer(Time now, const PeerId& peer, Effects& out);
   // Says close to every peer and saves what is worth saving. The shell carries out what comes of it
   // and then stops.
   void stop(Time now, Effects& out);
@@ -121,6 +128,10 @@ class Node {
   // An id, or an unambiguous prefix of at least kIdPrefixMin characters. Errors: not_found,
   // malformed (too short, or ambiguous).
   Result<ShareId> find_share(std::string_view id_or_prefix) const;
+  // Likewise a peer: any by its whole id, a known one (connected, banned or remembered) by a
+  // prefix.
+  Result<PeerId> find_peer(Time now, std::string_view id_or_prefix) const;
+  std::vector<transfer::Bans::Banned> banned(Time now) const { return transfer_.banned(now); }
   std::optional<std::string> link(const ShareId& id) const;  // the text to give to others
   std::optional<transfer::ShareFiles> files(
       const ShareId& id) const;  // nullopt before the manifest

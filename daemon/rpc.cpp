@@ -62,9 +62,6 @@ struct Fault {
 };
 
 std::optional<Fault> read_request(Json& json, Request& request) {
-  if (json.is_array()) {
-    return Fault{.message = "batches are not supported", .hint = "send one request a line"};
-  }
   if (!json.is_object()) {
     return Fault{.message = "a request is an object, not " + std::string(json_type_name(json)),
                  .hint = R"({"jsonrpc":"2.0","id":1,"method":"rpc.discover"})"};
@@ -128,7 +125,7 @@ void Rpc::on_line(Time now, ClientId client, std::string_view line, Node& node, 
   try {
     handle(now, client, line, node, out);
   } catch (const std::exception& fault) {
-    answer_error(client, "null", kInternalError, std::string("internal fault: ") + fault.what(),
+    answer_error({client, "null"}, kInternalError, std::string("internal fault: ") + fault.what(),
                  "this is a bug of peernetd");
   }
 }
@@ -138,29 +135,51 @@ void Rpc::handle(Time now, ClientId client, std::string_view line, Node& node, E
   if (!json) {
     // Whoever sends something else here speaks another protocol (a browser's POST has headers
     // first): nothing that follows may be taken for a request.
-    answer_error(client, "null", kParseError, json.error().what,
+    answer_error({client, "null"}, kParseError, json.error().what,
                  "this socket speaks JSON-RPC 2.0, one JSON text a line", /*is_closing=*/true);
+  } else if (json->is_array()) {
+    handle_batch(now, client, *json, node, out);
+  } else {
+    handle_one(now, client, 0, *json, node, out);
+  }
+}
+
+void Rpc::handle_batch(Time now, ClientId client, Json& requests, Node& node, Effects& out) {
+  if (requests.empty() || requests.size() > kRpcBatchMax) {
+    answer_error({client, "null"}, kInvalidRequest,
+                 "a batch has from 1 to " + std::to_string(kRpcBatchMax) + " requests",
+                 "send the rest in another line");
     return;
   }
+  const std::uint64_t number = ++batches_count_;
+  batches_[number] = {client, requests.size(), {}};
+  for (Json& request : requests) handle_one(now, client, number, request, node, out);
+}
+
+void Rpc::handle_one(Time now, ClientId client, std::uint64_t batch, Json& json, Node& node,
+                     Effects& out) {
   Request request;
-  if (const auto fault = read_request(*json, request)) {
-    answer_error(client, fault->id, fault->code, fault->message, fault->hint);
+  if (const auto fault = read_request(json, request)) {
+    answer_error({client, fault->id, batch}, fault->code, fault->message, fault->hint);
     return;
   }
+  const PendingCall origin{client, request.id, batch};
   const Method* const method = find_method(request.method);
   if (method == nullptr) {
-    answer_error(client, request.id, kMethodNotFound,
+    answer_error(origin, kMethodNotFound,
                  "there is no method \"" + request.method.substr(0, 64) + "\"",
                  "did you mean \"" + std::string(nearest_method(request.method)) + "\"?");
     return;
   }
   if (const auto checked = check_params(*method, request.params); !checked) {
-    answer_error(client, request.id, kInvalidParams, checked.error().what, checked.error().hint);
+    answer_error(origin, kInvalidParams, checked.error().what, checked.error().hint);
     return;
   }
-  Call call{now, client, request.id, request.params, node, out};
-  const Answer result = dispatch(call, method->id);
-  if (result) answer(client, request.id, *result);
+  Call call{now, client, request.id, batch, request.params, node, out};
+  Answer result = dispatch(call, method->id);
+  if (!result) return;
+  if (*result) keep_fields(*method, request.params, **result);
+  answer(origin, *result);
 }
 
 void Rpc::on_client_gone(Time now, ClientId client, Node& node, Effects& out) {
@@ -179,7 +198,9 @@ void Rpc::on_client_gone(Time now, ClientId client, Node& node, Effects& out) {
   for (auto place = removals_.begin(); place != removals_.end();) {
     place = place->second.client == client ? removals_.erase(place) : std::next(place);
   }
+  std::erase_if(probes_, [&](const auto& entry) { return entry.second.client == client; });
   dht_calls_.on_client_gone(client);
+  std::erase_if(batches_, [&](const auto& entry) { return entry.second.client == client; });
   clients_.erase(client);
   if (!is_followed(EventKind::progress)) progress_at_ = kNever;
 }
@@ -206,32 +227,49 @@ bool Rpc::is_idle_allowed(ClientId client) const {
          (place->second.subscription.has_value() || place->second.pending_count > 0);
 }
 
-void Rpc::answer(ClientId client, const std::optional<std::string>& id,
-                 const Result<Json>& result) {
-  if (!id) return;
+void Rpc::answer(const PendingCall& call, const Result<Json>& result) {
+  if (!call.id) {
+    deliver(call, {}, false);
+    return;
+  }
   if (result) {
-    reply(client, result_line(*id, *result), false);
+    deliver(call, result_line(*call.id, *result), false);
     return;
   }
   const Error& error = result.error();
-  reply(client,
-        error_line(*id, -32000 - exit_code(error.code), error_kind(error.code), error.what,
-                   hint_of(error)),
-        false);
+  deliver(call,
+          error_line(*call.id, -32000 - exit_code(error.code), error_kind(error.code), error.what,
+                     hint_of(error)),
+          false);
 }
 
-void Rpc::answer_error(ClientId client, const std::optional<std::string>& id, int code,
-                       const std::string& message, const std::string& hint, bool is_closing) {
-  if (is_closing) clients_[client].is_closing = true;
-  if (!id) return;
-  reply(client, error_line(*id, code, kind_of(code), message, hint), is_closing);
+void Rpc::answer_error(const PendingCall& call, int code, const std::string& message,
+                       const std::string& hint, bool is_closing) {
+  if (is_closing) clients_[call.client].is_closing = true;
+  deliver(call, call.id ? error_line(*call.id, code, kind_of(code), message, hint) : std::string(),
+          is_closing);
+}
+
+// An empty line is the answer to a notification: none. What came in a batch waits for the rest.
+void Rpc::deliver(const PendingCall& call, std::string line, bool is_closing) {
+  if (call.batch == 0) {
+    if (!line.empty()) reply(call.client, std::move(line), is_closing);
+    return;
+  }
+  const auto found = batches_.find(call.batch);
+  if (found == batches_.end()) return;
+  Batch& batch = found->second;
+  if (!line.empty()) batch.answers += (batch.answers.empty() ? "" : ",") + line;
+  if (--batch.open_count > 0) return;
+  if (!batch.answers.empty()) reply(batch.client, "[" + batch.answers + "]", false);
+  batches_.erase(found);
 }
 
 void Rpc::answer_pending(const Pending& pending, const Result<Json>& result) {
   const auto place = clients_.find(pending.client);
   if (place == clients_.end()) return;
   --place->second.pending_count;
-  answer(pending.client, pending.id, result);
+  answer(pending, result);
 }
 
 void Rpc::on_dht_event(Time now, const dht::Event& event) {

@@ -30,7 +30,7 @@ namespace peernet::daemon {
 // daemon/uv/control.h, which makes a client wait; these are kept here.
 inline constexpr std::size_t kRpcDepthMax = 32;
 inline constexpr std::size_t kRpcIdSizeMax = 128;  // bytes of a request's id, as JSON
-inline constexpr std::size_t kRpcPendingMax = 16;  // unanswered calls of one client
+inline constexpr std::size_t kRpcBatchMax = 16;    // requests of a batch, which is one line
 inline constexpr std::size_t kEventRingMax = 1000;
 inline constexpr std::size_t kTimedLimitsMax = 1000;
 
@@ -110,14 +110,25 @@ class Rpc {
     Time now{};
     ClientId client{};
     std::optional<std::string> id;
+    std::uint64_t batch = 0;
     const Json& params;
     Node& node;
     Effects& out;
+    PendingCall pending() const { return {client, id, batch}; }
+  };
+  // One line of several requests: answered by one line when all of them are.
+  struct Batch {
+    ClientId client{};
+    std::size_t open_count = 0;  // requests that are not done
+    std::string answers;         // with commas between them
   };
   // nullopt: the call is pending and answered later.
   using Answer = std::optional<Result<Json>>;
 
   void handle(Time now, ClientId client, std::string_view line, Node& node, Effects& out);
+  void handle_batch(Time now, ClientId client, Json& requests, Node& node, Effects& out);
+  void handle_one(Time now, ClientId client, std::uint64_t batch, Json& json, Node& node,
+                  Effects& out);
   Answer dispatch(Call& call, MethodName method);
   Answer daemon_status(Call& call);
   Answer daemon_config(Call& call) const;
@@ -142,6 +153,12 @@ class Rpc {
   Answer metrics_get(Call& call);
   Answer node_doctor(Call& call);
   Answer peer_list(Call& call);
+  Answer peer_connect(Call& call);
+  Answer peer_drop(Call& call);
+  Answer peer_ban(Call& call);
+  Answer peer_unban(Call& call);
+  Answer peer_bans(Call& call);
+  Json ban_json(const transfer::Bans::Banned& ban) const;
   Answer dht_status(Call& call);
   Answer dht_stats(Call& call);
   using DhtCommand = Result<void> (DhtCalls::*)(const DhtCalls::Place& place, PendingCall call,
@@ -151,9 +168,10 @@ class Rpc {
   Answer events_subscribe(Call& call);
   Answer events_unsubscribe(Call& call);
 
-  void answer(ClientId client, const std::optional<std::string>& id, const Result<Json>& result);
-  void answer_error(ClientId client, const std::optional<std::string>& id, int code,
-                    const std::string& message, const std::string& hint, bool is_closing = false);
+  void answer(const PendingCall& call, const Result<Json>& result);
+  void answer_error(const PendingCall& call, int code, const std::string& message,
+                    const std::string& hint, bool is_closing = false);
+  void deliver(const PendingCall& call, std::string line, bool is_closing);
   void answer_pending(const Pending& pending, const Result<Json>& result);
   void reply(ClientId client, std::string line, bool is_closing);
 
@@ -161,13 +179,14 @@ class Rpc {
   void on_imported(Time now, const transfer::Imported& event, const Node& node);
   void on_import_failed(Time now, const transfer::ImportFailed& event);
   void on_removed(Time now, const transfer::Removed& event);
+  void on_probed(const transfer::Probed& event);
   void on_state_changed(Time now, const transfer::StateChanged& event, const Node& node);
   // To subscribers; `is_kept` puts it into the ring under the next number.
   void publish(Time now, EventKind kind, Json params, bool is_kept);
   bool is_followed(EventKind kind) const;
   void tell_progress(Time now, const Node& node);
   static void apply_limits(Time now, const std::optional<ShareId>& id,
-                           const transfer::Limits& limits, Node& node, Effects& out);
+                           const transfer::Limits& limits, bool is_kept, Node& node, Effects& out);
   void end_timed_limits(Time now, Node& node, Effects& out);
   WallTime wall_at(Time time) const;
 
@@ -182,8 +201,11 @@ class Rpc {
   WallTime wall_;
 
   std::map<ClientId, Client> clients_;
+  std::map<std::uint64_t, Batch> batches_;  // those with calls that are not answered yet
+  std::uint64_t batches_count_ = 0;
   std::map<transfer::ImportId, PendingImport> imports_;
   std::multimap<ShareId, Pending> removals_;
+  std::map<std::uint64_t, Pending> probes_;
   DhtCalls dht_calls_;
   std::deque<KeptEvent> ring_;  // at most kEventRingMax
   std::uint64_t seq_ = 0;       // of the newest kept event

@@ -2,18 +2,23 @@
 
 // Who asked through the control socket, and a call of his that is not answered yet.
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 
 namespace peernet::daemon {
 
+inline constexpr std::size_t kRpcPendingMax = 16;  // unanswered calls of one client
+
 enum class ClientId : std::uint64_t {};
 
-// `id` is the request's id as JSON; nullopt for a notification, which gets no answer.
+// `id` is the request's id as JSON; nullopt for a notification, which gets no answer. `batch`: the
+// number of the batch it came in; 0: it came alone.
 struct PendingCall {
   ClientId client{};
   std::optional<std::string> id;
+  std::uint64_t batch = 0;
 };
 
 }  // namespace peernet::daemon

@@ -125,17 +125,17 @@ Rpc::Answer Rpc::limit_set(Call& call) {
   } else {
     std::erase_if(timed_limits_, same);
   }
-  apply_limits(call.now, id, wanted, call.node, call.out);
+  apply_limits(call.now, id, wanted, !duration, call.node, call.out);
   return limits_of(call, id);
 }
 
 void Rpc::apply_limits(Time now, const std::optional<ShareId>& id, const transfer::Limits& limits,
-                       Node& node, Effects& out) {
+                       bool is_kept, Node& node, Effects& out) {
   if (!id) {
     node.set_limits(now, limits, out);
   } else {
     // A share that is gone meanwhile has no limits.
-    static_cast<void>(node.set_share_limits(now, *id, limits, out));
+    static_cast<void>(node.set_share_limits(now, *id, limits, is_kept, out));
   }
 }
 
@@ -145,7 +145,7 @@ void Rpc::end_timed_limits(Time now, Node& node, Effects& out) {
       ++timed;
       continue;
     }
-    apply_limits(now, timed->share, timed->before, node, out);
+    apply_limits(now, timed->share, timed->before, false, node, out);
     timed = timed_limits_.erase(timed);
   }
 }

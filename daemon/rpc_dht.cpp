@@ -15,6 +15,7 @@
 namespace peernet::daemon {
 
 constexpr std::size_t kIdBits = 160;
+constexpr std::uint16_t kDhtPortMin = 1024;
 // The codes of BEP 44.
 constexpr std::int64_t kCasMismatch = 301;
 constexpr std::int64_t kSequenceTooLow = 302;
@@ -39,31 +40,6 @@ Result<T> parse_hex(const Json& params, std::string_view name, const char* hint)
 
 Result<DhtId> parse_key(const Json& params) {
   return parse_hex<DhtId>(params, "key", "such as the info-hash of a torrent");
-}
-
-struct HostAndPort {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-Result<HostAndPort> parse_host(const std::string& text) {
-  const Error wrong{Errc::malformed, "that is not HOST:PORT",
-                    "such as 192.0.2.1:6881, [2001:db8::1]:6881 or router.example.org:6881"};
-  const std::size_t colon = text.rfind(':');
-  if (colon == std::string::npos) return wrong;
-  const auto port = Endpoint::parse("0.0.0.0:" + text.substr(colon + 1));
-  std::string host = text.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find_first_of(":[]") != std::string::npos) {
-    return wrong;
-  }
-  const bool is_plain = std::all_of(host.begin(), host.end(), [](char c) { return c > ' '; });
-  if (!port || host.empty() || host.size() > 253 || !is_plain) return wrong;
-  if (port->port < 1024) {
-    return Error{Errc::malformed, "no DHT node is asked at a port below 1024", wrong.hint};
-  }
-  return HostAndPort{std::move(host), port->port};
 }
 
 // The value to put, as the one bencoded value that it is.
@@ -281,6 +257,9 @@ Result<void> DhtCalls::ping(const Place& place, PendingCall call, const Json& pa
   const std::string text = text_of(params, "endpoint");
   const auto where = parse_host(text);
   if (!where) return where.error();
+  if (where->port < kDhtPortMin) {
+    return Error{Errc::malformed, "no DHT node is asked at a port below 1024", {}};
+  }
   const auto number = place.node.dht_ping(place.now, where->host, where->port, place.out);
   if (!number) return number.error();
   pings_.emplace(*number, Ping{place.now, std::move(call), text});

@@ -100,6 +100,35 @@ Result<void> check_param(const Field& field, const Json& value) {
   return {};
 }
 
+// The rows of an answer that is a list; nullptr: it is none.
+const Field* list_of(const Method& method) {
+  const auto fields = method.result->fields;
+  const auto place = std::find_if(fields.begin(), fields.end(), [](const Field& field) {
+    return field.type == FieldType::list_of_objects;
+  });
+  return place == fields.end() ? nullptr : &*place;
+}
+
+// `fields` names members that there are.
+Result<void> check_fields(const Method& method, const Json& params) {
+  const bool is_taken = std::any_of(method.params.begin(), method.params.end(),
+                                    [](const Field& field) { return field.name == "fields"; });
+  const Json* fields = json_find(params, "fields");
+  if (!is_taken || fields == nullptr || fields->is_null()) return {};
+  const Field* const list = list_of(method);
+  const Shape& shape = list == nullptr ? *method.result : *list->shape;
+  std::vector<std::string_view> names;
+  names.reserve(shape.fields.size());
+  for (const Field& field : shape.fields) names.push_back(field.name);
+  for (const Json& field : *fields) {
+    const std::string name = json_text(field).value_or(std::string());
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    return Error{Errc::malformed, "there is no field \"" + name.substr(0, 64) + "\"",
+                 "did you mean \"" + std::string(nearest(name, names)) + "\"?"};
+  }
+  return {};
+}
+
 // ---- JSON schemas ----
 
 Json schema_of(const Shape& shape);
@@ -243,7 +272,29 @@ Result<void> check_params(const Method& method, const Json& params) {
           std::string(field.doc)};
     }
   }
-  return {};
+  return check_fields(method, params);
+}
+
+void keep_fields(const Method& method, const Json& params, Json& answer) {
+  const Json* fields = json_find(params, "fields");
+  if (fields == nullptr || fields->is_null()) return;
+  const auto is_named = [&](const std::string& name) {
+    return std::any_of(fields->begin(), fields->end(),
+                       [&](const Json& field) { return json_text(field) == name; });
+  };
+  const auto strip = [&](Json& row) {
+    Json sparse = Json::object();
+    for (auto& [name, value] : row.items()) {
+      if (is_named(name)) sparse[name] = std::move(value);
+    }
+    row = std::move(sparse);
+  };
+  const Field* const list = list_of(method);
+  if (list == nullptr) {
+    strip(answer);
+  } else {
+    for (Json& row : answer[std::string(list->name)]) strip(row);
+  }
 }
 
 Json discover(std::string_view version) {

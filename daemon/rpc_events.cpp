@@ -78,6 +78,7 @@ void Rpc::on_event(Time now, const transfer::Event& event, const Node& node) {
             publish(now, EventKind::peer_banned, peer_gone_json(e.peer, e.endpoint, e.reason),
                     true);
           },
+          [&](const Probed& e) { on_probed(e); },
           // What Node settles between its engines.
           [](const PeersWanted&) {},
           [](const AnnounceWanted&) {},
@@ -238,7 +239,7 @@ Rpc::Answer Rpc::events_subscribe(Call& call) {
   if (!is_followed(EventKind::progress)) progress_at_ = kNever;
 
   // The answer first, then what was kept.
-  answer(call.client, call.id,
+  answer(call.pending(),
          Json::object({{"seq", seq_}, {"is_lost", is_lost}, {"kinds", std::move(names)}}));
   for (const KeptEvent& event : ring_) {
     const bool is_wanted = after && (event.seq > *after || *after > seq_);

@@ -23,6 +23,7 @@ struct ProcessFacts {
   std::uint64_t resident = 0;  // bytes
   std::uint64_t descriptors = 0;
   std::uint64_t descriptors_max = 0;
+  Duration loop_lag_p99{};
 };
 
 struct DoctorCheck {

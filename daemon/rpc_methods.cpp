@@ -6,6 +6,7 @@
 #include "core/identity.h"
 #include "daemon/rpc.h"
 #include "daemon/rpc_values.h"
+#include "transfer/glob.h"
 #include "transfer/link.h"
 
 // What each method does. Parameters were checked against the table before.
@@ -15,26 +16,23 @@ namespace peernet::daemon {
 // Names and paths of one answer, before escaping: so that a page stays far below what the socket
 // may queue.
 constexpr std::size_t kPageTextMax = 256U << 10U;
-constexpr std::size_t kPageDefault = 1000;
 
 namespace {
 
-struct Page {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-};
-
-Page page_of(const Json& params, std::size_t count) {
-  const std::size_t begin =
-      std::min<std::uint64_t>(integer_of(params, "offset").value_or(0), count);
-  const std::size_t limit = integer_of(params, "limit").value_or(kPageDefault);
-  return Page{begin, begin + std::min(limit, count - begin)};
-}
-
-Error too_many_pending() {
-  return Error{Errc::refused,
-               "this connection already waits for " + std::to_string(kRpcPendingMax) + " answers",
-               "wait for one of them"};
+Result<std::vector<std::string>> globs_of(const Json& params, std::string_view name) {
+  std::vector<std::string> globs;
+  const Json* list = json_find(params, name);
+  if (list == nullptr || list->is_null()) return globs;
+  for (const Json& item : *list) {
+    globs.push_back(json_text(item).value_or(std::string()));
+    if (globs.back().empty() || globs.back().size() > transfer::kGlobSizeMax) {
+      return Error{Errc::malformed, "a glob has from 1 to 1024 bytes", "such as *.tmp or build/**"};
+    }
+  }
+  if (globs.size() > transfer::kExcludesMax) {
+    return Error{Errc::too_large, "at most 100 globs at a time", "share a directory below instead"};
+  }
+  return globs;
 }
 
 }  // namespace
@@ -66,6 +64,11 @@ Rpc::Answer Rpc::dispatch(Call& call, MethodName method) {
     case MethodName::metrics_get: return metrics_get(call);
     case MethodName::node_doctor: return node_doctor(call);
     case MethodName::peer_list: return peer_list(call);
+    case MethodName::peer_connect: return peer_connect(call);
+    case MethodName::peer_drop: return peer_drop(call);
+    case MethodName::peer_ban: return peer_ban(call);
+    case MethodName::peer_unban: return peer_unban(call);
+    case MethodName::peer_bans: return peer_bans(call);
     case MethodName::dht_status: return dht_status(call);
     case MethodName::dht_stats: return dht_stats(call);
     case MethodName::dht_lookup: return dht_call(call, &DhtCalls::lookup);
@@ -121,6 +124,8 @@ Rpc::Answer Rpc::share_add(Call& call) {
     return Result<Json>(Error{Errc::malformed, "the piece length is not a power of two",
                               "such as 65536, 1048576 or 16777216"});
   }
+  auto exclude = globs_of(call.params, "exclude");
+  if (!exclude) return Result<Json>(exclude.error());
   Client& client = clients_[call.client];
   if (client.pending_count >= kRpcPendingMax) return Result<Json>(too_many_pending());
 
@@ -130,11 +135,11 @@ Rpc::Answer Rpc::share_add(Call& call) {
   request.name = path->substr(slash + 1);
   if (piece_length) request.piece_length = static_cast<std::uint32_t>(*piece_length);
   request.allow_unportable = flag_of(call.params, "allow_unportable");
+  request.exclude = *std::move(exclude);
   const transfer::ImportId import = call.node.add(call.now, std::move(request), call.out);
 
   PendingImport pending;
-  pending.client = call.client;
-  pending.id = call.id;
+  static_cast<Pending&>(pending) = call.pending();
   pending.path = text_of(call.params, "path");
   pending.started = call.now;
   pending.told = call.now - kImportProgressInterval;
@@ -250,7 +255,7 @@ Rpc::Answer Rpc::share_remove(Call& call) {
   if (auto done = call.node.remove(call.now, *id, is_data_deleted, call.out); !done) {
     return Result<Json>(done.error());
   }
-  removals_.emplace(*id, Pending{call.client, call.id});
+  removals_.emplace(*id, call.pending());
   ++client.pending_count;
   return std::nullopt;
 }
@@ -261,22 +266,6 @@ Rpc::Answer Rpc::share_link(Call& call) {
   const auto link = call.node.link(*id);
   if (!link) return Result<Json>(Error{Errc::not_found, "there is no such share", {}});
   return Result<Json>(Json::object({{"id", to_text(*id)}, {"link", *link}}));
-}
-
-Rpc::Answer Rpc::peer_list(Call& call) {
-  auto peers = call.node.peers(call.now);
-  if (const std::string prefix = text_of(call.params, "id"); !prefix.empty()) {
-    const auto id = call.node.find_share(prefix);
-    if (!id) return Result<Json>(id.error());
-    std::erase_if(peers, [&](const transfer::PeerStatus& peer) {
-      return std::none_of(peer.shares.begin(), peer.shares.end(),
-                          [&](const auto& share) { return share.id == *id; });
-    });
-  }
-  const Page page = page_of(call.params, peers.size());
-  Json list = Json::array();
-  for (std::size_t i = page.begin; i < page.end; ++i) list.push_back(peer_json(peers[i]));
-  return Result<Json>(Json::object({{"peers", std::move(list)}, {"count", peers.size()}}));
 }
 
 Rpc::Answer Rpc::dht_status(Call& call) {
@@ -291,7 +280,7 @@ Rpc::Answer Rpc::dht_call(Call& call, DhtCommand command) {
   Client& client = clients_[call.client];
   if (client.pending_count >= kRpcPendingMax) return Result<Json>(too_many_pending());
   const DhtCalls::Place place{call.now, wall_at(call.now), call.node, call.out};
-  const auto begun = (dht_calls_.*command)(place, Pending{call.client, call.id}, call.params);
+  const auto begun = (dht_calls_.*command)(place, call.pending(), call.params);
   if (!begun) return Result<Json>(begun.error());
   ++client.pending_count;
   return std::nullopt;

@@ -5,6 +5,7 @@
 #include "core/identity.h"
 #include "daemon/rpc_shapes.h"
 #include "daemon/rpc_table_face.h"
+#include "daemon/rpc_table_peers.h"
 #include "daemon/rpc_table_why.h"
 
 namespace peernet::daemon {
@@ -50,6 +51,8 @@ constexpr std::array kAddParams{
           nullptr, 16'384, 16'777'216},
     Field{"allow_unportable", boolean, optional,
           "share names that some systems cannot hold; false by default"},
+    Field{"exclude", list_of_text, optional,
+          "globs of what is left out of a directory: without / of any name, with / of whole paths"},
 };
 constexpr std::array kFetchParams{
     Field{"link", text, required, "peernet:s...?dn=...&xl=...&pe=..., or the share id alone"},
@@ -57,19 +60,26 @@ constexpr std::array kFetchParams{
     Field{"allow_unportable", boolean, optional,
           "accept names that some systems cannot hold; false by default"},
 };
+constexpr Field kFieldsParam{"fields", list_of_text, optional,
+                             "only these members of the answer, or of its rows; all by default"};
 constexpr std::array kPageParams{
     Field{"offset", integer, optional, "how many to leave out first; 0 by default"},
     Field{"limit", integer, optional, "how many at most; 1000 by default", nullptr, 1, 1000},
 };
+constexpr std::array kListParams{kPageParams[0], kPageParams[1], kFieldsParam};
+constexpr std::array kStatusParams{kFieldsParam};
+constexpr std::array kShareParams{Field{"id", text, required, kIdDoc}, kFieldsParam};
 constexpr std::array kFilesParams{
     Field{"id", text, required, kIdDoc},
     kPageParams[0],
     kPageParams[1],
+    kFieldsParam,
 };
 constexpr std::array kPeersParams{
     Field{"id", text, optional, "only peers of this share"},
     kPageParams[0],
     kPageParams[1],
+    kFieldsParam,
 };
 constexpr std::string_view kKeyDoc = "a key of the DHT, 40 hex digits";
 constexpr Field kTraceParam{"trace", boolean, optional,
@@ -124,7 +134,12 @@ constexpr std::array kDhtPutErrors{Errc::malformed, Errc::too_large, Errc::refus
                                    Errc::unavailable, Errc::timed_out};
 
 constexpr std::array kMethods{
-    Method{MethodName::daemon_status, "daemon.status", "How this node is.", {}, &kStatus, {}},
+    Method{MethodName::daemon_status,
+           "daemon.status",
+           "How this node is.",
+           kStatusParams,
+           &kStatus,
+           {}},
     Method{MethodName::daemon_config,
            "daemon.config",
            "The effective config and the paths.",
@@ -145,8 +160,9 @@ constexpr std::array kMethods{
            "Fetches what a link names. Answered at once; what comes of it are events. A share that "
            "is known already goes on.",
            kFetchParams, &kId, kFetchErrors},
-    Method{MethodName::share_list, "share.list", "All shares.", kPageParams, &kShareList, {}},
-    Method{MethodName::share_status, "share.status", "One share.", kIdParams, &kShare, kFindErrors},
+    Method{MethodName::share_list, "share.list", "All shares.", kListParams, &kShareList, {}},
+    Method{MethodName::share_status, "share.status", "One share.", kShareParams, &kShare,
+           kFindErrors},
     Method{MethodName::share_files, "share.files", "The files of a share.", kFilesParams, &kFiles,
            kFilesErrors},
     Method{MethodName::share_pause, "share.pause", "Neither fetches nor serves it any more.",
@@ -192,6 +208,23 @@ constexpr std::array kMethods{
            {}},
     Method{MethodName::peer_list, "peer.list", "The connected peers.", kPeersParams, &kPeerList,
            kFindErrors},
+    Method{MethodName::peer_connect, "peer.connect",
+           "Connects to one peer and tells each step of it, up to the one that failed. What it is "
+           "asked for is a share, or all that are unfinished.",
+           kPeerConnectParams, &kPeerConnected, kPeerErrors},
+    Method{MethodName::peer_drop, "peer.drop", "Closes the connection; it may come again.",
+           kPeerIdParams, &kPeerId, kPeerErrors},
+    Method{MethodName::peer_ban, "peer.ban",
+           "No connection with this peer from now on; a restart changes nothing about it.",
+           kPeerBanParams, &kBan, kPeerErrors},
+    Method{MethodName::peer_unban, "peer.unban", "Lifts a ban, whatever it was for.", kPeerIdParams,
+           &kPeerId, kPeerErrors},
+    Method{MethodName::peer_bans,
+           "peer.bans",
+           "The peers that are banned.",
+           kPageParams,
+           &kBanList,
+           {}},
     Method{MethodName::dht_status, "dht.status", "The DHT.", {}, &kDht, {}},
     Method{MethodName::dht_stats,
            "dht.stats",

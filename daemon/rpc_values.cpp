@@ -17,6 +17,8 @@ constexpr double kRateShownMax = 1e15;
 constexpr std::int64_t kWallMin = -62'167'219'200'000;  // the year 0
 constexpr std::int64_t kWallMax = 253'402'300'799'999;  // the last millisecond of 9999
 
+constexpr std::size_t kPageDefault = 1000;
+constexpr std::size_t kHostNameMax = 253;
 constexpr std::int64_t kDay = 86'400'000;  // ms
 
 namespace {
@@ -52,6 +54,24 @@ bool flag_of(const Json& params, std::string_view name) {
 std::optional<std::uint64_t> integer_of(const Json& params, std::string_view name) {
   const Json* value = json_find(params, name);
   return value == nullptr ? std::nullopt : json_integer(*value);
+}
+
+Result<HostAndPort> parse_host(const std::string& text) {
+  const Error wrong{Errc::malformed, "that is not HOST:PORT",
+                    "such as 192.0.2.1:7341, [2001:db8::1]:7341 or host.example.org:7341"};
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string::npos) return wrong;
+  const auto port = Endpoint::parse("0.0.0.0:" + text.substr(colon + 1));
+  std::string host = text.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
+    host = host.substr(1, host.size() - 2);
+  } else if (host.find_first_of(":[]") != std::string::npos) {
+    return wrong;
+  }
+  const bool is_plain = std::all_of(host.begin(), host.end(), [](char c) { return c > ' '; });
+  const bool is_name = !host.empty() && host.size() <= kHostNameMax && is_plain;
+  if (!port || port->port == 0 || !is_name) return wrong;
+  return HostAndPort{std::move(host), port->port};
 }
 
 Result<std::string> clean_path(const std::string& path) {
@@ -241,6 +261,19 @@ Json paths_json(const Paths& paths) {
 std::uint64_t whole_rate(double rate) {
   if (!(rate > 0)) return 0;
   return static_cast<std::uint64_t>(std::min(rate, kRateShownMax));
+}
+
+Page page_of(const Json& params, std::size_t count) {
+  const std::size_t begin =
+      std::min<std::uint64_t>(integer_of(params, "offset").value_or(0), count);
+  const std::size_t limit = integer_of(params, "limit").value_or(kPageDefault);
+  return Page{begin, begin + std::min(limit, count - begin)};
+}
+
+Error too_many_pending() {
+  return Error{Errc::refused,
+               "this connection already waits for " + std::to_string(kRpcPendingMax) + " answers",
+               "wait for one of them"};
 }
 
 }  // namespace peernet::daemon

@@ -12,6 +12,7 @@
 #include "core/time.h"
 #include "daemon/json.h"
 #include "daemon/node.h"
+#include "daemon/rpc_client.h"
 #include "transfer/status.h"
 #include "transfer/transfer.h"
 
@@ -24,6 +25,13 @@ inline constexpr std::size_t kLeftOutShownMax = 1000;
 std::string text_of(const Json& params, std::string_view name);
 bool flag_of(const Json& params, std::string_view name);
 std::optional<std::uint64_t> integer_of(const Json& params, std::string_view name);
+
+// "192.0.2.1:6881", "[2001:db8::1]:6881", "host.example.org:6881". Errors: malformed.
+struct HostAndPort {
+  std::string host;  // without brackets
+  std::uint16_t port = 0;
+};
+Result<HostAndPort> parse_host(const std::string& text);
 
 // Absolute, without "." or "..", which could mean another place by the time it is opened. Trailing
 // and doubled slashes are dropped. Errors: malformed.
@@ -46,6 +54,14 @@ Json file_json(const transfer::ShareFiles& files, std::size_t file_index);
 Json left_out_json(const std::vector<LeftOut>& left_out);
 Json dht_json(const NodeStatus& status);
 Json paths_json(const Paths& paths);
+
+// The part of a list that a call asks for by `offset` and `limit`.
+struct Page {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+Page page_of(const Json& params, std::size_t count);
+Error too_many_pending();
 
 // A rate as whole bytes a second; what is not a number is 0.
 std::uint64_t whole_rate(double rate);

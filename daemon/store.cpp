@@ -24,7 +24,8 @@ constexpr const char* kCreate = R"(
   CREATE TABLE shares(
     number INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order in which they were added
     id BLOB NOT NULL UNIQUE, storage TEXT NOT NULL, stage TEXT NOT NULL, is_paused INTEGER NOT NULL,
-    parent BLOB NOT NULL, name BLOB NOT NULL, added_ms INTEGER NOT NULL, completed_ms INTEGER NOT NULL);
+    parent BLOB NOT NULL, name BLOB NOT NULL, added_ms INTEGER NOT NULL, completed_ms INTEGER NOT NULL,
+    limit_up INTEGER, limit_down INTEGER);
   CREATE TABLE manifests(
     share BLOB PRIMARY KEY REFERENCES shares(id) ON DELETE CASCADE,
     manifest BLOB NOT NULL, piece_layers BLOB NOT NULL);
@@ -40,13 +41,18 @@ constexpr const char* kCreate = R"(
     id BLOB PRIMARY KEY, endpoint TEXT NOT NULL, downloaded INTEGER NOT NULL,
     seen_ms INTEGER NOT NULL, uploaded INTEGER NOT NULL DEFAULT 0);
   CREATE INDEX peers_by_seen ON peers(seen_ms);
-  INSERT INTO meta VALUES('schema_version', 2);
+  CREATE TABLE bans(id BLOB PRIMARY KEY, until_ms INTEGER NOT NULL);
+  INSERT INTO meta VALUES('schema_version', 3);
 )";
 
 // kMigrations[n - 1] makes version n + 1 of version n.
 constexpr const char* kMigrations[] = {
     "ALTER TABLE peers ADD COLUMN uploaded INTEGER NOT NULL DEFAULT 0;"
     "UPDATE meta SET value = 2 WHERE key = 'schema_version';",
+    "ALTER TABLE shares ADD COLUMN limit_up INTEGER;"
+    "ALTER TABLE shares ADD COLUMN limit_down INTEGER;"
+    "CREATE TABLE bans(id BLOB PRIMARY KEY, until_ms INTEGER NOT NULL);"
+    "UPDATE meta SET value = 3 WHERE key = 'schema_version';",
 };
 static_assert(std::size(kMigrations) == Store::kVersion - 1);
 
@@ -120,6 +126,11 @@ class Statement {
   Statement& bind(std::int64_t value) {
     return note(sqlite3_bind_int64(statement_, ++bound_, value));
   }
+  // Nothing is NULL.
+  Statement& bind(std::optional<std::uint64_t> value) {
+    if (value) return bind(to_signed(*value));
+    return note(sqlite3_bind_null(statement_, ++bound_));
+  }
   Statement& bind(std::string_view text) {
     return note(
         sqlite3_bind_text64(statement_, ++bound_, text.data(), text.size(), nullptr, SQLITE_UTF8));
@@ -147,6 +158,11 @@ class Statement {
   bool is_ok() const { return code_ == SQLITE_OK; }
 
   std::int64_t read_integer() { return sqlite3_column_int64(statement_, read_++); }
+  std::optional<std::uint64_t> read_count() {
+    const int column = read_++;
+    if (sqlite3_column_type(statement_, column) == SQLITE_NULL) return std::nullopt;
+    return to_unsigned(sqlite3_column_int64(statement_, column));
+  }
   BytesView read_bytes() {
     const int column = read_++;
     const auto* data = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column));
@@ -304,6 +320,7 @@ Result<void> Store::save_one(const Record& record) {
   if (const auto* progress = std::get_if<ProgressRecord>(&record)) return save_progress(*progress);
   if (const auto* removed = std::get_if<ShareRemoved>(&record)) return save_removal(*removed);
   if (const auto* dht = std::get_if<DhtRecord>(&record)) return save_dht(*dht);
+  if (const auto* ban = std::get_if<BanRecord>(&record)) return save_ban(*ban);
   return save_peer(std::get<PeerRecord>(record));
 }
 
@@ -311,13 +328,16 @@ Result<void> Store::save_share(const ShareRecord& record) {
   const std::string storage = storage_text(record.storage);
   Statement share(database_.get(),
                   "INSERT INTO shares(id, storage, stage, is_paused, parent, name, added_ms, "
-                  "completed_ms) VALUES(?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT(id) DO UPDATE SET "
+                  "completed_ms, limit_up, limit_down) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON "
+                  "CONFLICT(id) DO UPDATE SET "
                   "storage = excluded.storage, stage = excluded.stage, is_paused = "
                   "excluded.is_paused, parent = excluded.parent, name = excluded.name, added_ms = "
-                  "excluded.added_ms, completed_ms = excluded.completed_ms");
+                  "excluded.added_ms, completed_ms = excluded.completed_ms, limit_up = "
+                  "excluded.limit_up, limit_down = excluded.limit_down");
   share.bind(record.id.view()).bind(std::string_view(storage)).bind(stage_text(record.stage));
   share.bind(std::int64_t{record.is_paused}).bind(as_bytes(record.parent));
   share.bind(as_bytes(record.name)).bind(record.added.unix_ms).bind(record.completed.unix_ms);
+  share.bind(record.limit_up).bind(record.limit_down);
   if (!share.run()) return last_error("cannot save a share in");
 
   // Large and almost never changed: written only when it differs.
@@ -384,6 +404,15 @@ Result<void> Store::save_peer(const PeerRecord& record) {
   return {};
 }
 
+Result<void> Store::save_ban(const BanRecord& record) {
+  Statement ban(database_.get(), record.is_lifted ? "DELETE FROM bans WHERE id = ?"
+                                                  : "INSERT OR REPLACE INTO bans VALUES(?, ?)");
+  ban.bind(record.id.view());
+  if (!record.is_lifted) ban.bind(record.until.unix_ms);
+  if (!ban.run()) return last_error("cannot save a ban in");
+  return {};
+}
+
 Result<void> Store::forget_old_peers() {
   Statement old(database_.get(),
                 "DELETE FROM peers WHERE id IN (SELECT id FROM peers ORDER BY seen_ms DESC, id "
@@ -400,7 +429,7 @@ Result<void> Store::forget_old_peers() {
 Result<Saved> Store::load() {
   Saved saved;
   for (auto load : {&Store::load_shares, &Store::load_hints, &Store::load_progress,
-                    &Store::load_dht, &Store::load_peers}) {
+                    &Store::load_dht, &Store::load_peers, &Store::load_bans}) {
     auto loaded = (this->*load)(saved);
     if (!loaded) return loaded.error();
   }
@@ -410,7 +439,8 @@ Result<Saved> Store::load() {
 Result<void> Store::load_shares(Saved& saved) {
   Statement rows(database_.get(),
                  "SELECT id, storage, stage, is_paused, parent, name, added_ms, completed_ms, "
-                 "manifest, piece_layers FROM shares LEFT JOIN manifests ON share = id "
+                 "manifest, piece_layers, limit_up, limit_down FROM shares LEFT JOIN manifests ON "
+                 "share = id "
                  "ORDER BY number");
   while (rows.next()) {
     ShareRecord record;
@@ -428,6 +458,8 @@ Result<void> Store::load_shares(Saved& saved) {
     record.completed.unix_ms = rows.read_integer();
     record.manifest = to_bytes(rows.read_bytes());
     record.piece_layers = to_bytes(rows.read_bytes());
+    record.limit_up = rows.read_count();
+    record.limit_down = rows.read_count();
     saved.shares.push_back(std::move(record));
   }
   if (!rows.is_ok()) return last_error("cannot read shares from");
@@ -501,6 +533,20 @@ Result<void> Store::load_peers(Saved& saved) {
     saved.peers.push_back(record);
   }
   if (!rows.is_ok()) return last_error("cannot read peers from");
+  return {};
+}
+
+Result<void> Store::load_bans(Saved& saved) {
+  Statement rows(database_.get(), "SELECT id, until_ms FROM bans ORDER BY id");
+  while (rows.next()) {
+    BanRecord record;
+    const auto id = PeerId::from(rows.read_bytes());
+    if (!id) return damaged("a ban cannot be read");
+    record.id = *id;
+    record.until.unix_ms = rows.read_integer();
+    saved.bans.push_back(record);
+  }
+  if (!rows.is_ok()) return last_error("cannot read bans from");
   return {};
 }
 

@@ -24,8 +24,8 @@ inline constexpr std::size_t kDhtNodesKeptMax = 1024;
 
 class Store {
  public:
-  // Version 1 had no peers.uploaded.
-  static constexpr int kVersion = 2;
+  // Version 1 had no peers.uploaded; version 2 no bans, and no limits of a share.
+  static constexpr int kVersion = 3;
 
   // Opens or creates. Errors: corrupt, refused (a newer version), denied, no_space, io.
   static Result<Store> open(const std::string& path);
@@ -56,12 +56,14 @@ class Store {
   Result<void> save_removal(const ShareRemoved& record);
   Result<void> save_dht(const DhtRecord& record);
   Result<void> save_peer(const PeerRecord& record);
+  Result<void> save_ban(const BanRecord& record);
   Result<void> forget_old_peers();
   Result<void> load_shares(Saved& saved);
   Result<void> load_hints(Saved& saved);
   Result<void> load_progress(Saved& saved);
   Result<void> load_dht(Saved& saved);
   Result<void> load_peers(Saved& saved);
+  Result<void> load_bans(Saved& saved);
   Error last_error(const std::string& what) const;
   Error damaged(const std::string& what) const;
 

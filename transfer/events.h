@@ -39,12 +39,21 @@ struct AddRequest {
   std::string name;                           // the file or directory
   std::optional<std::uint32_t> piece_length;  // power of two, 16 KiB to 16 MiB
   bool allow_unportable = false;
+  std::vector<std::string> exclude;  // globs (transfer/glob.h), at most kExcludesMax
 };
+inline constexpr std::size_t kExcludesMax = 100;
 
 struct FetchRequest {
   Link link;
   std::string directory;  // absolute; the share is placed in it under the manifest's name
   bool allow_unportable = false;
+};
+
+// A connection that the user asks for. `share`: does the peer offer it?
+struct ProbeRequest {
+  std::string host;  // a name or an address
+  std::uint16_t port = 0;
+  std::optional<ShareId> share;
 };
 
 struct ShareFiles {
@@ -118,12 +127,27 @@ struct PeerLeft {
 };
 struct PeerBanned {
   PeerId peer;
-  Endpoint endpoint;
+  Endpoint endpoint;  // unspecified when a peer is banned that is not connected
   std::string reason;
+};
+// What came of a connection that the user asked for: its steps up to the last, or the one that
+// failed.
+struct ProbeStep {
+  enum class Kind : std::uint8_t { resolve, connect, handshake, identity, share };
+  Kind kind{};
+  bool is_good = false;
+  std::string text;  // what was found; for people
+  Duration took{};
+};
+struct Probed {
+  std::uint64_t probe = 0;
+  std::vector<ProbeStep> steps;
+  std::optional<Endpoint> endpoint;
+  std::optional<PeerId> peer;  // who is there
 };
 
 using Event = std::variant<PeersWanted, AnnounceWanted, AnnounceOver, ImportProgress, Imported,
                            ImportFailed, ManifestKnown, Completed, Durable, StateChanged, Removed,
-                           PeerJoined, PeerLeft, PeerBanned>;
+                           PeerJoined, PeerLeft, PeerBanned, Probed>;
 
 }  // namespace peernet::transfer

@@ -9,6 +9,7 @@
 #include "core/check.h"
 #include "core/escape.h"
 #include "core/merkle.h"
+#include "transfer/glob.h"
 #include "transfer/layout.h"
 #include "transfer/path.h"
 
@@ -140,6 +141,7 @@ JobId Importer::begin(Job job, JobIds& jobs) {
 }
 
 Result<void> Importer::on_listed(TreeListed listed, JobIds& jobs, Effects& out) {
+  exclude(listed);
   auto named = check_names(listed);
   if (!named) return named;
   const auto total_size = total_size_of(listed.entries);
@@ -148,7 +150,8 @@ Result<void> Importer::on_listed(TreeListed listed, JobIds& jobs, Effects& out) 
   }
   if (*total_size == 0) {
     return Error{Errc::refused, "there is no byte to share in " + quoted(request_.name),
-                 listed.left_out.empty()
+                 !request_.exclude.empty() ? "is everything excluded?"
+                 : listed.left_out.empty()
                      ? "share something that is not empty"
                      : "symlinks, devices and empty directories cannot be shared"};
   }
@@ -173,6 +176,24 @@ Result<void> Importer::on_listed(TreeListed listed, JobIds& jobs, Effects& out) 
   piece_layers_.resize(PieceLayers::size_of(*manifest_));
   open(jobs, out);
   return {};
+}
+
+void Importer::exclude(TreeListed& listed) const {
+  if (request_.exclude.empty() || listed.is_single_file) return;
+  const std::size_t before = listed.left_out.size();
+  std::erase_if(listed.entries, [&](const TreeEntry& entry) {
+    for (const std::string& pattern : request_.exclude) {
+      const std::size_t size = glob_prefix(pattern, entry.path);
+      if (size == std::string::npos) continue;
+      // Entries come in order: all of one directory follow each other.
+      std::string named = entry.path.substr(0, size);
+      if (listed.left_out.size() == before || listed.left_out.back().path != named) {
+        listed.left_out.push_back({std::move(named), "excluded by " + pattern});
+      }
+      return true;
+    }
+    return false;
+  });
 }
 
 // Manifest::build checks the names too; here the error says in which path the bad name stands.

@@ -74,6 +74,8 @@ class Importer {
   bool is_over() const { return stage_ >= Stage::done; }
   JobId begin(Job job, JobIds& jobs);
   Result<void> on_listed(TreeListed listed, JobIds& jobs, Effects& out);
+  // Takes out what the request excludes, and says so in left_out: a directory once.
+  void exclude(TreeListed& listed) const;
   Result<void> check_names(const TreeListed& listed) const;
   void open(JobIds& jobs, Effects& out);
   void hash_more(JobIds& jobs, Effects& out);

@@ -37,6 +37,7 @@ void Swarm::start_new(Turn& turn) {
 
 void Swarm::start_saved(Turn& turn, const ProgressRecord* progress) {
   started_ = turn.now;
+  apply_limits(turn.now, {record_.limit_up, record_.limit_down});
   if (progress != nullptr) {
     downloaded_ = progress->downloaded;
     uploaded_ = progress->uploaded;

@@ -188,7 +188,8 @@ class Swarm {
   void on_lookup(const LookupFacts& facts) { lookup_ = facts; }
 
   // ---- Limits of this share alone; the caller asks and pays
-  void set_limits(Time now, const Limits& limits);
+  // `is_kept`: also after a restart.
+  void set_limits(Turn& turn, const Limits& limits, bool is_kept);
   Limits limits() const { return {up_limit_.rate(), down_limit_.rate()}; }
   TokenBucket& up_limit() { return up_limit_; }
   TokenBucket& down_limit() { return down_limit_; }
@@ -272,6 +273,7 @@ class Swarm {
   void continue_removal(Turn& turn);
   void save(Turn& turn, SaveKind kind, Record record, Bitfield have = Bitfield{});
   void save_record(Turn& turn, SaveKind kind);
+  void apply_limits(Time now, const Limits& limits);
   ProgressRecord progress_record(const Bitfield& durable) const;
   std::string top() const;
 

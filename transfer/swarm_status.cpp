@@ -132,7 +132,15 @@ void Swarm::on_ban(WhyBan ban) {
   if (bans_.size() > kWhyBansMax) bans_.pop_front();
 }
 
-void Swarm::set_limits(Time now, const Limits& limits) {
+void Swarm::set_limits(Turn& turn, const Limits& limits, bool is_kept) {
+  apply_limits(turn.now, limits);
+  if (!is_kept) return;
+  record_.limit_up = limits.up;
+  record_.limit_down = limits.down;
+  save_record(turn, SaveKind::record);
+}
+
+void Swarm::apply_limits(Time now, const Limits& limits) {
   // A tenth of a second's worth: over ten seconds a limit is kept to a hundredth.
   up_limit_.change(now, limits.up, limits.up.value_or(0) / 10);
   down_limit_.change(now, limits.down, limits.down.value_or(0) / 10);

@@ -47,6 +47,7 @@ void Transfer::start(Time now, WallTime wall, const Saved& saved, Effects& out) 
   for (const PeerRecord& peer : saved.peers) {
     if (remembered_.size() < kRememberedMax) remembered_.emplace(peer.id, peer);
   }
+  start_bans(t, saved.bans);
   std::map<ShareId, const ProgressRecord*> progress;
   for (const ProgressRecord& record : saved.progress) progress.emplace(record.id, &record);
   for (const ShareRecord& record : saved.shares) {
@@ -145,9 +146,10 @@ void Transfer::on_saved(Time now, JobId job, const Result<void>& result, Effects
 
 void Transfer::on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoints,
                            Effects& out) {
+  Turn t = turn(now, out);
+  if (on_probe_resolved(t, job, endpoints)) return;
   const auto found = resolving_.find(job);
   if (found == resolving_.end()) return;
-  Turn t = turn(now, out);
   Swarm* swarm = find_swarm(found->second);
   resolving_.erase(found);
   if (swarm != nullptr && swarm->wants_data()) {
@@ -354,10 +356,12 @@ void Transfer::set_limits(Time now, const Limits& limits) {
   limit_wait_ = now;  // whoever waited looks again
 }
 
-Result<void> Transfer::set_share_limits(Time now, const ShareId& id, const Limits& limits) {
+Result<void> Transfer::set_share_limits(Time now, const ShareId& id, const Limits& limits,
+                                        bool is_kept, Effects& out) {
   Swarm* swarm = find_swarm(id);
   if (swarm == nullptr) return Error{Errc::not_found, "no such share", "peernet ls"};
-  swarm->set_limits(now, limits);
+  Turn t = turn(now, out);
+  swarm->set_limits(t, limits, is_kept);
   limit_wait_ = now;
   return {};
 }

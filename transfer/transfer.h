@@ -26,6 +26,7 @@
 #include "transfer/handshake.h"
 #include "transfer/importer.h"
 #include "transfer/peer.h"
+#include "transfer/probe.h"
 #include "transfer/status.h"
 #include "transfer/swarm.h"
 #include "transfer/why.h"
@@ -68,10 +69,21 @@ class Transfer {
   Result<void> resume(Time now, const ShareId& id, Effects& out);  // not_found
   // Ends with Removed, after the last disk job of the share has reported. not_found.
   Result<void> remove(Time now, const ShareId& id, bool is_data_deleted, Effects& out);
-  // From now on. Of the node, and of one share beside that (not_found); a share's are forgotten
-  // with the process.
+  // From now on. Of the node, and of one share beside that (not_found). A share's that are
+  // `is_kept` come back after a restart; the node's never do.
   void set_limits(Time now, const Limits& limits);
-  Result<void> set_share_limits(Time now, const ShareId& id, const Limits& limits);
+  Result<void> set_share_limits(Time now, const ShareId& id, const Limits& limits, bool is_kept,
+                                Effects& out);
+  // Dials whom the user names and tells each step in the end: Probed, with the number given back.
+  // Errors: refused (too many at a time).
+  Result<std::uint64_t> connect(Time now, const ProbeRequest& request, Effects& out);
+  // Closes the connection; it may come again. not_found.
+  Result<void> drop_peer(Time now, const PeerId& peer, Effects& out);
+  // No connection with this peer for so long, or until it is lifted; restarts change nothing about
+  // it. Errors: refused (ourselves), too_large.
+  Result<void> ban_peer(Time now, const PeerId& peer, std::optional<Duration> duration,
+                        Effects& out);
+  Result<void> unban_peer(Time now, const PeerId& peer, Effects& out);  // not_found
   // Addresses where peers of the share with this DHT key may be. Hints, never believed.
   void add_peers(Time now, const DhtId& key, const std::vector<Endpoint>& peers, Effects& out);
   void on_lookup_done(Time now, const DhtId& key, const LookupFacts& facts);
@@ -97,6 +109,9 @@ class Transfer {
   std::optional<WhyFacts> why(Time now, const ShareId& id) const;
   std::vector<PeerStatus> peers(Time now) const;
   std::uint32_t peers_count() const;
+  std::vector<Bans::Banned> banned(Time now) const { return bans_.banned(now); }
+  // Connected, banned or remembered.
+  std::vector<PeerId> known_peers(Time now) const;
   std::vector<ShareId> share_ids() const;  // in the order they were added
   std::optional<std::string> link(const ShareId& id) const;
   std::optional<ShareFiles> files(const ShareId& id) const;
@@ -123,6 +138,19 @@ class Transfer {
   void remember(Turn& turn, const Peer& peer);
   template <class M>
   Result<void> on_share_message(Turn& turn, Peer& peer, const M& message);
+
+  // Single peers, by the user: transfer_by_hand.cpp.
+  Probe* probe_of(ConnId conn);
+  void probe_next(Turn& turn, std::uint64_t number, const std::string& failed);
+  bool on_probe_resolved(Turn& turn, JobId job, const std::vector<Endpoint>& endpoints);
+  void on_probe_session(Turn& turn, Peer& peer, Probe& probe);
+  bool on_probe_share_open(Turn& turn, Peer& peer, const wire::ShareOpen& message);
+  void on_probe_share_close(Turn& turn, const Peer& peer, const wire::ShareClose& message);
+  void on_probe_gone(Turn& turn, const Peer& peer, Dialer::Outcome outcome, const std::string& why);
+  void tick_probes(Turn& turn);
+  void end_probe(std::uint64_t number);
+  void save_ban(Turn& turn, const BanRecord& record);
+  void start_bans(Turn& turn, const std::vector<BanRecord>& bans);
 
   // Who is asked, served, dialled, and when: transfer_schedule.cpp.
   void fill(Turn& turn, Peer& peer);
@@ -173,6 +201,8 @@ class Transfer {
   std::map<PeerId, ConnId> by_peer_;      // open connections
   std::map<Endpoint, ConnId> by_listen_;  // open connections, by where the peer listens
   std::map<PeerId, PeerRecord> remembered_;
+  std::map<std::uint64_t, Probe> probes_;  // at most kProbesMax
+  std::uint64_t last_probe_ = 0;
 
   std::map<ShareId, Swarm> swarms_;
   std::vector<ShareId> order_;  // as they were added

@@ -73,6 +73,7 @@ void Transfer::on_connected(Time now, ConnId conn, Effects& out) {
   const auto found = peers_.find(conn);
   if (found == peers_.end()) return;
   Turn t = turn(now, out);
+  if (Probe* probe = probe_of(conn)) probe->pass(now, found->second.endpoint().to_string());
   found->second.start(handshake_, rng_, now, t.wall, out);
 }
 
@@ -188,6 +189,7 @@ void Transfer::on_session(Turn& t, Peer& peer) {
       if (swarm != nullptr && swarm->is_active()) open_share(t, peer, *swarm);
     }
   }
+  if (Probe* probe = probe_of(conn)) on_probe_session(t, peer, *probe);
   peer.flush(t.out);
 }
 
@@ -299,6 +301,7 @@ void Transfer::remove_peer(Turn& t, ConnId conn, const std::string& why, Dialer:
       dialer_.on_failed(t.now, peer.endpoint(), why, outcome);
     }
   }
+  on_probe_gone(t, peer, outcome, why);
   peers_.erase(found);
 }
 
@@ -407,6 +410,7 @@ Result<void> Transfer::on_record(Turn& t, Peer& peer, Bytes record) {
 }
 
 Result<void> Transfer::on_share_open(Turn& t, Peer& peer, const wire::ShareOpen& message) {
+  if (on_probe_share_open(t, peer, message)) return {};
   Swarm* swarm = find_swarm(message.key);
   const Role sender = peer.role() == Role::initiator ? Role::responder : Role::initiator;
   // An unknown share and a wrong proof get the same answer, computed the same way.
@@ -435,6 +439,7 @@ Result<void> Transfer::on_share_open(Turn& t, Peer& peer, const wire::ShareOpen&
 }
 
 void Transfer::on_share_close(Turn& t, Peer& peer, const wire::ShareClose& message) {
+  on_probe_share_close(t, peer, message);
   Swarm* swarm = find_swarm(message.key);
   if (swarm == nullptr) return;
   PeerShare* share = peer.find_share(swarm->id());

@@ -411,7 +411,7 @@ void Transfer::dial(Turn& t) {
 // ---- Time
 
 bool Transfer::is_busy() const {
-  if (!peers_.empty() || !importers_.empty() || !removing_.empty()) return true;
+  if (!peers_.empty() || !importers_.empty() || !removing_.empty() || !probes_.empty()) return true;
   return std::ranges::any_of(swarms_, [](const auto& entry) { return entry.second.wants_data(); });
 }
 
@@ -422,6 +422,7 @@ void Transfer::tick(Turn& t) {
     schedule_share(t.now, swarm);
   }
   tick_peers(t);
+  tick_probes(t);
   next_tick_ = is_busy() ? t.now + kTickInterval : kNever;
 }
 

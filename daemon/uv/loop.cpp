@@ -177,8 +177,9 @@ bool Loop::is_idle_allowed(ClientId client) const {
 // NOLINTNEXTLINE(bugprone-exception-escape)
 void Loop::on_timer(uv_timer_t* handle) noexcept {
   auto& self = *static_cast<Loop*>(handle->data);
-  self.timer_due_ = kNever;
   const Time now = self.now();
+  if (self.timer_due_ != Time{}) self.lag_.add(std::max(Duration{}, now - self.timer_due_));
+  self.timer_due_ = kNever;
   if (self.parts_.on_alive && now >= self.alive_due_) {
     self.parts_.on_alive();
     self.alive_due_ = now + self.parts_.alive_interval;

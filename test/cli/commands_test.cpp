@@ -28,7 +28,7 @@ TEST_CASE("add prints the link alone on stdout and the story on stderr", "[cli]"
                     R"("was_known":false,"left_out":[{"path":"l\u001b","reason":"symlink"}],)"
                     R"("left_out_count":3})");
 
-  CHECK(add(stage.session(), {{"/data/a.bin"}, "1MiB", true}) == 0);
+  CHECK(add(stage.session(), {{"/data/a.bin"}, "1MiB", true, {}, false, {}}) == 0);
 
   CHECK(stage.out.text() == "peernet:s1?dn=a.bin\n");
   CHECK(stage.err.text() ==
@@ -153,7 +153,7 @@ TEST_CASE("lists are asked for until they are whole", "[cli]") {
   stage.will_answer(R"({"shares":[{"id":"s1"},{"id":"s2"}],"count":3})");
   stage.will_answer(R"({"shares":[{"id":"s3"}],"count":3})");
 
-  CHECK(list(stage.session(), {}) == 0);
+  CHECK(list(stage.session(), {}, {}) == 0);
   CHECK(Json::parse(stage.out.text())["shares"].size() == 3);
   CHECK(stage.asked().at(1)["params"]["offset"] == 2);
 }

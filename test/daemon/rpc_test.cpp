@@ -57,7 +57,6 @@ TEST_CASE("what is not a request gets the error that JSON-RPC names for it", "[d
            Wrong{R"({"jsonrpc":"2.0","id":1,)", -32700},
            Wrong{"\"\xff\"", -32700},
            Wrong{"[]", -32600},
-           Wrong{R"([{"jsonrpc":"2.0","id":1,"method":"dht.status"}])", -32600},
            Wrong{"1", -32600},
            Wrong{"null", -32600},
            Wrong{"{}", -32600},
@@ -82,6 +81,74 @@ TEST_CASE("what is not a request gets the error that JSON-RPC names for it", "[d
     CHECK_FALSE(answers[0]["error"]["message"].get<std::string>().empty());
     CHECK(answers[0]["error"]["data"].contains("kind"));
   }
+}
+
+TEST_CASE("a batch is answered by one line, in which notifications are missing", "[daemon]") {
+  RpcFixture fixture;
+  fixture.line(
+      R"([{"jsonrpc":"2.0","id":1,"method":"dht.status"},)"
+      R"({"jsonrpc":"2.0","method":"dht.status"},7,)"
+      R"({"jsonrpc":"2.0","id":"x","method":"share.status","params":{"id":"saaaaaaaa"}}])");
+  const auto lines = fixture.sent();
+  REQUIRE(lines.size() == 1);
+  REQUIRE(lines[0].size() == 3);
+  CHECK(lines[0][0]["id"] == 1);
+  CHECK(lines[0][0].contains("result"));
+  CHECK(code_of(lines[0][1]) == -32600);
+  CHECK(lines[0][2]["id"] == "x");
+  CHECK(code_of(lines[0][2]) == -32003);
+
+  fixture.line(R"([{"jsonrpc":"2.0","method":"dht.status"}])");
+  CHECK(fixture.sent().empty());
+}
+
+TEST_CASE("a batch waits for its slowest call, and goes with its client", "[daemon]") {
+  RpcFixture fixture;
+  const std::string batch =
+      R"([{"jsonrpc":"2.0","id":1,"method":"share.add","params":{"path":"/data/file"}},)"
+      R"({"jsonrpc":"2.0","id":2,"method":"dht.status"}])";
+  fixture.line(batch);
+  CHECK(fixture.sent().empty());
+  fixture.settle();
+  const auto lines = fixture.sent();
+  REQUIRE(lines.size() == 1);
+  REQUIRE(lines[0].size() == 2);
+  CHECK(lines[0][0]["id"] == 2);
+  CHECK(lines[0][1]["result"].contains("link"));
+
+  fixture.line(batch, ClientId{2});
+  fixture.rpc.on_client_gone(fixture.now, ClientId{2}, fixture.node, fixture.out);
+  fixture.settle();
+  CHECK(fixture.sent(ClientId{2}).empty());
+}
+
+TEST_CASE("a batch has a limit, and is not empty", "[daemon]") {
+  RpcFixture fixture;
+  const auto batch = [&](std::size_t count) {
+    Json requests = Json::array();
+    for (std::size_t i = 0; i < count; ++i) {
+      requests.push_back(Json::object({{"jsonrpc", "2.0"}, {"id", i}, {"method", "dht.status"}}));
+    }
+    fixture.line(requests.dump());
+    return fixture.sent().at(0);
+  };
+  CHECK(batch(kRpcBatchMax).size() == kRpcBatchMax);
+  CHECK(code_of(batch(kRpcBatchMax + 1)) == -32600);
+  CHECK(code_of(batch(0)) == -32600);
+}
+
+TEST_CASE("an answer has only the fields that were asked for", "[daemon]") {
+  RpcFixture fixture;
+  fixture.add();
+  const Json fields = Json::array({"state", "size"});
+  Json answer = fixture.ask("share.list", Json::object({{"fields", fields}}))["result"];
+  CHECK(answer["count"] == 1);
+  CHECK(answer["shares"] == Json::parse(R"([{"state":"seeding","size":5}])"));
+  answer = fixture.ask("daemon.status", Json::object({{"fields", Json::array({"port"})}}));
+  CHECK(answer["result"] == Json::parse(R"({"port":0})"));
+  answer = fixture.ask("share.list", Json::object({{"fields", Json::array({"stat"})}}));
+  CHECK(code_of(answer) == -32602);
+  CHECK(answer["error"]["data"]["hint"] == "did you mean \"state\"?");
 }
 
 TEST_CASE("an unknown method or parameter names the nearest valid one", "[daemon]") {

@@ -178,13 +178,37 @@ TEST_CASE("no more DHT nodes are kept than are allowed", "[daemon]") {
   CHECK(saved.dht.nodes.front().id == tagged<DhtId>(0));
 }
 
+TEST_CASE("bans by hand and the limits of a share are kept, and lifted bans are not", "[daemon]") {
+  TempDirectory dir;
+  const std::string path = dir / "state.db";
+  ShareRecord limited = share(1);
+  limited.limit_down = 1'000'000;
+  const BanRecord for_good{tagged<PeerId>(1), {}, false};
+  const BanRecord for_a_time{tagged<PeerId>(2), {1'700'000'000'000}, false};
+  save(path, {limited, for_good, for_a_time});
+
+  Saved saved = load(path);
+  REQUIRE(saved.shares.size() == 1);
+  CHECK(saved.shares[0].limit_down == 1'000'000U);
+  CHECK_FALSE(saved.shares[0].limit_up.has_value());
+  REQUIRE(saved.bans.size() == 2);
+  CHECK(saved.bans[0].until.unix_ms + saved.bans[1].until.unix_ms == 1'700'000'000'000);
+
+  save(path, {BanRecord{tagged<PeerId>(1), {}, true}});
+  saved = load(path);
+  REQUIRE(saved.bans.size() == 1);
+  CHECK(saved.bans[0].id == tagged<PeerId>(2));
+}
+
 TEST_CASE("a store of version 1 becomes one of today, and a copy of it stays", "[daemon]") {
   TempDirectory dir;
   const std::string path = dir / "state.db";
   save(path, {share(1), peer(1)});
-  run_sql(path,
-          "ALTER TABLE peers DROP COLUMN uploaded; UPDATE meta SET value = 1 WHERE key = "
-          "'schema_version'");
+  run_sql(
+      path,
+      "ALTER TABLE peers DROP COLUMN uploaded; DROP TABLE bans; ALTER TABLE shares DROP COLUMN "
+      "limit_up; ALTER TABLE shares DROP COLUMN limit_down; UPDATE meta SET value = 1 WHERE key "
+      "= 'schema_version'");
 
   const Saved saved = load(path);
   CHECK(saved.shares.size() == 1);
@@ -207,7 +231,7 @@ TEST_CASE("a migration that fails changes nothing", "[daemon]") {
   run_sql(path, "UPDATE meta SET value = 1 WHERE key = 'schema_version'");
   CHECK_FALSE(Store::open(path));
   CHECK_FALSE(Store::open(path));
-  run_sql(path, "UPDATE meta SET value = 2 WHERE key = 'schema_version' AND value = 1");
+  run_sql(path, "UPDATE meta SET value = 3 WHERE key = 'schema_version' AND value = 1");
   CHECK(load(path).peers.size() == 1);
 }
 
@@ -215,7 +239,7 @@ TEST_CASE("a store of a newer version is refused and not touched", "[daemon]") {
   TempDirectory dir;
   const std::string path = dir / "state.db";
   save(path, {share(1)});
-  run_sql(path, "UPDATE meta SET value = 3 WHERE key = 'schema_version'");
+  run_sql(path, "UPDATE meta SET value = 4 WHERE key = 'schema_version'");
   const std::string before = test::read_file(path);
 
   const auto store = Store::open(path);

@@ -69,6 +69,13 @@ void Store::apply(const Record& record) {
                  },
                  [&](const DhtRecord& dht) { dht_ = dht; },
                  [&](const PeerRecord& peer) { peers_[peer.id] = peer; },
+                 [&](const BanRecord& ban) {
+                   if (ban.is_lifted) {
+                     bans_.erase(ban.id);
+                   } else {
+                     bans_[ban.id] = ban;
+                   }
+                 },
              },
              record);
 }
@@ -81,6 +88,7 @@ Saved Store::saved() const {
   for (const auto& [id, peer] : peers_) saved.peers.push_back(peer);
   std::stable_sort(saved.peers.begin(), saved.peers.end(),
                    [](const PeerRecord& a, const PeerRecord& b) { return a.seen > b.seen; });
+  for (const auto& [id, ban] : bans_) saved.bans.push_back(ban);
   return saved;
 }
 

@@ -56,6 +56,7 @@ class Store {
   std::map<ShareId, ProgressRecord> progress_;
   DhtRecord dht_;
   std::map<PeerId, PeerRecord> peers_;
+  std::map<PeerId, BanRecord> bans_;
 };
 
 }  // namespace peernet::sim

@@ -111,5 +111,35 @@ TEST_CASE("bans hold so many identities and addresses, and the oldest go", "[tra
   CHECK(bans.is_banned(now, peer(Bans::kPeersMax)));
 }
 
+TEST_CASE("a ban by hand lasts as long as it was said to, or until it is lifted", "[transfer]") {
+  Bans bans(false);
+  REQUIRE(bans.ban(kStart, peer(1), kStart + std::chrono::hours(2)));
+  REQUIRE(bans.ban(kStart, peer(2), kNever));
+  CHECK(bans.banned(kStart).size() == 2);
+  CHECK(bans.is_banned(kStart + std::chrono::minutes(119), peer(1)));
+  CHECK_FALSE(bans.is_banned(kStart + std::chrono::hours(2), peer(1)));
+  CHECK(bans.is_banned(kStart + std::chrono::hours(10'000), peer(2)));
+
+  CHECK(bans.lift(kStart, peer(2)));
+  CHECK_FALSE(bans.is_banned(kStart, peer(2)));
+  CHECK_FALSE(bans.lift(kStart, peer(2)));
+  // What it did itself is forgiven too.
+  bans.on_bad_block(kStart, peer(3), at("8.8.8.8:5000"));
+  CHECK(bans.lift(kStart, peer(3)));
+  CHECK_FALSE(bans.is_banned(kStart, peer(3)));
+}
+
+TEST_CASE("bans by hand have a limit, and those that have run out make room", "[transfer]") {
+  Bans bans(false);
+  for (std::uint64_t i = 0; i < Bans::kByHandMax; ++i) {
+    REQUIRE(bans.ban(kStart, peer(i), kStart + Duration(1)));
+  }
+  const auto over = bans.ban(kStart, peer(Bans::kByHandMax), kNever);
+  REQUIRE_FALSE(over);
+  CHECK(over.error().code == Errc::too_large);
+  CHECK(bans.ban(kStart, peer(1), kNever));
+  CHECK(bans.ban(kStart + Duration(1), peer(Bans::kByHandMax), kNever));
+}
+
 }  // namespace
 }  // namespace peernet::transfer

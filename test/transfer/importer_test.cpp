@@ -158,7 +158,8 @@ class ImporterTest {
   AddRequest request{.parent = "/home/ada",
                      .name = "survey",
                      .piece_length = std::nullopt,
-                     .allow_unportable = false};
+                     .allow_unportable = false,
+                     .exclude = {}};
   ScriptedDisk disk;
   JobIds jobs{JobOwner::transfer};
   Effects out;
@@ -323,6 +324,35 @@ TEST_CASE_METHOD(ImporterTest, "unportable names are taken when they are allowed
   CHECK(importer->stage() == Stage::done);
 }
 
+TEST_CASE_METHOD(ImporterTest,
+                 "what is excluded is not in the share, and is told: a directory once",
+                 "[transfer]") {
+  request.exclude = {".git", "*.tmp"};
+  for (const char* path :
+       {".git/HEAD", ".git/objects/00", "a", "b.tmp", "sub/.git/HEAD", "sub/c"}) {
+    disk.files[path] = test::pattern(10);
+  }
+  disk.left_out = {{"link", "symlink"}};
+  run();
+  REQUIRE(importer->stage() == Stage::done);
+  const auto outcome = importer->take_outcome();
+  std::vector<std::string> names;
+  for (const auto& file : outcome.manifest.files()) names.push_back(file.path);
+  CHECK(names == std::vector<std::string>{"a", "sub/c"});
+  std::vector<std::string> told;
+  for (const LeftOut& left : outcome.left_out) told.push_back(left.path + ": " + left.reason);
+  CHECK(told == std::vector<std::string>{"link: symlink", ".git: excluded by .git",
+                                         "b.tmp: excluded by *.tmp", "sub/.git: excluded by .git"});
+}
+
+TEST_CASE_METHOD(ImporterTest, "to exclude everything is to share nothing", "[transfer]") {
+  request.exclude = {"*"};
+  disk.files["a"] = test::pattern(10);
+  disk.files["b"] = test::pattern(10);
+  fails(Errc::refused, "no byte");
+  CHECK_THAT(importer->error().hint, Catch::Contains("excluded"));
+}
+
 TEST_CASE_METHOD(ImporterTest, "a path without a byte is refused", "[transfer]") {
   SECTION("nothing at all") {}
   SECTION("empty files") {
@@ -373,7 +403,11 @@ TEST_CASE("more than 2^53 bytes, or more files than a manifest may have, are ref
     JobIds jobs(JobOwner::transfer);
     Effects out;
     Importer importer(ImportId{1},
-                      {.parent = "/", .name = "x", .piece_length = {}, .allow_unportable = false},
+                      {.parent = "/",
+                       .name = "x",
+                       .piece_length = {},
+                       .allow_unportable = false,
+                       .exclude = {}},
                       StorageId{1});
     importer.start(kStart, jobs, out);
     const JobId job = std::get<ListTree>(out.front()).job;
