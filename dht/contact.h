@@ -5,6 +5,7 @@
 // or /48) and the region around that (/16, or /32).
 
 #include <compare>
+#include <cstdint>
 
 #include "core/bytes.h"
 #include "core/endpoint.h"
@@ -33,6 +34,15 @@ inline Endpoint region_of(const Endpoint& endpoint) {
 inline bool is_limited(const Endpoint& endpoint, bool special_use_is_global) {
   return special_use_is_global || endpoint.locality() == Locality::global;
 }
+
+// What counts as one for the rules, as numbers that compare fast. Of one address family.
+struct Location {
+  std::uint64_t host = 0;
+  std::uint64_t network = 0;
+  std::uint64_t region = 0;
+  bool is_limited = false;
+};
+Location location_of(const Endpoint& endpoint, bool special_use_is_global);
 
 // Has this node the right to its id, as far as BEP 42 says? Exempt addresses have any.
 inline bool has_right_to_id(const Contact& contact, bool special_use_is_global) {

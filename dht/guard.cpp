@@ -1,7 +1,6 @@
 #include "dht/guard.h"
 
 #include <algorithm>
-#include <bit>
 
 #include "core/codec.h"
 #include "dht/krpc.h"
@@ -14,54 +13,27 @@ namespace {
 constexpr std::size_t kUnprovenCells = 32'768;
 constexpr std::size_t kProvenCells = 8'192;
 constexpr std::size_t kRegionsOfHosts = 4;  // cells for hosts on one for regions
-
-// SipHash-2-4 (Aumasson, Bernstein 2012) of two words.
-std::uint64_t siphash(const std::array<std::uint64_t, 2>& key, std::array<std::uint64_t, 2> words) {
-  std::uint64_t v0 = key[0] ^ 0x736f6d6570736575U;
-  std::uint64_t v1 = key[1] ^ 0x646f72616e646f6dU;
-  std::uint64_t v2 = key[0] ^ 0x6c7967656e657261U;
-  std::uint64_t v3 = key[1] ^ 0x7465646279746573U;
-  const auto round = [&] {
-    v0 += v1;
-    v2 += v3;
-    v1 = std::rotl(v1, 13) ^ v0;
-    v3 = std::rotl(v3, 16) ^ v2;
-    v0 = std::rotl(v0, 32);
-    v2 += v1;
-    v0 += v3;
-    v1 = std::rotl(v1, 17) ^ v2;
-    v3 = std::rotl(v3, 21) ^ v0;
-    v2 = std::rotl(v2, 32);
-  };
-  const std::uint64_t length_word = std::uint64_t{sizeof(words)} << 56U;
-  for (const std::uint64_t word : {words[0], words[1], length_word}) {
-    v3 ^= word;
-    round();
-    round();
-    v0 ^= word;
-  }
-  v2 ^= 0xffU;
-  for (int i = 0; i < 4; ++i) round();
-  return v0 ^ v1 ^ v2 ^ v3;
-}
+constexpr std::size_t kCellsMin = 64;
+constexpr std::size_t kCellsOfDebt = 8;
 
 }  // namespace
 
-DebtTable::DebtTable(std::size_t cells_count, std::uint32_t rate, std::uint32_t burst)
-    : cells_count_(cells_count),
+DebtTable::DebtTable(std::size_t cells_max, std::uint32_t rate, std::uint32_t burst)
+    : cells_max_(cells_max),
+      window_(std::chrono::seconds(1) * burst / rate),
       fractions_(kDebtMax / burst),
       burst_(burst * fractions_),
-      rate_(rate * fractions_) {}
+      rate_(rate * fractions_),
+      rows_{std::vector<Cell>(kCellsMin), std::vector<Cell>(kCellsMin)} {}
 
 std::uint32_t DebtTable::room(Time now, std::uint64_t hash) {
-  if (rows_[0].empty()) return burst_ / fractions_;
   const std::uint32_t debt = std::min(cell(now, 0, hash).debt, cell(now, 1, hash).debt);
   return debt >= burst_ ? 0 : (burst_ - debt) / fractions_;
 }
 
 void DebtTable::owe(Time now, std::uint64_t hash, std::uint32_t units) {
+  grow_if_crowded(now);
   for (std::size_t row = 0; row < kRows; ++row) {
-    if (rows_[row].empty()) rows_[row].resize(cells_count_);
     std::uint16_t& debt = cell(now, row, hash).debt;
     debt = static_cast<std::uint16_t>(
         std::min<std::uint64_t>(debt + std::uint64_t{units} * fractions_, burst_));
@@ -69,7 +41,6 @@ void DebtTable::owe(Time now, std::uint64_t hash, std::uint32_t units) {
 }
 
 void DebtTable::pay(Time now, std::uint64_t hash, std::uint32_t units) {
-  if (rows_[0].empty()) return;
   for (std::size_t row = 0; row < kRows; ++row) {
     std::uint16_t& debt = cell(now, row, hash).debt;
     const std::uint64_t paid = std::uint64_t{units} * fractions_;
@@ -79,7 +50,7 @@ void DebtTable::pay(Time now, std::uint64_t hash, std::uint32_t units) {
 
 DebtTable::Cell& DebtTable::cell(Time now, std::size_t row, std::uint64_t hash) {
   const std::uint64_t half = row == 0 ? hash & 0xffffffffU : hash >> 32U;
-  Cell& cell = rows_[row][half & (cells_count_ - 1)];
+  Cell& cell = rows_[row][half & (cells_count() - 1)];
   const auto tick = static_cast<std::uint16_t>(now.time_since_epoch() / kTick);
   const auto passed = static_cast<std::uint16_t>(tick - cell.at);
   if (passed == 0) return cell;
@@ -87,6 +58,23 @@ DebtTable::Cell& DebtTable::cell(Time now, std::size_t row, std::uint64_t hash) 
   cell.debt = static_cast<std::uint16_t>(cell.debt - std::min<std::uint64_t>(cell.debt, paid));
   cell.at = tick;
   return cell;
+}
+
+void DebtTable::grow_if_crowded(Time now) {
+  if (now >= window_ends_) {
+    debts_before_ = now < window_ends_ + window_ ? debts_count_ : 0;
+    debts_count_ = 0;
+    window_ends_ = now + window_;
+  }
+  ++debts_count_;
+  const std::size_t cells_needed = (debts_before_ + debts_count_) * kCellsOfDebt;
+  if (cells_count() >= cells_max_ || cells_needed <= cells_count()) return;
+  // Both cells that one becomes hold its debts.
+  for (std::vector<Cell>& row : rows_) {
+    const std::size_t count = row.size();
+    row.resize(2 * count);
+    std::copy_n(row.begin(), count, row.begin() + static_cast<std::ptrdiff_t>(count));
+  }
 }
 
 Guard::Budget::Budget(std::size_t cells_count)
@@ -98,7 +86,7 @@ Guard::Budget::Budget(std::size_t cells_count)
 Guard::Guard(bool special_use_is_global, bool is_limiting, Rng& rng)
     : special_use_is_global_(special_use_is_global),
       is_limiting_(is_limiting),
-      secret_{rng.next(), rng.next()},
+      keyed_hash_(rng),
       budgets_{Budget(kUnprovenCells), Budget(kProvenCells)},
       unproven_bytes_(kUnprovenCells, kUnprovenBytesPerSecond, kUnprovenBytesBurst),
       // Two at once, one more every 5 s: counted in tenths of an answer.
@@ -142,7 +130,7 @@ void Guard::on_answered(Time now, const Endpoint& to, std::size_t answer_size) {
 }
 
 void Guard::prove(Time now, const Endpoint& from) {
-  if (!is_exempt(from)) proven_.prove(now, hash(host_of(from)));
+  if (!is_exempt(from)) proven_.add(now, hash(host_of(from)));
 }
 
 bool Guard::is_proven(Time now, const Endpoint& from) const {
@@ -152,7 +140,7 @@ bool Guard::is_proven(Time now, const Endpoint& from) const {
 std::uint64_t Guard::hash(const Endpoint& prefix) const {
   // A prefix is at most 64 bits long.
   Reader reader(prefix.address);
-  return siphash(secret_, {reader.u64(), prefix.is_v6 ? 1U : 0U});
+  return keyed_hash_(std::array<std::uint64_t, 2>{reader.u64(), prefix.is_v6 ? 1U : 0U});
 }
 
 }  // namespace peernet::dht

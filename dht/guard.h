@@ -3,7 +3,7 @@
 // How much we answer to whom. A source address of a datagram proves nothing, so every answer to an
 // unproven source might hit a victim: at most 4.5 bytes out for one datagram, and in a burst not
 // much more than what came in. A source is proven for ten minutes once it answered our query or
-// used a valid token. All memory is fixed: budgets live in tables indexed by a secret hash of the
+// used a valid token. Memory is bounded: budgets live in tables indexed by a secret hash of the
 // prefix, each in two cells, and one free cell is enough, so that no flood can evict anybody's.
 
 #include <array>
@@ -13,7 +13,8 @@
 #include "core/rng.h"
 #include "core/time.h"
 #include "dht/contact.h"
-#include "dht/proven_hosts.h"
+#include "dht/keyed_hash.h"
+#include "dht/recent_set.h"
 
 namespace peernet::dht {
 
@@ -31,22 +32,27 @@ inline constexpr std::uint32_t kUnprovenBytesBurst = 1'425;
 inline constexpr std::uint32_t kUnprovenBytesPerSecond = 142;
 // An answer no longer than the query and this is always allowed: a ping's is 3 bytes longer.
 inline constexpr std::size_t kAnswerSurplus = 8;
+inline constexpr std::size_t kProvenMax = 4'096;  // hosts that count as proven
+inline constexpr Duration kProvenFor = std::chrono::minutes(10);
 // To a /24 without proof: two answers over 500 bytes in 10 s.
 inline constexpr std::size_t kLargeAnswer = 500;
 
 // Debts that are paid off at a fixed rate, one for each hash. Two sources whose hashes meet in both
 // rows share one debt; this errs against them, never for them. So does the clock of a cell, which
-// goes round in eleven minutes: once in a round an old debt may be taken for a new one.
+// goes round in eleven minutes: once in a round an old debt may be taken for a new one. A table
+// begins small, and doubles while so many debts are made that more than an eighth of its cells
+// might hold one.
 class DebtTable {
  public:
-  // Units may be owed up to `burst`; `rate` of them are forgiven every second. The cells are
-  // allocated when the first debt is made. Requires: cells_count is a power of two, and at most
-  // 2^32; burst is at most kDebtMax.
-  DebtTable(std::size_t cells_count, std::uint32_t rate, std::uint32_t burst);
+  // Units may be owed up to `burst`; `rate` of them are forgiven every second.
+  // Requires: cells_max is a power of two, and at most 2^32; burst is at most kDebtMax.
+  DebtTable(std::size_t cells_max, std::uint32_t rate, std::uint32_t burst);
 
   std::uint32_t room(Time now, std::uint64_t hash);
   void owe(Time now, std::uint64_t hash, std::uint32_t units);
   void pay(Time now, std::uint64_t hash, std::uint32_t units);
+
+  std::size_t cells_count() const { return rows_[0].size(); }
 
  private:
   struct Cell {
@@ -57,11 +63,18 @@ class DebtTable {
   static constexpr std::uint32_t kDebtMax = 60'000;
   static constexpr Duration kTick = std::chrono::milliseconds(10);
   Cell& cell(Time now, std::size_t row, std::uint64_t hash);
+  void grow_if_crowded(Time now);
 
-  std::size_t cells_count_;
-  std::uint32_t fractions_;  // of one unit
-  std::uint32_t burst_;      // in fractions, as all that follows
-  std::uint32_t rate_;       // a second
+  std::size_t cells_max_;
+  // No debt is older than this. So at most as many cells hold one as were made in the window of
+  // this length that runs, and the one before.
+  Duration window_;
+  Time window_ends_{};
+  std::size_t debts_count_ = 0;   // made in the window that runs
+  std::size_t debts_before_ = 0;  // in the one before
+  std::uint32_t fractions_;       // of one unit
+  std::uint32_t burst_;           // in fractions, as all that follows
+  std::uint32_t rate_;            // a second
   std::array<std::vector<Cell>, kRows> rows_;
 };
 
@@ -96,13 +109,13 @@ class Guard {
 
   bool special_use_is_global_;
   bool is_limiting_;
-  std::array<std::uint64_t, 2> secret_{};
+  KeyedHash keyed_hash_;
   // One for unproven and one for proven sources, so that no flood of forged addresses starves a
   // proven node.
   std::array<Budget, 2> budgets_;
   DebtTable unproven_bytes_;
   DebtTable large_answers_;
-  ProvenHosts proven_;
+  RecentSet proven_{kProvenMax, kProvenFor};
 };
 
 }  // namespace peernet::dht

@@ -4,7 +4,6 @@
 #include <array>
 #include <utility>
 
-#include "core/codec.h"
 #include "dht/node_id.h"
 #include "dht/size_estimate.h"
 
@@ -139,7 +138,7 @@ bool Lookup::is_crowded() const {
 }
 
 void Lookup::insert(Candidate candidate) {
-  candidate.location = location_of(candidate.contact.endpoint);
+  candidate.location = location_of(candidate.contact.endpoint, special_use_is_global_);
   candidate.distance = distance(candidate.contact.id, target_);
   candidate.expected = network_size_ * distance_share(candidate.contact.id, target_);
   const auto nearer = [](const Candidate& a, const Candidate& b) {
@@ -184,12 +183,6 @@ bool Lookup::may_ask(const Candidate& candidate) const {
 bool Lookup::is_same_host(const Candidate& a, const Candidate& b) {
   if (a.location.host != b.location.host) return false;
   return a.location.is_limited || a.contact.endpoint == b.contact.endpoint;
-}
-
-Lookup::Location Lookup::location_of(const Endpoint& endpoint) const {
-  const auto number_of = [](const Endpoint& prefix) { return Reader(prefix.address).u64(); };
-  return {number_of(host_of(endpoint)), number_of(network_of(endpoint)),
-          number_of(region_of(endpoint)), is_limited(endpoint, special_use_is_global_)};
 }
 
 void Lookup::move(const Contact& asked, State to) {

@@ -77,13 +77,6 @@ class Lookup {
 
  private:
   enum class State : std::uint8_t { fresh, waiting, slow, lapsed, failed, answered };
-  // What counts as one for the rules, as numbers that compare fast.
-  struct Location {
-    std::uint64_t host = 0;
-    std::uint64_t network = 0;
-    std::uint64_t region = 0;
-    bool is_limited = false;
-  };
   struct Candidate {
     Contact contact;
     Location location;
@@ -101,7 +94,6 @@ class Lookup {
   Candidate* find(const Contact& contact);
   bool may_ask(const Candidate& candidate) const;
   static bool is_same_host(const Candidate& a, const Candidate& b);
-  Location location_of(const Endpoint& endpoint) const;
   // Moves a query that is in flight to another state.
   void move(const Contact& asked, State to);
   // Who holds the places, if those that are asked answer: all of them, all but the slow ones, or

@@ -16,8 +16,8 @@ constexpr unsigned kTwinBits = 3;  // one in eight pairs of places a bucket has 
 
 template <class Visit>
 void RoutingTable::for_each(Visit visit) const {
-  for (const Bucket& bucket : buckets_) {
-    for (const Node& node : bucket.nodes) visit(node);
+  for (unsigned i = 0; i < used_; ++i) {
+    for (const Node& node : buckets_[i].nodes) visit(node);
   }
 }
 
@@ -38,9 +38,12 @@ RoutingTable::Outcome RoutingTable::on_answer(Time now, const Contact& contact, 
     node.response_time.add(took);
     return Outcome::known;
   }
-  if (breaks_rule(contact, index)) return Outcome::unwanted;
+  const Location location = location_of(contact.endpoint, special_use_is_global_);
+  if (breaks_rule(contact, location, index)) return Outcome::unwanted;
 
-  Node node{contact, now, now, now, 0, has_right_to_id(contact, special_use_is_global_), {}};
+  used_ = std::max(used_, index + 1);
+  Node node{contact, location, now, now, now, 0, has_right_to_id(contact, special_use_is_global_),
+            {}};
   node.response_time.add(took);
   std::erase_if(bucket.spares, [&](const Node& spare) {
     return spare.contact.id == contact.id || spare.contact.endpoint == contact.endpoint;
@@ -113,9 +116,9 @@ std::vector<Contact> RoutingTable::closest(const DhtId& target, std::size_t coun
   const unsigned own = shared_bits(own_id_, target);
   if (own < kIdBits) add(buckets_[own]);
   if (places.size() < wanted) {
-    for (unsigned i = own + 1; i < kIdBits; ++i) add(buckets_[i]);
+    for (unsigned i = own + 1; i < used_; ++i) add(buckets_[i]);
   }
-  for (unsigned i = std::min(own, kIdBits); i > 0 && places.size() < wanted; --i) {
+  for (unsigned i = std::min(own, used_); i > 0 && places.size() < wanted; --i) {
     add(buckets_[i - 1]);
   }
   const auto nearer = [&](const Place& a, const Place& b) {
@@ -151,6 +154,7 @@ void RoutingTable::move_to(const DhtId& own_id) {
   }
   own_id_ = own_id;
   size_ = 0;
+  used_ = 0;
   std::sort(nodes.begin(), nodes.end(), [](const Node& a, const Node& b) {
     return a.listed != b.listed ? a.listed < b.listed : a.contact < b.contact;
   });
@@ -158,7 +162,8 @@ void RoutingTable::move_to(const DhtId& own_id) {
     if (node.contact.id == own_id) continue;
     const unsigned index = index_of(node.contact.id);
     Bucket& bucket = buckets_[index];
-    if (is_full(index) || breaks_rule(node.contact, index)) {
+    used_ = std::max(used_, index + 1);
+    if (is_full(index) || breaks_rule(node.contact, node.location, index)) {
       add_spare(bucket, node);
     } else {
       bucket.nodes.push_back(node);
@@ -188,7 +193,8 @@ bool RoutingTable::has_room_for(const Contact& contact) const {
   }
   const bool is_id_known = std::any_of(bucket.nodes.begin(), bucket.nodes.end(),
                                        [&](const Node& n) { return n.contact.id == contact.id; });
-  return !is_id_known && !breaks_rule(contact, index);
+  return !is_id_known &&
+         !breaks_rule(contact, location_of(contact.endpoint, special_use_is_global_), index);
 }
 
 std::optional<Contact> RoutingTable::rival_of(const Contact& contact, Time now) const {
@@ -208,8 +214,8 @@ std::optional<Contact> RoutingTable::rival_of(const Contact& contact, Time now) 
 
 std::optional<Contact> RoutingTable::next_to_test(Time now) {
   Node* oldest = nullptr;
-  for (Bucket& bucket : buckets_) {
-    for (Node& node : bucket.nodes) {
+  for (unsigned i = 0; i < used_; ++i) {
+    for (Node& node : buckets_[i].nodes) {
       if (!node.is_questionable(now) || now - node.tested < kRetestAfter) continue;
       if (oldest == nullptr || node.heard < oldest->heard) oldest = &node;
     }
@@ -248,7 +254,7 @@ std::size_t RoutingTable::good_count(Time now) const {
 }
 
 unsigned RoutingTable::depth() const {
-  for (unsigned i = kIdBits; i > 0; --i) {
+  for (unsigned i = used_; i > 0; --i) {
     if (!buckets_[i - 1].nodes.empty()) return i - 1;
   }
   return 0;
@@ -278,7 +284,8 @@ const RoutingTable::Node* RoutingTable::find(const Contact& contact) const {
   return nullptr;
 }
 
-bool RoutingTable::breaks_rule(const Contact& contact, unsigned index) const {
+bool RoutingTable::breaks_rule(const Contact& contact, const Location& location,
+                               unsigned index) const {
   const Endpoint& endpoint = contact.endpoint;
   if (endpoint.port < 1024 || !endpoint.is_usable()) return true;
   const Bucket& bucket = buckets_[index];
@@ -288,19 +295,16 @@ bool RoutingTable::breaks_rule(const Contact& contact, unsigned index) const {
     return shared_bits(node.contact.id, contact.id) >= twin_bits;
   });
   if (static_cast<std::size_t>(twins) >= kTwinsMax) return true;
-  if (!is_limited(endpoint, special_use_is_global_)) return false;
+  if (!location.is_limited) return false;
   bool is_host_listed = false;
-  const Endpoint host = host_of(endpoint);
-  for_each([&](const Node& node) { is_host_listed |= host_of(node.contact.endpoint) == host; });
+  for_each([&](const Node& node) { is_host_listed |= node.location.host == location.host; });
   if (is_host_listed) return true;
-  const Endpoint network = network_of(endpoint);
-  return std::any_of(bucket.nodes.begin(), bucket.nodes.end(), [&](const Node& node) {
-    return network_of(node.contact.endpoint) == network;
-  });
+  return std::any_of(bucket.nodes.begin(), bucket.nodes.end(),
+                     [&](const Node& node) { return node.location.network == location.network; });
 }
 
 void RoutingTable::drop_other_ids(Time now, const Contact& contact) {
-  for (unsigned index = 0; index < kIdBits; ++index) {
+  for (unsigned index = 0; index < used_; ++index) {
     Bucket& bucket = buckets_[index];
     const auto is_other = [&](const Node& node) {
       return node.contact.endpoint == contact.endpoint && node.contact.id != contact.id;
@@ -320,7 +324,7 @@ void RoutingTable::promote(Time now, unsigned index) {
     if (best == bucket.spares.rend()) best = bucket.spares.rbegin();
     Node spare = *best;
     bucket.spares.erase(std::prev(best.base()));
-    if (breaks_rule(spare.contact, index)) continue;
+    if (breaks_rule(spare.contact, spare.location, index)) continue;
     spare.listed = now;
     bucket.nodes.push_back(spare);
     ++size_;

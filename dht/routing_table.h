@@ -93,6 +93,7 @@ class RoutingTable {
  private:
   struct Node {
     Contact contact;
+    Location location;
     Time listed;
     Time heard;   // its last answer
     Time tested;  // when upkeep last asked it
@@ -111,7 +112,7 @@ class RoutingTable {
 
   unsigned index_of(const DhtId& id) const;
   const Node* find(const Contact& contact) const;
-  bool breaks_rule(const Contact& contact, unsigned index) const;
+  bool breaks_rule(const Contact& contact, const Location& location, unsigned index) const;
   void drop_other_ids(Time now, const Contact& contact);
   void promote(Time now, unsigned index);
   // Whose place a newcomer with a right to its id may take; null if nobody's.
@@ -123,6 +124,8 @@ class RoutingTable {
   DhtId own_id_;
   bool special_use_is_global_;
   std::array<Bucket, kIdBits> buckets_;
+  // Invariant: beyond the first so many, buckets are empty and without spares.
+  unsigned used_ = 0;
   std::size_t size_ = 0;
 };
 

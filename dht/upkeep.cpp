@@ -1,8 +1,10 @@
 #include "dht/upkeep.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
+#include "core/codec.h"
 #include "dht/node_id.h"
 
 namespace peernet::dht {
@@ -14,7 +16,7 @@ constexpr unsigned kFullRounds = 2;  // the later ones look for the own id only
 }  // namespace
 
 Upkeep::Upkeep(bool special_use_is_global, Rng rng)
-    : special_use_is_global_(special_use_is_global), rng_(rng) {}
+    : special_use_is_global_(special_use_is_global), rng_(rng), keyed_hash_(rng_) {}
 
 void Upkeep::on_joined(Time now) {
   rounds_count_ = 0;
@@ -38,8 +40,6 @@ void Upkeep::on_time(Time now, Family& family, Searches& searches, Effects& out)
   if (now >= test_at_) {
     test_at_ = now + kTestEvery;
     test_one(now, family, out);
-  }
-  while (tried_.pop_expired(now)) {
   }
   ask_mentioned(now, family, out);
   grow(now, family, searches, out);
@@ -114,10 +114,14 @@ Time Upkeep::deadline() const {
 }
 
 bool Upkeep::want(Time now, const Contact& contact, const Family& family) {
-  if (mentioned_.size() >= kMentionedMax || tried_.contains(contact.endpoint)) return false;
+  const Endpoint& endpoint = contact.endpoint;
+  Reader address(endpoint.address);
+  const std::uint64_t first = address.u64();
+  const std::uint64_t key =
+      keyed_hash_(std::array{first, address.u64(), std::uint64_t{endpoint.port}});
+  if (mentioned_.size() >= kMentionedMax || tried_.contains(now, key)) return false;
   if (!family.table.has_room_for(contact)) return false;
-  if (tried_.size() >= kTriedMax) tried_.pop_expired(tried_.next());
-  tried_.set(contact.endpoint, now + kTriedFor);
+  tried_.add(now, key);
   mentioned_.push_back(contact);
   return true;
 }

@@ -15,8 +15,9 @@
 #include "core/rate.h"
 #include "core/rng.h"
 #include "core/time.h"
-#include "core/timers.h"
 #include "dht/family.h"
+#include "dht/keyed_hash.h"
+#include "dht/recent_set.h"
 #include "dht/searches.h"
 
 namespace peernet::dht {
@@ -79,7 +80,8 @@ class Upkeep {
   std::optional<Introduction> introduction_;  // for the first search for our own id
   std::deque<Contact> mentioned_;
   Time mentioned_at_ = kNever;  // when the first of them may be asked
-  Timers<Endpoint> tried_;
+  KeyedHash keyed_hash_;
+  RecentSet tried_{kTriedMax, kTriedFor};
 };
 
 }  // namespace peernet::dht

@@ -7,6 +7,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 
 #include "core/check.h"
@@ -21,6 +23,9 @@ namespace {
 constexpr std::size_t kStepsMax = 128;
 constexpr std::size_t kWakesMax = 32;
 constexpr std::size_t kQueriesKept = 64;
+
+// All of this process: what a run was worth, told at its end.
+std::uint64_t datagrams_count = 0;  // NOLINT
 
 struct Asked {
   Endpoint to;
@@ -91,6 +96,7 @@ class Fuzz {
   void datagram() {
     const Endpoint from = endpoint();
     const std::size_t size = std::min<std::size_t>(input_.u16(), input_.remaining());
+    ++datagrams_count;
     dht_.on_datagram(now_, from, input_.bytes(size), out_);
   }
 
@@ -116,6 +122,7 @@ class Fuzz {
     const Endpoint from = choice == 255 ? endpoint() : asked.to;
     const bool is_error = choice == 254;
     const Bytes bytes = is_error ? encode(ErrorReply{asked.txid, 203, "no"}) : encode(reply);
+    ++datagrams_count;
     dht_.on_datagram(now_, from, bytes, out_);
   }
 
@@ -182,6 +189,10 @@ class Fuzz {
 }  // namespace peernet::dht
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  [[maybe_unused]] static const int is_told = std::atexit([] {
+    std::fprintf(stderr, "%llu datagrams\n",
+                 static_cast<unsigned long long>(peernet::dht::datagrams_count));
+  });
   peernet::Reader input({data, size});
   peernet::dht::Fuzz fuzz(input);
   for (std::size_t i = 0; i < peernet::dht::kStepsMax && input.ok() && input.remaining() > 0; ++i)
