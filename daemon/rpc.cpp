@@ -179,6 +179,8 @@ void Rpc::on_client_gone(Time now, ClientId client, Node& node, Effects& out) {
   for (auto place = removals_.begin(); place != removals_.end();) {
     place = place->second.client == client ? removals_.erase(place) : std::next(place);
   }
+  std::erase_if(reads_, [&](const auto& entry) { return entry.second.client == client; });
+  node.end_reader(now, reader_of(client), out);
   dht_calls_.on_client_gone(client);
   clients_.erase(client);
   if (!is_followed(EventKind::progress)) progress_at_ = kNever;
@@ -239,7 +241,7 @@ void Rpc::on_dht_event(Time now, const dht::Event& event) {
 }
 
 void Rpc::reply(ClientId client, std::string line, bool is_closing) {
-  replies_.push_back(Reply{client, std::move(line), is_closing});
+  replies_.push_back(Reply{.client = client, .line = std::move(line), .is_closing = is_closing});
 }
 
 WallTime Rpc::wall_at(Time time) const {
