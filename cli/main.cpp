@@ -36,6 +36,7 @@ struct Arguments {
   std::string help_for;
   std::string config_key;
   std::string config_value;
+  std::string network_file;
   LimitOptions limit;
   LogOptions log;
 };
@@ -160,6 +161,11 @@ void declare_rest(CLI::App& app, Arguments& arguments) {
   CLI::App& set = *config.add_subcommand("set", "Write one value; counts at once where it can");
   set.add_option("KEY", arguments.config_key, "such as limits.up")->required();
   set.add_option("VALUE", arguments.config_value, "such as 8MB/s, true, null")->required();
+  CLI::App& network = *app.add_subcommand("network", "A private network: who has its key is in it");
+  network.require_subcommand(1);
+  network.add_subcommand("new", "Make a network key in a new file; prints the file's path")
+      ->add_option("FILE", arguments.network_file, "where nothing stands yet")
+      ->required();
   CLI::App& rpc = *app.add_subcommand("rpc", "Call a method of the daemon; alone: list them");
   rpc.add_option("METHOD", arguments.rpc_method, "such as share.status");
   rpc.add_option("JSON", arguments.rpc_params, R"(parameters, such as '{"id": "s7q2mfx4"}')");
@@ -204,6 +210,7 @@ int run(const std::string& name, const CLI::App& command, Session& session,
   if (name == "dht") return run_dht(command, session, arguments.dht);
   if (name == "rpc") return rpc(session, arguments.rpc_method, arguments.rpc_params);
   if (name == "shutdown") return shutdown(session);
+  if (name == "network") return network_new(session, arguments.network_file);
   if (name == "config") {
     if (command.got_subcommand("set")) {
       return config_set(session, arguments.config_key, arguments.config_value);
