@@ -170,7 +170,11 @@ void Client::drop_kept(std::string_view kind) {
 Message Client::receive(std::chrono::milliseconds timeout) {
   Message message;
   while (true) {
-    if (const auto line = take_line()) return message_of(*line);
+    if (const auto line = take_line()) {
+      message = message_of(*line);
+      if (!receive_payload(message)) message.kind = Message::Kind::lost;
+      return message;
+    }
     if (buffer_.size() > kLineSizeMax) {
       message.kind = Message::Kind::lost;
       return message;
@@ -192,6 +196,26 @@ Message Client::receive(std::chrono::milliseconds timeout) {
     }
     buffer_.append(bytes.data(), static_cast<std::size_t>(size));
   }
+}
+
+// The daemon has all of it before it says so: it comes without a pause.
+bool Client::receive_payload(Message& message) {
+  const std::uint64_t size = integer_at(message.value, "payload").value_or(0);
+  if (message.kind != Message::Kind::answer || size == 0) return true;
+  if (size > kPayloadSizeMax) return false;
+  const std::size_t here = std::min<std::size_t>(size, buffer_.size());
+  message.payload.reserve(size);
+  message.payload.assign(buffer_, 0, here);
+  buffer_.erase(0, here);
+  message.payload.resize(size);
+  std::size_t filled = here;
+  while (filled < size) {
+    const ssize_t got = ::recv(descriptor_, message.payload.data() + filled, size - filled, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    filled += static_cast<std::size_t>(got);
+  }
+  return true;
 }
 
 std::optional<std::string> Client::take_line() {

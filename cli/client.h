@@ -33,6 +33,7 @@ using Outcome = std::variant<T, Failure>;
 Failure failure_of(const Json& error);
 
 inline constexpr std::size_t kLineSizeMax = 64U << 20U;  // of one answer; larger is a fault
+inline constexpr std::size_t kPayloadSizeMax = 4U << 20U;
 inline constexpr std::chrono::milliseconds kAnswerTimeout{30'000};
 
 // NOLINTNEXTLINE(bugprone-exception-escape): moving JSON does not throw
@@ -47,6 +48,7 @@ struct Message {
   Kind kind = Kind::quiet;
   std::uint64_t id = 0;  // of an answer: what send() gave
   Json value;            // params of an event, or the result of a good answer
+  std::string payload;   // the bytes that followed an answer
   std::optional<Failure> failure;
 };
 
@@ -76,6 +78,7 @@ class Client {
  private:
   Message receive(std::chrono::milliseconds timeout);
   std::optional<std::string> take_line();
+  bool receive_payload(Message& message);
 
   int descriptor_ = -1;
   int wake_ = -1;

@@ -45,6 +45,14 @@ struct FetchOptions {
 };
 int fetch(Session& session, const FetchOptions& options);
 
+struct CatOptions {
+  std::string what;                    // ID|LINK[/PATH]
+  std::optional<std::string> range;    // "A-B", both included; "A-"
+  std::optional<std::string> timeout;  // "10m"
+  std::optional<std::string> stall;    // likewise, without a byte
+};
+int cat(Session& session, const CatOptions& options);
+
 struct StatusOptions {
   std::optional<std::string> id;
   bool is_watched = false;

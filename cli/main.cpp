@@ -35,6 +35,7 @@ struct Arguments {
   std::optional<std::string> doctor_peer;
   std::string shell;
   std::string needed_id;  // of rm, pause, resume and link
+  CatOptions cat;
   bool is_data_deleted = false;
   std::optional<std::string> rpc_method;
   std::optional<std::string> rpc_params;
@@ -88,6 +89,13 @@ void declare_transfers(CLI::App& app, Arguments& arguments) {
                    "wait no longer than this, such as 10m; it goes on in the background");
   fetch.add_flag("--allow-unportable", arguments.fetch.allow_unportable,
                  "accept names that some systems cannot hold");
+
+  CLI::App& cat = *app.add_subcommand("cat", "Write a file of a share to stdout while it comes");
+  cat.add_option("ID", arguments.cat.what, "a share id or a link, then /PATH in a directory")
+      ->required();
+  cat.add_option("--range", arguments.cat.range, "only bytes A to B, such as 0-99 or 1000-");
+  cat.add_option("--timeout", arguments.cat.timeout, "end after so long, such as 10m (exit 5)");
+  cat.add_option("--stall", arguments.cat.stall, "end when nothing came for so long (exit 5)");
 
   CLI::App& status = *app.add_subcommand("status", "How the node and its shares are");
   status.alias("ps");
@@ -241,6 +249,7 @@ int run(const std::string& name, const CLI::App& command, Session& session,
         const Arguments& arguments) {
   if (name == "add") return add(session, arguments.add);
   if (name == "fetch") return fetch(session, arguments.fetch);
+  if (name == "cat") return cat(session, arguments.cat);
   if (name == "status") return status(session, arguments.status);
   if (name == "ls") return list(session, arguments.id, arguments.selection);
   if (name == "peers") return peers(session, arguments.peers);

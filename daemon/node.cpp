@@ -287,6 +287,16 @@ void Node::on_ping_resolved(Time now, JobId job, const std::vector<Endpoint>& en
   dht_events_.push_back(nobody);
 }
 
+Result<transfer::ReadId> Node::read(Time now, transfer::ReadRequest request, Effects& out) {
+  auto id = transfer_.read(now, std::move(request), out);
+  settle(now, out);
+  return id;
+}
+
+void Node::end_reader(Time now, transfer::ReaderId reader, Effects& out) {
+  transfer_.end_reader(now, reader, out);
+}
+
 void Node::set_limits(Time now, const transfer::Limits& limits, Effects& out) {
   transfer_.set_limits(now, limits);
   settle(now, out);

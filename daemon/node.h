@@ -92,6 +92,9 @@ class Node {
   Result<std::uint64_t> dht_ping(Time now, const std::string& host, std::uint16_t port,
                                  Effects& out);
 
+  // See transfer::Transfer.
+  Result<transfer::ReadId> read(Time now, transfer::ReadRequest request, Effects& out);
+  void end_reader(Time now, transfer::ReaderId reader, Effects& out);
   void set_limits(Time now, const transfer::Limits& limits, Effects& out);
   // `is_kept`: also after a restart.
   Result<void> set_share_limits(Time now, const ShareId& id, const transfer::Limits& limits,

@@ -199,6 +199,8 @@ void Rpc::on_client_gone(Time now, ClientId client, Node& node, Effects& out) {
     place = place->second.client == client ? removals_.erase(place) : std::next(place);
   }
   std::erase_if(probes_, [&](const auto& entry) { return entry.second.client == client; });
+  std::erase_if(reads_, [&](const auto& entry) { return entry.second.client == client; });
+  node.end_reader(now, reader_of(client), out);
   dht_calls_.on_client_gone(client);
   std::erase_if(batches_, [&](const auto& entry) { return entry.second.client == client; });
   clients_.erase(client);
@@ -277,7 +279,7 @@ void Rpc::on_dht_event(Time now, const dht::Event& event) {
 }
 
 void Rpc::reply(ClientId client, std::string line, bool is_closing) {
-  replies_.push_back(Reply{client, std::move(line), is_closing});
+  replies_.push_back(Reply{.client = client, .line = std::move(line), .is_closing = is_closing});
 }
 
 WallTime Rpc::wall_at(Time time) const {

@@ -71,6 +71,7 @@ class Rpc {
     ClientId client{};
     std::string line;
     bool is_closing = false;
+    Bytes payload{};  // to be sent after the line and its newline
   };
   std::vector<Reply> take_replies();
 
@@ -94,6 +95,10 @@ class Rpc {
     std::string path;
     Time started{};
     Time told{};  // when its progress was last sent to subscribers
+  };
+  struct PendingRead : Pending {
+    ShareId share;
+    std::uint64_t offset = 0;
   };
   struct KeptEvent {
     std::uint64_t seq = 0;
@@ -142,6 +147,7 @@ class Rpc {
   Answer share_resume(Call& call);
   Answer share_remove(Call& call);
   Answer share_link(Call& call);
+  Answer share_read(Call& call);
   Answer transfer_why(Call& call);
   Answer config_check(Call& call) const;
   Answer config_edit(Call& call) const;
@@ -178,6 +184,7 @@ class Rpc {
   void on_import_progress(Time now, const transfer::ImportProgress& event);
   void on_imported(Time now, const transfer::Imported& event, const Node& node);
   void on_import_failed(Time now, const transfer::ImportFailed& event);
+  void on_file_read(const transfer::FileRead& event);
   void on_removed(Time now, const transfer::Removed& event);
   void on_probed(const transfer::Probed& event);
   void on_state_changed(Time now, const transfer::StateChanged& event, const Node& node);
@@ -206,6 +213,7 @@ class Rpc {
   std::map<transfer::ImportId, PendingImport> imports_;
   std::multimap<ShareId, Pending> removals_;
   std::map<std::uint64_t, Pending> probes_;
+  std::map<transfer::ReadId, PendingRead> reads_;  // at most one for each client
   DhtCalls dht_calls_;
   std::deque<KeptEvent> ring_;  // at most kEventRingMax
   std::uint64_t seq_ = 0;       // of the newest kept event

@@ -7,11 +7,16 @@
 #include <optional>
 #include <string>
 
+#include "transfer/readers.h"
+
 namespace peernet::daemon {
 
 inline constexpr std::size_t kRpcPendingMax = 16;  // unanswered calls of one client
 
 enum class ClientId : std::uint64_t {};
+
+// As the engine knows a client that reads.
+transfer::ReaderId reader_of(ClientId client);
 
 // `id` is the request's id as JSON; nullopt for a notification, which gets no answer. `batch`: the
 // number of the batch it came in; 0: it came alone.

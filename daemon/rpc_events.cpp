@@ -66,6 +66,7 @@ void Rpc::on_event(Time now, const transfer::Event& event, const Node& node) {
           },
           [&](const StateChanged& e) { on_state_changed(now, e, node); },
           [&](const Removed& e) { on_removed(now, e); },
+          [&](const FileRead& e) { on_file_read(e); },
           [&](const PeerJoined& e) {
             publish(now, EventKind::peer_joined,
                     Json::object({{"peer", to_text(e.peer)}, {"endpoint", e.endpoint.to_string()}}),

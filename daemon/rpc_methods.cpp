@@ -54,6 +54,7 @@ Rpc::Answer Rpc::dispatch(Call& call, MethodName method) {
     case MethodName::share_resume: return share_resume(call);
     case MethodName::share_remove: return share_remove(call);
     case MethodName::share_link: return share_link(call);
+    case MethodName::share_read: return share_read(call);
     case MethodName::transfer_why: return transfer_why(call);
     case MethodName::config_check: return config_check(call);
     case MethodName::config_edit: return config_edit(call);

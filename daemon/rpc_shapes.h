@@ -174,6 +174,14 @@ inline constexpr std::array kLinkFields{
 };
 inline constexpr Shape kLink{"link", kLinkFields};
 
+inline constexpr std::array kReadFields{
+    Field{"id", text, required, "the share id"},
+    Field{"offset", integer, required, "of the first byte, in the file"},
+    Field{"file_size", integer, required, "bytes of the whole file"},
+    Field{"payload", integer, required, "so many bytes follow this line as they are; 0 at the end"},
+};
+inline constexpr Shape kRead{"read", kReadFields};
+
 inline constexpr std::array kPeerShareFields{
     Field{"id", text, required, "the share id"},
     Field{"done", number, required, "the fraction of the share that the peer has, 0 to 1"},

@@ -75,6 +75,12 @@ constexpr std::array kFilesParams{
     kPageParams[1],
     kFieldsParam,
 };
+constexpr std::array kReadParams{
+    Field{"id", text, required, kIdDoc},
+    Field{"path", text, optional, "below the share's top; left out for a share of one file"},
+    Field{"offset", integer, optional, "of the first byte wanted; 0 by default"},
+    Field{"size", integer, optional, "bytes at most; 2097152 by default", nullptr, 1, 2'097'152},
+};
 constexpr std::array kPeersParams{
     Field{"id", text, optional, "only peers of this share"},
     kPageParams[0],
@@ -127,6 +133,10 @@ constexpr std::array kFetchErrors{Errc::malformed, Errc::refused, Errc::too_larg
 constexpr std::array kRemoveErrors{Errc::not_found, Errc::malformed, Errc::denied, Errc::io};
 constexpr std::array kFilesErrors{Errc::not_found, Errc::malformed, Errc::unavailable};
 
+constexpr std::array kReadErrors{Errc::not_found,   Errc::malformed, Errc::refused,
+                                 Errc::unavailable, Errc::corrupt,   Errc::cancelled,
+                                 Errc::no_space,    Errc::denied,    Errc::io};
+
 constexpr std::array kDhtErrors{Errc::malformed, Errc::refused, Errc::unavailable, Errc::timed_out};
 constexpr std::array kDhtGetErrors{Errc::malformed, Errc::not_found, Errc::refused,
                                    Errc::unavailable, Errc::timed_out};
@@ -175,6 +185,11 @@ constexpr std::array kMethods{
            &kId, kRemoveErrors},
     Method{MethodName::share_link, "share.link", "The link of a share.", kIdParams, &kLink,
            kFindErrors},
+    Method{
+        MethodName::share_read, "share.read",
+        "Verified bytes of a file, answered when the first of them is here, with as many as are. "
+        "What follows them is fetched first. One at a time for each client.",
+        kReadParams, &kRead, kReadErrors},
     Method{MethodName::transfer_why, "transfer.why",
            "Why a share is not further: the cause, and the facts behind it. It never guesses.",
            kIdParams, &kWhy, kFindErrors},

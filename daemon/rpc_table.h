@@ -28,6 +28,7 @@ enum class MethodName : std::uint8_t {
   share_resume,
   share_remove,
   share_link,
+  share_read,
   transfer_why,
   config_check,
   config_edit,

@@ -15,6 +15,7 @@
 #include "core/endpoint.h"
 #include "core/result.h"
 #include "transfer/link.h"
+#include "transfer/readers.h"
 #include "transfer/status.h"
 
 namespace peernet::transfer {
@@ -54,6 +55,16 @@ struct ProbeRequest {
   std::string host;  // a name or an address
   std::uint16_t port = 0;
   std::optional<ShareId> share;
+};
+
+// Verified bytes of a file, from `offset` on: as many as are there, at least one and at most
+// `size`, as soon as the first of them are there; none at or past the end of the file.
+struct ReadRequest {
+  ShareId id;
+  ReaderId reader{};
+  std::string path;  // below the top; empty for a share of a single file
+  std::uint64_t offset = 0;
+  std::uint32_t size = 0;  // 1 to kReadSizeMax
 };
 
 struct ShareFiles {
@@ -116,6 +127,17 @@ struct Removed {
   ShareId id;
   Result<void> result;
 };
+// Answers a read. Errors: not_found (no such file), refused (a directory), corrupt (the file was
+// changed), unavailable (it does not come: paused), cancelled (the share was removed), or the fault
+// of the share.
+struct FileBytes {
+  Bytes bytes;
+  std::uint64_t file_size = 0;
+};
+struct FileRead {
+  ReadId read{};
+  Result<FileBytes> result;
+};
 struct PeerJoined {
   PeerId peer;
   Endpoint endpoint;
@@ -148,6 +170,6 @@ struct Probed {
 
 using Event = std::variant<PeersWanted, AnnounceWanted, AnnounceOver, ImportProgress, Imported,
                            ImportFailed, ManifestKnown, Completed, Durable, StateChanged, Removed,
-                           PeerJoined, PeerLeft, PeerBanned, Probed>;
+                           FileRead, PeerJoined, PeerLeft, PeerBanned, Probed>;
 
 }  // namespace peernet::transfer

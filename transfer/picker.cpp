@@ -50,6 +50,8 @@ Picker::Picker(Layout layout, const Bitfield& have, const Rng& rng, std::uint32_
       run_blocks_max_(run_blocks_max),
       have_(have),
       missing_(layout_.pieces_count()),
+      wanted_(layout_.pieces_count()),
+      lacking_(layout_.pieces_count()),
       states_(layout_.pieces_count(), PieceState::missing),
       availability_(layout_.pieces_count()),
       order_(layout_.pieces_count()),
@@ -69,6 +71,8 @@ Picker::Picker(Layout layout, const Bitfield& have, const Rng& rng, std::uint32_
       missing_.set(piece);
     }
   }
+  wanted_.set_all();
+  lacking_ = missing_;
   zone_begin_ = {0, have.count_set(), layout_.pieces_count()};
 }
 
@@ -96,6 +100,51 @@ void Picker::remove_peer(ConnId peer, const Bitfield& has) {
   for (auto piece = has.next_set(0); piece; piece = has.next_set(*piece + 1)) {
     change_availability(*piece, -1);
   }
+}
+
+// ---- What is wanted, and what first
+
+std::vector<Picker::Expired> Picker::set_wanted(const Bitfield& wanted) {
+  PN_CHECK(wanted.size() == have_.size());
+  wanted_ = wanted;
+  std::vector<Expired> given_up;
+  for (std::uint32_t piece = 0; piece < wanted_.size(); ++piece) {
+    const PieceState now = states_[piece];
+    if (now != PieceState::have && wanted_.test(piece)) {
+      lacking_.set(piece);
+    } else {
+      lacking_.reset(piece);
+    }
+    const bool is_under_way = now == PieceState::preparing || now == PieceState::active;
+    if (now == PieceState::have || (is_under_way && wanted_.test(piece))) continue;
+    if (const Active* const active = find_active(piece)) {
+      for (std::uint32_t i = 0; i < active->blocks.size(); ++i) {
+        const Block& block = active->blocks[i];
+        for (std::size_t j = 0; j < block.requesters_count; ++j) {
+          given_up.push_back({block.requesters[j], {piece, static_cast<std::uint16_t>(i), 1}});
+        }
+      }
+    }
+    set_missing(piece);
+  }
+  return given_up;
+}
+
+void Picker::set_urgent(std::vector<std::uint32_t> pieces) {
+  urgent_ = std::move(pieces);
+}
+
+std::vector<std::uint32_t> Picker::urgent_missing(const Bitfield& has) const {
+  std::vector<std::uint32_t> pieces;
+  for (const std::uint32_t piece : urgent_) {
+    if (missing_.test(piece) && has.test(piece)) pieces.push_back(piece);
+  }
+  return pieces;
+}
+
+bool Picker::is_urgent(const Bitfield& has) const {
+  return std::any_of(urgent_.begin(), urgent_.end(),
+                     [&](std::uint32_t piece) { return lacking_.test(piece) && has.test(piece); });
 }
 
 // ---- Pieces
@@ -170,9 +219,12 @@ std::vector<BlockRun> Picker::pick(ConnId peer, const Bitfield& has, std::uint32
                                    Time now) {
   PN_CHECK(has.size() == have_.size());
   std::vector<BlockRun> runs;
-  const std::uint32_t count = std::min(count_max, kOutstandingMax - outstanding(peer));
-  const std::uint32_t taken = pick_open(peer, has, count, now, runs);
-  if (taken < count && is_endgame()) pick_endgame(peer, has, count - taken, now, runs);
+  const std::uint32_t held = outstanding(peer);
+  const std::uint32_t end = held + std::min(count_max, kOutstandingMax - held);
+  const auto room = [&] { return end - outstanding(peer); };
+  pick_urgent(peer, has, room(), now, runs);
+  pick_open(peer, has, room(), now, runs);
+  if (room() > 0 && is_endgame()) pick_endgame(peer, has, room(), now, runs);
   return runs;
 }
 
@@ -307,8 +359,8 @@ std::uint32_t Picker::availability(std::uint32_t piece) const {
 std::vector<std::uint32_t> Picker::without_holder(std::size_t count_max) const {
   std::vector<std::uint32_t> pieces;
   count_max = std::min<std::size_t>(count_max, without_holder_count());
-  for (auto piece = have_.next_unset(0); piece && pieces.size() < count_max;
-       piece = have_.next_unset(*piece + 1)) {
+  for (auto piece = lacking_.next_set(0); piece && pieces.size() < count_max;
+       piece = lacking_.next_set(*piece + 1)) {
     if (availability(*piece) == 0) pieces.push_back(*piece);
   }
   return pieces;
@@ -316,8 +368,11 @@ std::vector<std::uint32_t> Picker::without_holder(std::size_t count_max) const {
 
 std::uint32_t Picker::without_holder_count() const {
   std::uint32_t count = missing_without_holder_count();
-  for (const auto& [piece, active] : active_) count += availability(piece) == 0 ? 1U : 0U;
-  for (const std::uint32_t piece : preparing_) count += availability(piece) == 0 ? 1U : 0U;
+  const auto is_lost = [this](std::uint32_t piece) {
+    return availability(piece) == 0 && lacking_.test(piece);
+  };
+  for (const auto& [piece, active] : active_) count += is_lost(piece) ? 1U : 0U;
+  for (const std::uint32_t piece : preparing_) count += is_lost(piece) ? 1U : 0U;
   return count;
 }
 
@@ -369,6 +424,7 @@ void Picker::change_availability(std::uint32_t piece, int by) {
 
 void Picker::change_state(std::uint32_t piece, PieceState to) {
   const PieceState from = state(piece);
+  if (to == PieceState::missing && !wanted_.test(piece)) to = PieceState::unwanted;
   if (from == to) return;
   const auto holds_room = [](PieceState s) {
     return s == PieceState::preparing || s == PieceState::active;
@@ -378,8 +434,14 @@ void Picker::change_state(std::uint32_t piece, PieceState to) {
   if (holds_room(from) && !holds_room(to)) active_blocks_ -= blocks;
   if (from == PieceState::preparing) preparing_.erase(piece);
   if (to == PieceState::preparing) preparing_.insert(piece);
-  if (from == PieceState::have) have_.reset(piece);
-  if (to == PieceState::have) have_.set(piece);
+  if (from == PieceState::have) {
+    have_.reset(piece);
+    if (wanted_.test(piece)) lacking_.set(piece);
+  }
+  if (to == PieceState::have) {
+    have_.set(piece);
+    lacking_.reset(piece);
+  }
   states_[piece] = to;
   if (from == PieceState::missing) {
     missing_.reset(piece);
@@ -516,6 +578,52 @@ std::uint32_t Picker::pick_open(ConnId peer, const Bitfield& has, std::uint32_t 
     if (has.test(piece)) taken += pick_piece(piece, peer, count_max - taken, now, out);
   }
   return taken;
+}
+
+void Picker::pick_urgent(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
+                         std::vector<BlockRun>& out) {
+  std::uint32_t taken = 0;
+  bool is_any_ready = false;
+  for (const std::uint32_t piece : urgent_) {
+    if (taken == count_max) return;
+    if (find_active(piece) == nullptr || !has.test(piece)) continue;
+    const std::uint32_t picked = pick_piece(piece, peer, count_max - taken, now, out);
+    is_any_ready = is_any_ready || picked > 0;
+    taken += picked;
+  }
+  // Whoever has nothing urgent of its own to give helps with what others are late with.
+  if (!is_any_ready) pick_late(peer, has, count_max, now, out);
+}
+
+void Picker::pick_late(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
+                       std::vector<BlockRun>& out) {
+  count_max = std::min(count_max, kEndgameOutstandingMax);
+  std::uint32_t taken = 0;
+  for (const std::uint32_t piece : urgent_) {
+    Active* const active = find_active(piece);
+    if (active == nullptr || active->requested_count == 0 || !has.test(piece)) continue;
+    for (std::uint32_t block = 0; block < active->blocks.size() && taken < count_max; ++block) {
+      const Block& at = active->blocks[block];
+      if (at.state != BlockState::requested || at.requesters_count >= kRequestersMax) continue;
+      if (at.is_requester(peer)) continue;
+      const auto asked = request_time(at.requesters.front(), piece, block);
+      if (!asked || now - *asked < kUrgentPatience) continue;
+      add_request(*active, piece, block, peer, now);
+      append_block(piece, block, run_blocks_max_, out);
+      ++taken;
+    }
+    if (taken == count_max) return;
+  }
+}
+
+std::optional<Time> Picker::request_time(ConnId peer, std::uint32_t piece,
+                                         std::uint32_t block) const {
+  const auto found = outstanding_.find(peer);
+  if (found == outstanding_.end()) return std::nullopt;
+  for (const Outstanding& request : found->second) {
+    if (request.piece == piece && request.block == block) return request.at;
+  }
+  return std::nullopt;
 }
 
 void Picker::pick_endgame(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,

@@ -10,6 +10,9 @@
 // Blocks are given only of active pieces, whose leaf hashes are at hand: the swarm asks
 // wanted_pieces() what to fetch leaves for, prepares those, and activates each when its leaves are
 // checked (at once if they were on disk).
+//
+// A piece that is not wanted is `unwanted` where another would be missing. Pieces that somebody
+// waits for are urgent: they go before all others, in the order given.
 
 #include <array>
 #include <cstdint>
@@ -38,10 +41,17 @@ inline constexpr std::uint32_t kEndgameOutstandingMax =
 inline constexpr std::uint32_t kRandomFirstPieces = 4;   // had before rarest first begins
 inline constexpr std::uint32_t kRunBlocksMax = 16;       // blocks in one request
 inline constexpr std::uint32_t kAvailabilityMax = 4095;  // more peers than that count as this
+// A block of an urgent piece is asked of a second peer when the first has had so long for it.
+inline constexpr Duration kUrgentPatience = std::chrono::seconds(2);
 
 class Picker {
  public:
-  enum class PieceState : std::uint8_t { missing, preparing, active, have };
+  enum class PieceState : std::uint8_t { missing, preparing, active, have, unwanted };
+
+  struct Expired {
+    ConnId peer{};
+    BlockRun run;
+  };
 
   // `layout` is copied. `have`: what is there already. Requires: have.size() ==
   // layout.pieces_count().
@@ -54,6 +64,17 @@ class Picker {
   void on_peer_has(ConnId peer, std::uint32_t piece);
   // `has`: everything said by add_peer and on_peer_has. Its requests return to missing.
   void remove_peer(ConnId peer, const Bitfield& has);
+
+  // ---- What is wanted, and what first
+  // At first everything is. Pieces under way that are not wanted any more are given up; gives the
+  // requests that were out for them. Requires: wanted.size() == have().size().
+  std::vector<Expired> set_wanted(const Bitfield& wanted);
+  // What was urgent before is so no more. Pieces that are had or unwanted are passed over.
+  void set_urgent(std::vector<std::uint32_t> pieces);
+  // Urgent pieces that the peer has and that are missing, in their order.
+  std::vector<std::uint32_t> urgent_missing(const Bitfield& has) const;
+  // Has the peer an urgent piece that we have not?
+  bool is_urgent(const Bitfield& has) const;
 
   // ---- Pieces
   // Up to count_max missing pieces that the peer has, best first, of which the swarm should get
@@ -73,7 +94,8 @@ class Picker {
   void set_missing(std::uint32_t piece);
 
   // ---- Blocks
-  // What to ask of the peer now, at most count_max blocks; they count as requested.
+  // What to ask of the peer now, at most count_max blocks, urgent ones first; they count as
+  // requested.
   std::vector<BlockRun> pick(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now);
   // The same, of these pieces only, in their order.
   std::vector<BlockRun> pick_of(const std::vector<std::uint32_t>& pieces, ConnId peer,
@@ -96,10 +118,6 @@ class Picker {
   // It did not match its leaf, or could not be written: missing again.
   void on_block_failed(std::uint32_t piece, std::uint32_t block);
 
-  struct Expired {
-    ConnId peer{};
-    BlockRun run;
-  };
   // Requests made at or before `made_by` and not answered: they may go to other peers, and the late
   // block is still welcome. Each is given once.
   std::vector<Expired> expire(Time made_by);
@@ -107,7 +125,9 @@ class Picker {
   // ---- Queries
   const Bitfield& have() const { return have_; }
   PieceState state(std::uint32_t piece) const;
-  bool is_complete() const { return have_.all(); }
+  // Pieces that are wanted and not had.
+  const Bitfield& lacking() const { return lacking_; }
+  bool is_complete() const { return lacking_.none(); }
   bool is_endgame() const;
   // May another piece become preparing or active?
   bool has_room() const { return active_blocks_ + layout_.blocks_per_piece() <= kActiveBlocksMax; }
@@ -124,7 +144,7 @@ class Picker {
   std::uint32_t availability(std::uint32_t piece) const;
   // Of those, the ones that came without everything.
   std::uint32_t copies(std::uint32_t piece) const { return availability_.at(piece); }
-  // Pieces not had and that no connected peer has, in order, at most count_max.
+  // Pieces lacking that no connected peer has, in order, at most count_max.
   std::vector<std::uint32_t> without_holder(std::size_t count_max) const;
   std::uint32_t without_holder_count() const;
   // Bytes of blocks written in pieces that are not complete.
@@ -180,6 +200,11 @@ class Picker {
                            std::vector<BlockRun>& out);
   std::uint32_t pick_open(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
                           std::vector<BlockRun>& out);
+  void pick_urgent(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
+                   std::vector<BlockRun>& out);
+  void pick_late(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
+                 std::vector<BlockRun>& out);
+  std::optional<Time> request_time(ConnId peer, std::uint32_t piece, std::uint32_t block) const;
   void pick_endgame(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
                     std::vector<BlockRun>& out);
 
@@ -188,6 +213,9 @@ class Picker {
   std::uint32_t run_blocks_max_;
   Bitfield have_;
   Bitfield missing_;
+  Bitfield wanted_;
+  Bitfield lacking_;                   // wanted, less what is had
+  std::vector<std::uint32_t> urgent_;  // in order; may hold what was had meanwhile
   std::vector<PieceState> states_;
   std::vector<std::uint16_t> availability_;  // peers with the piece, those of seeds_ not counted
   std::set<ConnId> seeds_;                   // peers that had everything when they were added

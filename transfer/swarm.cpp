@@ -189,6 +189,8 @@ void Swarm::begin_exchange(Turn& turn, Bitfield have) {
     say_have_state(peer, share);
     peer.flush(turn.out);
   }
+  update_urgent();
+  serve_reads(turn);
   if (picker_->is_complete()) on_all_durable(turn);
 }
 
@@ -199,6 +201,7 @@ void Swarm::pause(Turn& turn) {
   turn.events.emplace_back(AnnounceOver{key_});
   save_record(turn, SaveKind::record);
   maybe_sync(turn);
+  serve_reads(turn);
   tell_state(turn);
 }
 
@@ -253,6 +256,7 @@ void Swarm::fail(Turn& turn, Error error, bool is_final) {
   waiting_for_leaves_.clear();
   drop_pending(turn);
   dirty_bytes_ = 0;
+  serve_reads(turn);
   tell_state(turn);
 }
 
@@ -263,6 +267,7 @@ void Swarm::remove(Turn& turn, bool is_data_deleted) {
   is_removing_ = true;
   is_data_deleted_ = is_data_deleted;
   drop_pending(turn);
+  serve_reads(turn);
   continue_removal(turn);
 }
 
@@ -325,6 +330,7 @@ void Swarm::on_tick(Turn& turn) {
     metadata_.drop_source();
   }
   pump_metadata(turn);
+  serve_reads(turn);
   if (!picker_) return;
   for (const Picker::Expired& expired : picker_->expire(turn.now - kRequestPatience)) {
     const auto peer = turn.peers.find(expired.peer);
@@ -481,7 +487,12 @@ Swarm::Outcome Swarm::on_file(Turn& turn, JobId job, FileResult result) {
   }
   if (numbered.generation != generation_) {
     if (auto* read = std::get_if<ReadJob>(&numbered.job)) {
-      outcome.read = ReadDone{read->conn, read->ticket, std::nullopt};
+      if (read->read) {
+        readers_.on_failed(*read->read);
+        serve_reads(turn);
+      } else {
+        outcome.read = ReadDone{read->conn, read->ticket, std::nullopt};
+      }
     }
     continue_removal(turn);
     return outcome;

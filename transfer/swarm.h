@@ -27,6 +27,7 @@
 #include "transfer/metadata.h"
 #include "transfer/peer.h"
 #include "transfer/picker.h"
+#include "transfer/readers.h"
 #include "transfer/status.h"
 #include "transfer/steering.h"
 #include "transfer/why.h"
@@ -137,6 +138,11 @@ class Swarm {
   // Reads a run that can_serve(). The result comes back through on_file as ReadDone.
   JobId read(Turn& turn, ConnId conn, const wire::BlockRun& run);
 
+  // ---- Readers: swarm_read.cpp
+  // Answered by FileRead, also when it fails. False: there are too many readers.
+  bool read_file(Turn& turn, ReadId id, Readers::Read read);
+  void forget_reader(ReaderId reader);
+
   // ---- Disk and store
   struct ReadDone {
     ConnId conn{};
@@ -236,6 +242,8 @@ class Swarm {
     std::uint64_t offset = 0;
     std::uint32_t size = 0;
     bool is_verified = false;
+    std::optional<ReadId> read;  // for a reader, not for a peer
+    std::uint32_t skipped = 0;   // bytes before those that are read for it
   };
   struct SyncJob {
     Bitfield have;
@@ -295,7 +303,14 @@ class Swarm {
   void on_leaves_read(Turn& turn, const ReadLeavesJob& job, FileResult& result);
   void on_read(Turn& turn, ReadJob job, FileResult& result, Outcome& outcome);
   void issue_read(Turn& turn, JobId job, ReadJob read);
+  void on_read_failed(Turn& turn, const ReadJob& job, const Error& error);
   void forget_leaf_requests(ConnId conn);
+  void serve_reads(Turn& turn);
+  std::optional<Error> read_error(const Readers::Read& read) const;
+  Result<std::uint32_t> find_file(const std::string& path) const;
+  void start_read(Turn& turn, ReadId id, Readers::Read& read);
+  void answer_read(Turn& turn, ReadId id, Result<FileBytes> result);
+  void update_urgent();
   void lose_piece(Turn& turn, std::uint32_t piece);
   void drop_pending(Turn& turn);
   static Error protocol_error(const char* what);
@@ -318,6 +333,7 @@ class Swarm {
   Metadata metadata_;
   std::optional<Steering> steering_;  // while we seed, from the second peer on
   std::optional<Picker> picker_;      // once the storage is open and the piece layers are known
+  Readers readers_;
   std::optional<Error> error_;
   std::optional<Time> retry_at_;
   Duration retry_wait_{};

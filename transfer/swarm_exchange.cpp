@@ -148,7 +148,8 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& share,
 std::uint32_t Swarm::request(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_max) {
   if (!picker_ || !wants_data() || !share.has || blocks_max == 0) return 0;
   std::vector<wire::BlockRun> runs;
-  const bool is_steered = !share.suggested.empty() && !picker_->is_endgame();
+  const bool is_steered =
+      !share.suggested.empty() && !picker_->is_endgame() && !picker_->is_urgent(*share.has);
   if (is_steered) runs = pick_suggested(turn, peer, share, blocks_max);
   if (!is_steered || share.suggested.empty()) {
     request_leaves(turn, peer, share, 2 * peer.pipeline.window());
@@ -377,7 +378,8 @@ void Swarm::on_leaves_written(Turn& turn, const WriteLeavesJob& job, const FileR
     leaves_unwritten_.erase(piece);
     if (waiting_for_leaves_.erase(piece) > 0) {
       on_piece_had(turn, piece);
-    } else if (picker_->state(piece) == Picker::PieceState::missing) {
+    } else if (const auto state = picker_->state(piece);
+               state == Picker::PieceState::missing || state == Picker::PieceState::unwanted) {
       leaves_.erase(piece);  // released while it waited
     }
   }
@@ -397,6 +399,7 @@ void Swarm::on_piece_had(Turn& turn, std::uint32_t piece) {
     peer.flush(turn.out);
   }
   maybe_sync(turn);
+  serve_reads(turn);
   if (served_.all()) tell_state(turn);
 }
 
@@ -454,18 +457,9 @@ void Swarm::issue_read(Turn& turn, JobId job, ReadJob read) {
 }
 
 void Swarm::on_read(Turn& turn, ReadJob job, FileResult& result, Outcome& outcome) {
-  const std::uint32_t first_leaf = static_cast<std::uint32_t>(job.first_leaf);
   if (!result) {
-    outcome.read = ReadDone{job.conn, job.ticket, std::nullopt};
-    const Error& error = result.error();
-    if (error.code != Errc::corrupt) {
-      fail(turn, error);
-    } else if (record_.stage == ShareStage::complete) {
-      fail(turn, Error{Errc::corrupt, "a file was changed after it was shared: " + error.what,
-                       "put it back as it was; or peernet rm it, and peernet add it again"});
-    } else {
-      lose_piece(turn, job.run.piece);
-    }
+    if (!job.read) outcome.read = ReadDone{job.conn, job.ticket, std::nullopt};
+    on_read_failed(turn, job, result.error());
     return;
   }
   auto* read = std::get_if<BlocksRead>(&*result);
@@ -483,9 +477,38 @@ void Swarm::on_read(Turn& turn, ReadJob job, FileResult& result, Outcome& outcom
   PN_CHECK(read->data.size() == job.size);
   if (!job.is_verified) {
     reread_ += job.size;
-    for (std::uint32_t i = 0; i < job.run.count; ++i) verified_.set(first_leaf + i);
+    const std::uint64_t leaves_count = (std::uint64_t{job.size} + kBlockSize - 1) / kBlockSize;
+    for (std::uint64_t i = 0; i < leaves_count; ++i) {
+      verified_.set(static_cast<std::uint32_t>(job.first_leaf + i));
+    }
   }
-  outcome.read = ReadDone{job.conn, job.ticket, std::move(read->data)};
+  if (!job.read) {
+    outcome.read = ReadDone{job.conn, job.ticket, std::move(read->data)};
+    return;
+  }
+  Bytes& bytes = read->data;
+  bytes.erase(bytes.begin(), bytes.begin() + job.skipped);
+  const std::uint64_t file_size = metadata_.manifest().layout().file(job.file_index).size;
+  answer_read(turn, *job.read, FileBytes{std::move(bytes), file_size});
+}
+
+void Swarm::on_read_failed(Turn& turn, const ReadJob& job, const Error& error) {
+  const Layout& layout = metadata_.manifest().layout();
+  const std::uint32_t piece = layout.piece_at(job.file_index, job.offset);
+  const bool is_one_piece =
+      job.offset + job.size <= layout.piece(piece).offset + layout.piece_size(piece);
+  if (job.read) readers_.on_failed(*job.read);
+  if (error.code != Errc::corrupt) {
+    fail(turn, error);
+  } else if (!is_one_piece) {
+    // Which of them is wrong, the next read tells, which is of one piece.
+  } else if (record_.stage == ShareStage::complete) {
+    fail(turn, Error{Errc::corrupt, "a file was changed after it was shared: " + error.what,
+                     "put it back as it was; or peernet rm it, and peernet add it again"});
+  } else {
+    lose_piece(turn, piece);
+  }
+  serve_reads(turn);
 }
 
 void Swarm::on_sent_block(Time now, PeerShare& share, std::uint32_t piece, std::uint64_t bytes) {

@@ -237,6 +237,10 @@ void Swarm::on_leaves(Turn& /*turn*/, std::uint32_t piece, std::vector<Hash> lea
 void Swarm::request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_wanted) {
   if (share.asked_again_at > turn.now || share.leaf_requests >= kLeafRequestsMax) return;
   const Layout& layout = metadata_.manifest().layout();
+  for (const std::uint32_t piece : picker_->urgent_missing(*share.has)) {
+    if (share.leaf_requests >= kLeafRequestsMax) return;
+    if (!request_leaves_of(turn, peer, share, piece)) break;
+  }
   std::uint32_t ahead = picker_->blocks_ready(*share.has, blocks_wanted) +
                         share.leaf_requests * layout.blocks_per_piece();
   if (ahead >= blocks_wanted) return;

@@ -348,6 +348,27 @@ Result<void> Transfer::remove(Time now, const ShareId& id, bool is_data_deleted,
   return {};
 }
 
+Result<ReadId> Transfer::read(Time now, ReadRequest request, Effects& out) {
+  PN_CHECK(request.size > 0 && request.size <= kReadSizeMax);
+  Swarm* swarm = find_swarm(request.id);
+  if (swarm == nullptr) return Error{Errc::not_found, "no such share", "peernet ls"};
+  Turn t = turn(now, out);
+  const ReadId id{++last_read_};
+  const bool is_taken = swarm->read_file(
+      t, id, {request.reader, std::move(request.path), request.offset, request.size});
+  if (!is_taken) {
+    return Error{Errc::refused, "as many read this share as may at a time", "wait for one of them"};
+  }
+  if (swarm->wants_data()) {
+    for (auto& [conn, peer] : peers_) fill(t, peer);
+  }
+  return id;
+}
+
+void Transfer::end_reader(Time /*now*/, ReaderId reader, Effects& /*out*/) {
+  for (auto& [id, swarm] : swarms_) swarm.forget_reader(reader);
+}
+
 void Transfer::set_limits(Time now, const Limits& limits) {
   config_.rate_up = limits.up;
   config_.rate_down = limits.down;

@@ -69,6 +69,11 @@ class Transfer {
   Result<void> resume(Time now, const ShareId& id, Effects& out);  // not_found
   // Ends with Removed, after the last disk job of the share has reported. not_found.
   Result<void> remove(Time now, const ShareId& id, bool is_data_deleted, Effects& out);
+  // Bytes of a file in order, as soon as they are there; what follows is fetched first. Ends with
+  // FileRead. One read of a reader at a time. Errors: not_found, refused (too many readers).
+  Result<ReadId> read(Time now, ReadRequest request, Effects& out);
+  // What it waits for is dropped without an answer, and nothing is fetched for it any more.
+  void end_reader(Time now, ReaderId reader, Effects& out);
   // From now on. Of the node, and of one share beside that (not_found). A share's that are
   // `is_kept` come back after a restart; the node's never do.
   void set_limits(Time now, const Limits& limits);
@@ -214,6 +219,7 @@ class Transfer {
   std::map<JobId, ShareId> resolving_;    // names of link hints
   std::set<JobId> unowned_;               // jobs and saves whose result changes nothing
   std::uint64_t last_import_ = 0;
+  std::uint64_t last_read_ = 0;
 
   Load load_;
   bool is_memory_short_ = false;  // somebody was not asked for want of memory

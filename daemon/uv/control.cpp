@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -80,6 +81,7 @@ struct Control::Client {
 struct Control::SentLine {
   uv_write_t request{};
   std::string text;
+  Bytes payload;
 };
 
 Control::Control(uv_loop_t* loop, const MonotonicClock& clock, Inputs& inputs)
@@ -292,14 +294,18 @@ void Control::send(Time now, Rpc::Reply reply) {
   auto line = std::make_unique<SentLine>();
   line->text = std::move(reply.line);
   line->text += '\n';
+  line->payload = std::move(reply.payload);
   const std::size_t queued = uv_stream_get_write_queue_size(as_stream(&client->handle));
-  if (queued + line->text.size() > kRepliesSizeMax) {
+  if (queued + line->text.size() + line->payload.size() > kRepliesSizeMax) {
     doom(*client);
     return;
   }
   line->request.data = line.get();
-  const uv_buf_t buffer = uv_buf_init(line->text.data(), static_cast<unsigned>(line->text.size()));
-  if (uv_write(&line->request, as_stream(&client->handle), &buffer, 1, on_sent) != 0) {
+  const std::array buffers{uv_buf_init(line->text.data(), static_cast<unsigned>(line->text.size())),
+                           uv_buf_init(reinterpret_cast<char*>(line->payload.data()),
+                                       static_cast<unsigned>(line->payload.size()))};
+  const unsigned count = line->payload.empty() ? 1 : 2;
+  if (uv_write(&line->request, as_stream(&client->handle), buffers.data(), count, on_sent) != 0) {
     doom(*client);
     return;
   }
