@@ -90,12 +90,25 @@ void Picker::add_peer(ConnId peer, const Bitfield& has) {
 }
 
 void Picker::on_peer_has(ConnId peer, std::uint32_t piece) {
+  forget_blocks(peer, piece);
   if (!seeds_.contains(peer)) change_availability(piece, 1);
+}
+
+bool Picker::on_peer_has_blocks(ConnId peer, const BlockRun& run) {
+  return partial_[peer].add(run, layout_.blocks_count(run.piece));
+}
+
+void Picker::forget_blocks(ConnId peer, std::uint32_t piece) {
+  const auto found = partial_.find(peer);
+  if (found == partial_.end()) return;
+  found->second.forget(piece);
+  if (found->second.pieces().empty()) partial_.erase(found);
 }
 
 void Picker::remove_peer(ConnId peer, const Bitfield& has) {
   PN_CHECK(has.size() == have_.size());
   on_choked(peer);
+  partial_.erase(peer);
   if (seeds_.erase(peer) > 0) return;
   for (auto piece = has.next_set(0); piece; piece = has.next_set(*piece + 1)) {
     change_availability(*piece, -1);
@@ -164,6 +177,17 @@ std::vector<std::uint32_t> Picker::wanted_pieces(const Bitfield& has, std::size_
     append_from(zone_begin_[has.all() ? 1 : 2], has, count_max, wanted);
   }
   if (wanted.size() < count_max) append_by_scan(has, count_max, wanted);
+  return wanted;
+}
+
+std::vector<std::uint32_t> Picker::wanted_in_part(ConnId peer, std::size_t count_max) const {
+  std::vector<std::uint32_t> wanted;
+  const auto found = partial_.find(peer);
+  if (found == partial_.end()) return wanted;
+  for (const auto& [piece, blocks] : found->second.pieces()) {
+    if (wanted.size() == count_max) break;
+    if (state(piece) == PieceState::missing) wanted.push_back(piece);
+  }
   return wanted;
 }
 
@@ -331,11 +355,48 @@ bool Picker::is_endgame() const {
                      [this](const auto& entry) { return availability(entry.second) == 0; });
 }
 
-std::uint32_t Picker::blocks_ready(const Bitfield& has, std::uint32_t count_max) const {
+bool Picker::has_blocks(const BlockRun& run) const {
+  if (have_.test(run.piece)) return true;
+  const auto found = active_.find(run.piece);
+  if (found == active_.end()) return false;
+  const std::vector<Block>& blocks = found->second.blocks;
+  const auto begin = blocks.begin() + run.first_block;
+  return std::all_of(begin, begin + run.count,
+                     [](const Block& block) { return block.state == BlockState::have; });
+}
+
+bool Picker::is_interesting(ConnId peer, const Bitfield& has) const {
+  if (have_.has_wanted(has)) return true;
+  const auto found = partial_.find(peer);
+  if (found == partial_.end()) return false;
+  return std::any_of(found->second.pieces().begin(), found->second.pieces().end(),
+                     [this](const auto& entry) { return !have_.test(entry.first); });
+}
+
+std::uint32_t Picker::partial_copies(std::uint32_t piece) const {
+  return static_cast<std::uint32_t>(
+      std::count_if(partial_.begin(), partial_.end(),
+                    [piece](const auto& entry) { return entry.second.find(piece) != nullptr; }));
+}
+
+const Bitfield* Picker::blocks_of(ConnId peer, std::uint32_t piece) const {
+  const auto found = partial_.find(peer);
+  return found == partial_.end() ? nullptr : found->second.find(piece);
+}
+
+std::uint32_t Picker::blocks_ready(ConnId peer, const Bitfield& has,
+                                   std::uint32_t count_max) const {
   std::uint32_t count = 0;
   for (const auto& [order, piece] : open_) {
     if (count >= count_max) break;
-    if (has.test(piece)) count += active_.at(piece).missing_count;
+    const Active& active = active_.at(piece);
+    if (has.test(piece)) {
+      count += active.missing_count;
+    } else if (const Bitfield* part = blocks_of(peer, piece)) {
+      for (auto block = part->next_set(0); block; block = part->next_set(*block + 1)) {
+        count += active.blocks[*block].state == BlockState::missing ? 1U : 0U;
+      }
+    }
   }
   return std::min(count, count_max);
 }
@@ -569,13 +630,38 @@ std::uint32_t Picker::pick_piece(std::uint32_t piece, ConnId peer, std::uint32_t
   return taken;
 }
 
+bool Picker::has_block(ConnId peer, const Bitfield& has, std::uint32_t piece,
+                       std::uint32_t block) const {
+  if (has.test(piece)) return true;
+  const Bitfield* part = blocks_of(peer, piece);
+  return part != nullptr && part->test(block);
+}
+
+std::uint32_t Picker::pick_part(std::uint32_t piece, const Bitfield& part, ConnId peer,
+                                std::uint32_t count_max, Time now, std::vector<BlockRun>& out) {
+  Active& active = active_.at(piece);
+  std::uint32_t taken = 0;
+  for (auto block = part.next_set(active.first_missing); block && taken < count_max;
+       block = part.next_set(*block + 1)) {
+    if (active.blocks[*block].state != BlockState::missing) continue;
+    add_request(active, piece, *block, peer, now);
+    append_block(piece, *block, run_blocks_max_, out);
+    ++taken;
+  }
+  return taken;
+}
+
 std::uint32_t Picker::pick_open(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
                                 std::vector<BlockRun>& out) {
   std::uint32_t taken = 0;
   for (auto at = open_.begin(); at != open_.end() && taken < count_max;) {
     const std::uint32_t piece = at->second;
     ++at;  // the piece may leave open_
-    if (has.test(piece)) taken += pick_piece(piece, peer, count_max - taken, now, out);
+    if (has.test(piece)) {
+      taken += pick_piece(piece, peer, count_max - taken, now, out);
+    } else if (const Bitfield* part = blocks_of(peer, piece)) {
+      taken += pick_part(piece, *part, peer, count_max - taken, now, out);
+    }
   }
   return taken;
 }
@@ -640,7 +726,8 @@ void Picker::pick_endgame(ConnId peer, const Bitfield& has, std::uint32_t count_
     for (const Outstanding& request : requests) {
       if (found == count_max) break;
       const Block& at = active_.at(request.piece).blocks[request.block];
-      if (!has.test(request.piece) || at.requesters_count >= kRequestersMax) continue;
+      if (at.requesters_count >= kRequestersMax) continue;
+      if (!has_block(peer, has, request.piece, request.block)) continue;
       oldest.push_back(request);
       ++found;
     }

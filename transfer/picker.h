@@ -27,6 +27,7 @@
 #include "core/time.h"
 #include "transfer/bitfield.h"
 #include "transfer/layout.h"
+#include "transfer/partial.h"
 #include "transfer/wire.h"
 
 namespace peernet::transfer {
@@ -62,6 +63,11 @@ class Picker {
   void add_peer(ConnId peer, const Bitfield& has);
   // Requires: the peer was added and did not have the piece.
   void on_peer_has(ConnId peer, std::uint32_t piece);
+  // It has these blocks of a piece that it does not have whole. False when it told of more pieces
+  // than are kept. Requires: the run lies within the piece.
+  bool on_peer_has_blocks(ConnId peer, const BlockRun& run);
+  // It does not serve its part of the piece after all.
+  void forget_blocks(ConnId peer, std::uint32_t piece);
   // `has`: everything said by add_peer and on_peer_has. Its requests return to missing.
   void remove_peer(ConnId peer, const Bitfield& has);
 
@@ -80,6 +86,8 @@ class Picker {
   // Up to count_max missing pieces that the peer has, best first, of which the swarm should get
   // the leaves. None when there is no room (see release_idle).
   std::vector<std::uint32_t> wanted_pieces(const Bitfield& has, std::size_t count_max);
+  // The same of the pieces that it has in part.
+  std::vector<std::uint32_t> wanted_in_part(ConnId peer, std::size_t count_max) const;
   // missing -> preparing; false when there is no room or the piece is not missing.
   bool prepare(std::uint32_t piece);
   void abandon(std::uint32_t piece);  // preparing -> missing; else nothing
@@ -129,6 +137,14 @@ class Picker {
   const Bitfield& lacking() const { return lacking_; }
   bool is_complete() const { return lacking_.none(); }
   bool is_endgame() const;
+  // Are these blocks written, whether or not their piece is whole?
+  bool has_blocks(const BlockRun& run) const;
+  // Has the peer a piece that we lack, whole or in part?
+  bool is_interesting(ConnId peer, const Bitfield& has) const;
+  // Connected peers that have part of the piece.
+  std::uint32_t partial_copies(std::uint32_t piece) const;
+  // What the peer told of the piece by on_peer_has_blocks; null: nothing.
+  const Bitfield* blocks_of(ConnId peer, std::uint32_t piece) const;
   // May another piece become preparing or active?
   bool has_room() const { return active_blocks_ + layout_.blocks_per_piece() <= kActiveBlocksMax; }
   std::uint32_t active_blocks() const { return active_blocks_; }  // preparing ones included
@@ -136,7 +152,7 @@ class Picker {
   std::uint32_t preparing_count() const { return static_cast<std::uint32_t>(preparing_.size()); }
   // Missing blocks of active pieces that the peer has, counted up to count_max: how far ahead the
   // leaves are for this peer.
-  std::uint32_t blocks_ready(const Bitfield& has, std::uint32_t count_max) const;
+  std::uint32_t blocks_ready(ConnId peer, const Bitfield& has, std::uint32_t count_max) const;
   std::uint32_t outstanding(ConnId peer) const;
   // When the peer's oldest request still out was made.
   std::optional<Time> oldest_request(ConnId peer) const;
@@ -196,8 +212,11 @@ class Picker {
   void add_request(Active& active, std::uint32_t piece, std::uint32_t block, ConnId peer, Time now);
   void forget_request(ConnId peer, std::uint32_t piece, std::uint32_t block);
   void forget_outstanding(ConnId peer, std::uint32_t piece, std::uint32_t block);
+  bool has_block(ConnId peer, const Bitfield& has, std::uint32_t piece, std::uint32_t block) const;
   std::uint32_t pick_piece(std::uint32_t piece, ConnId peer, std::uint32_t count_max, Time now,
                            std::vector<BlockRun>& out);
+  std::uint32_t pick_part(std::uint32_t piece, const Bitfield& part, ConnId peer,
+                          std::uint32_t count_max, Time now, std::vector<BlockRun>& out);
   std::uint32_t pick_open(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
                           std::vector<BlockRun>& out);
   void pick_urgent(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
@@ -219,6 +238,7 @@ class Picker {
   std::vector<PieceState> states_;
   std::vector<std::uint16_t> availability_;  // peers with the piece, those of seeds_ not counted
   std::set<ConnId> seeds_;                   // peers that had everything when they were added
+  std::map<ConnId, PartialHave> partial_;    // of peers that told of blocks
   std::vector<std::uint32_t> order_;         // the permutation
   std::vector<std::uint32_t> place_;         // its inverse
   std::vector<std::uint32_t> zone_begin_;    // one more than there are zones

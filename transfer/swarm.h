@@ -119,6 +119,8 @@ class Swarm {
   Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share, const wire::Have& message);
   Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share, const wire::Reject& message);
   Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share, const wire::Suggest& message);
+  Result<void> on_message(Turn& turn, Peer& peer, PeerShare& share,
+                          const wire::HaveBlocks& message);
   // A block: verified and written by the disk, in one job with its neighbours (flush_writes).
   Result<void> on_block(Turn& turn, Peer& peer, PeerShare& share, const wire::PieceBlock& block,
                         Bytes record);
@@ -296,6 +298,7 @@ class Swarm {
   std::vector<wire::BlockRun> pick_suggested(Turn& turn, Peer& peer, PeerShare& share,
                                              std::uint32_t blocks_max);
   void on_leaves(Turn& turn, std::uint32_t piece, std::vector<Hash> leaves);
+  void tell_blocks(Turn& turn, const wire::BlockRun& run);
   void on_piece_written(Turn& turn, std::uint32_t piece);
   void on_piece_had(Turn& turn, std::uint32_t piece);
   void on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Outcome& outcome);

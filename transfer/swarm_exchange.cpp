@@ -16,6 +16,8 @@ constexpr std::size_t kWriteBlocksMax = 64;  // in one disk job
 // job for each handful of blocks costs more in hand-overs than in work.
 constexpr std::uint32_t kWriteJobsBusy = 2;
 constexpr std::size_t kWriteBlocksGoal = 32;
+// A block is told of ahead of its piece while fewer peers than these have any of the piece.
+constexpr std::uint32_t kEarlyHoldersMax = 4;
 constexpr std::uint32_t kSteerAhead = 32;      // blocks suggested beyond twice what is asked for
 constexpr std::size_t kWriteLeavesMax = 4096;  // leaves in one disk job
 
@@ -91,7 +93,7 @@ void Swarm::on_have_state(Turn& turn, Peer& peer, PeerShare& share, Bitfield has
 
 void Swarm::update_interest(Peer& peer, PeerShare& share) {
   const bool is_interesting =
-      wants_data() && picker_ && share.has && picker_->have().has_wanted(*share.has);
+      wants_data() && picker_ && share.has && picker_->is_interesting(peer.conn(), *share.has);
   if (is_interesting == share.is_interesting) return;
   share.is_interesting = is_interesting;
   if (is_interesting) {
@@ -141,6 +143,42 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& share,
   picker_->on_peer_has(peer.conn(), message.piece);
   if (!share.is_interesting) update_interest(peer, share);
   return {};
+}
+
+Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& share,
+                               const wire::HaveBlocks& message) {
+  if (!picker_) return {};
+  if (!share.has) return protocol_error("have_blocks before the have-state");
+  const Layout& layout = metadata_.manifest().layout();
+  const wire::BlockRun& run = message.run;
+  if (run.piece >= share.has->size() ||
+      std::uint32_t{run.first_block} + run.count > layout.blocks_count(run.piece)) {
+    return protocol_error("have_blocks of blocks that do not exist");
+  }
+  if (share.has->test(run.piece) || picker_->have().test(run.piece)) return {};
+  picker_->on_peer_has_blocks(peer.conn(), run);
+  if (!share.is_interesting) update_interest(peer, share);
+  return {};
+}
+
+// Blocks of a piece that is not whole yet, to those that lack them, as long as few have any of it:
+// later there are enough others to ask, and `have` will do.
+void Swarm::tell_blocks(Turn& turn, const wire::BlockRun& run) {
+  const std::uint32_t holders = picker_->copies(run.piece) + picker_->partial_copies(run.piece);
+  if (holders >= kEarlyHoldersMax) return;
+  for (const ConnId conn : members_) {
+    Peer& peer = turn.peers.at(conn);
+    PeerShare& share = *peer.find_share(record_.id);
+    const bool is_understood =
+        (peer.session().capabilities & wire::kCapabilityHaveBlocks) != 0 && share.is_state_sent;
+    if (!is_understood || !share.has || share.has->test(run.piece)) continue;
+    if (const Bitfield* part = picker_->blocks_of(conn, run.piece)) {
+      const auto end = std::uint32_t{run.first_block} + run.count;
+      if (part->next_unset(run.first_block).value_or(end) >= end) continue;
+    }
+    peer.send(wire::HaveBlocks{*share.channel, run});
+    peer.flush(turn.out);
+  }
 }
 
 // ---- Blocks in
@@ -237,6 +275,7 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& /*share*/,
     return protocol_error("a reject of blocks that do not exist");
   }
   picker_->on_rejected(peer.conn(), run);
+  picker_->forget_blocks(peer.conn(), run.piece);
   peer.pipeline.on_rejected(run.count);
   return {};
 }
@@ -340,6 +379,7 @@ void Swarm::on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Out
   const auto* written = std::get_if<BlocksWritten>(&*result);
   PN_CHECK(written != nullptr);
   const Layout& layout = metadata_.manifest().layout();
+  std::vector<wire::BlockRun> early;  // blocks of pieces that are not whole
   std::vector<bool> is_wrong(job.blocks.size(), false);
   for (const std::uint32_t index : written->mismatched) is_wrong.at(index) = true;
   for (std::size_t i = 0; i < job.blocks.size(); ++i) {
@@ -357,7 +397,17 @@ void Swarm::on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Out
       peer->second.received.add(turn.now, block.size);
     }
     verified_.set(static_cast<std::uint32_t>(layout.piece(block.piece).first_leaf + block.block));
-    if (picker_->on_block_written(block.piece, block.block)) on_piece_written(turn, block.piece);
+    if (picker_->on_block_written(block.piece, block.block)) {
+      on_piece_written(turn, block.piece);
+    } else if (!early.empty() && early.back().piece == block.piece &&
+               early.back().first_block + early.back().count == block.block) {
+      ++early.back().count;
+    } else {
+      early.push_back({block.piece, block.block, 1});
+    }
+  }
+  for (const wire::BlockRun& run : early) {
+    if (picker_->state(run.piece) == Picker::PieceState::active) tell_blocks(turn, run);
   }
 }
 
@@ -420,11 +470,10 @@ void Swarm::lose_piece(Turn& turn, std::uint32_t piece) {
 // ---- Blocks out
 
 bool Swarm::can_serve(const wire::BlockRun& run) const {
-  if (!is_active() || !picker_ || run.piece >= served_.size() || !served_.test(run.piece)) {
-    return false;
-  }
-  return std::uint32_t{run.first_block} + run.count <=
-         metadata_.manifest().layout().blocks_count(run.piece);
+  if (!is_active() || !picker_ || run.piece >= served_.size()) return false;
+  const Layout& layout = metadata_.manifest().layout();
+  if (std::uint32_t{run.first_block} + run.count > layout.blocks_count(run.piece)) return false;
+  return served_.test(run.piece) || picker_->has_blocks(run);
 }
 
 JobId Swarm::read(Turn& turn, ConnId conn, const wire::BlockRun& run) {

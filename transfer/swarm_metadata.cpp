@@ -149,7 +149,15 @@ Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
   if (span.first >= layout.pieces_count() || span.count != layout.blocks_count(span.first)) {
     return protocol_error("a hash request for leaves that do not exist");
   }
-  if (!picker_ || !served_.test(span.first) || peer.hash_requests >= kHashRequestsMax) {
+  if (!picker_ || peer.hash_requests >= kHashRequestsMax) {
+    reject();
+    return {};
+  }
+  if (const auto leaves = leaves_.find(span.first); leaves != leaves_.end()) {
+    peer.send(wire::Hashes{*share.channel, span, leaves->second});
+    return {};
+  }
+  if (!served_.test(span.first)) {
     reject();
     return {};
   }
@@ -241,7 +249,7 @@ void Swarm::request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32
     if (share.leaf_requests >= kLeafRequestsMax) return;
     if (!request_leaves_of(turn, peer, share, piece)) break;
   }
-  std::uint32_t ahead = picker_->blocks_ready(*share.has, blocks_wanted) +
+  std::uint32_t ahead = picker_->blocks_ready(peer.conn(), *share.has, blocks_wanted) +
                         share.leaf_requests * layout.blocks_per_piece();
   if (ahead >= blocks_wanted) return;
   if (!picker_->has_room()) {
@@ -250,7 +258,9 @@ void Swarm::request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32
     }
   }
   while (ahead < blocks_wanted && share.leaf_requests < kLeafRequestsMax) {
-    const auto pieces = picker_->wanted_pieces(*share.has, kLeafRequestsMax);
+    // What it has in part is the rarest.
+    auto pieces = picker_->wanted_in_part(peer.conn(), kLeafRequestsMax);
+    if (pieces.empty()) pieces = picker_->wanted_pieces(*share.has, kLeafRequestsMax);
     if (pieces.empty()) return;
     for (const std::uint32_t piece : pieces) {
       if (ahead >= blocks_wanted || share.leaf_requests >= kLeafRequestsMax) return;

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kRememberedMax = 4096;
 constexpr std::size_t kRememberedDialsMax = 16;  // for each unfinished share at start
-constexpr std::uint32_t kSlotsInitial = 8;
+constexpr std::uint32_t kSlotsInitial = 16;
 
 }  // namespace
 
@@ -24,7 +24,8 @@ Transfer::Transfer(Config config, const Identity& identity, Rng rng, Log& log)
       identity_(identity),
       rng_(std::move(rng)),
       log_(log),
-      handshake_{&identity_, DhKeyPair::make(rng_), config_.network_key, config_.listen_port, 0},
+      handshake_{&identity_, DhKeyPair::make(rng_), config_.network_key, config_.listen_port,
+                 wire::kCapabilityHaveBlocks},
       gate_(config_.special_use_is_global, config_.connections_max,
             std::max<std::uint32_t>(1, config_.connections_max / 2)),
       bans_(config_.special_use_is_global),

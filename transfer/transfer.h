@@ -165,7 +165,7 @@ class Transfer {
   void rechoke(Turn& turn);
   void want_rechoke(Time now);
   std::uint32_t slots() const;
-  void adapt_slots();
+  void adapt_slots(Time now);
   void set_choked(Turn& turn, Peer& peer, bool is_choked);
   void dial(Turn& turn);
   void tick(Turn& turn);

@@ -36,6 +36,10 @@ constexpr Duration kLimitedAskInterval = std::chrono::milliseconds(20);
 
 constexpr std::uint32_t kSlotsMin = 4;
 constexpr std::uint32_t kSlotsMax = 32;
+// Bytes a second that make one more slot worth having. Many slots keep an uplink full, as among
+// many there is always somebody who lacks what we have; but a block should not take long on its
+// way.
+constexpr double kSlotRate = 64 * 1024;
 
 constexpr Duration kAnnounceStagger = std::chrono::milliseconds(200);
 constexpr std::uint32_t kAnnounceNodesWanted = 8;
@@ -204,8 +208,13 @@ std::uint32_t Transfer::slots() const {
   return config_.upload_slots.value_or(adaptive_slots_);
 }
 
-// More slots while nobody who has one is held up by the network, fewer while most are.
-void Transfer::adapt_slots() {
+// As many slots as the uplink feeds; more while nobody who has one is held up by the network, fewer
+// while most are.
+void Transfer::adapt_slots(Time now) {
+  const auto fed =
+      static_cast<std::uint32_t>(std::min(rate_up(now) / kSlotRate, double{kSlotsMax}));
+  const std::uint32_t least = std::max(fed, kSlotsMin);
+  adaptive_slots_ = std::max(adaptive_slots_, least);
   std::uint32_t unchoked = 0;
   std::uint32_t held_up = 0;
   for (const auto& [conn, peer] : peers_) {
@@ -217,7 +226,7 @@ void Transfer::adapt_slots() {
   if (held_up == 0) {
     adaptive_slots_ = std::min(adaptive_slots_ + 1, kSlotsMax);
   } else if (held_up * 2 > unchoked) {
-    adaptive_slots_ = std::max(adaptive_slots_ - 1, kSlotsMin);
+    adaptive_slots_ = std::max(adaptive_slots_ - 1, least);
   }
 }
 
@@ -238,7 +247,7 @@ void Transfer::rechoke(Turn& t) {
     }
   }
   const bool is_regular = t.now - last_rechoke_ >= kChokeIntervalShort;
-  if (is_regular) adapt_slots();
+  if (is_regular) adapt_slots(t.now);
   round.slots = slots();
   round.is_optimistic_due = t.now - optimistic_at_ >= kOptimisticInterval;
 

@@ -210,6 +210,7 @@ Message read_message(Type type, BytesView record, Reader& reader) {
     case Type::manifest_have: return read_on_channel<ManifestHave>(reader);
     case Type::manifest_request: return read_manifest_request(reader);
     case Type::manifest_data: return read_manifest_data(reader);
+    case Type::have_blocks: return read_on_channel<HaveBlocks>(reader);
     case Type::pex: return read_pex(reader);
     case Type::ping: return Ping{reader.u64()};
     case Type::pong: return Pong{reader.u64()};
@@ -336,6 +337,10 @@ void encode(const ManifestData& message, Bytes& out) {
   writer.u32(message.total);
   writer.u32(message.offset);
   writer.bytes(message.bytes);
+}
+
+void encode(const HaveBlocks& message, Bytes& out) {
+  write_run(Type::have_blocks, message.channel, message.run, out);
 }
 
 void encode(const Pex& message, Bytes& out) {

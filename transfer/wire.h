@@ -54,12 +54,16 @@ enum class Type : std::uint8_t {
   manifest_have = 0x22,
   manifest_request = 0x23,
   manifest_data = 0x24,
+  have_blocks = 0x25,
   pex = 0x30,
   ping = 0x31,
   pong = 0x32,
   close = 0x33,
 };
 inline constexpr std::uint8_t kReservedTypeMin = 0x80;
+
+// Bits of the handshake's capabilities: what a side understands beyond version 1.
+inline constexpr std::uint64_t kCapabilityHaveBlocks = 1;
 
 // ---- Shares
 
@@ -191,6 +195,12 @@ struct Suggest {
   ShareChannel channel = 0;
   std::uint32_t piece = 0;
 };
+// The sender has these blocks of a piece that it does not have whole, and serves them. Said only to
+// a side with kCapabilityHaveBlocks.
+struct HaveBlocks {
+  ShareChannel channel = 0;
+  BlockRun run;
+};
 
 // ---- Connection
 
@@ -222,10 +232,11 @@ struct Ignored {
   std::uint8_t type = 0;
 };
 
-using Message = std::variant<Choke, Unchoke, Interested, NotInterested, Have, BitfieldPart, Request,
-                             PieceBlock, Cancel, Suggest, HaveAll, HaveNone, Reject, HashRequest,
-                             Hashes, HashReject, ShareOpen, ShareClose, ManifestHave,
-                             ManifestRequest, ManifestData, Pex, Ping, Pong, Close, Ignored>;
+using Message =
+    std::variant<Choke, Unchoke, Interested, NotInterested, Have, BitfieldPart, Request, PieceBlock,
+                 Cancel, Suggest, HaveAll, HaveNone, Reject, HashRequest, Hashes, HashReject,
+                 ShareOpen, ShareClose, ManifestHave, ManifestRequest, ManifestData, HaveBlocks,
+                 Pex, Ping, Pong, Close, Ignored>;
 
 // Errors: malformed, too_large; both are reasons to close the connection.
 Result<Message> decode(BytesView record);
@@ -252,6 +263,7 @@ void encode(const ShareClose& message, Bytes& out);
 void encode(const ManifestHave& message, Bytes& out);
 void encode(const ManifestRequest& message, Bytes& out);
 void encode(const ManifestData& message, Bytes& out);
+void encode(const HaveBlocks& message, Bytes& out);
 void encode(const Pex& message, Bytes& out);
 void encode(const Ping& message, Bytes& out);
 void encode(const Pong& message, Bytes& out);

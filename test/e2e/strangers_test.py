@@ -258,7 +258,7 @@ def bad_messages(target):
             target.closes(f"{name}, one byte more", sample + b"\0")
         else:
             target.closes(f"{name} without what it carries", sample)
-    for number in (0x09, 0x0c, 0x11, 0x14, 0x18, 0x1f, 0x22 + 3, 0x34, 0x7f):
+    for number in (0x09, 0x0c, 0x11, 0x14, 0x18, 0x1f, 0x22 + 4, 0x34, 0x7f):
         target.closes(f"type {number:02x}", bytes([number, 0, 1]))
     target.goes_on("types from 80 on", *(bytes([n]) + chance.randbytes(n - 0x80) for n in range(0x80, 0x100)))
 
@@ -268,6 +268,8 @@ def bad_messages(target):
         "a request past the longest piece": wire.encode("request", ch=1, piece=0, block=1, count=1024),
         "a request far out": wire.encode("request", ch=1, piece=2**32 - 1, block=65_535, count=65_535),
         "a have past the share": wire.encode("have", ch=1, piece=pieces),
+        "blocks of a piece past the share": wire.encode("have_blocks", ch=1, piece=pieces, block=0, count=1),
+        "blocks past a piece": wire.encode("have_blocks", ch=1, piece=0, block=0, count=2),
         "a bitfield too long": wire.encode("bitfield", ch=1, first=0, data=bytes(pieces // 8 + 1)),
         "a bitfield with a gap": wire.encode("bitfield", ch=1, first=1, data=bytes(1)),
         "hashes of kind 2": wire.encode("hash_request", ch=1, kind=2, first=0, count=1),

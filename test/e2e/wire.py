@@ -33,6 +33,7 @@ MESSAGES = {
     0x22: ("manifest_have", "H", ("ch",)),
     0x23: ("manifest_request", "HII", ("ch", "offset", "size")),
     0x24: ("manifest_data", "HII*", ("ch", "total", "offset", "data")),
+    0x25: ("have_blocks", *RUN),
     0x30: ("pex", "H*", ("ch", "data")),
     0x31: ("ping", "Q", ("nonce",)),
     0x32: ("pong", "Q", ("nonce",)),

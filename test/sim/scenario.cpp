@@ -37,6 +37,13 @@ const std::vector<Scenario>& scenarios() {
       {"dead_bootstrap", "after all have joined, the bootstrap node is gone", dead_bootstrap},
       {"one_seed_20_leechers", "against the fluid bound, with capped links", one_seed_20_leechers},
       {"capped_16", "the same as other clients were measured in it: 32 MiB, 2 MB/s up", capped_16},
+      {"capped_4", "four leechers", capped_4},
+      {"capped_64", "64 leechers", capped_64},
+      {"capped_unequal", "half of them 3 MB/s up, half 1 MB/s", capped_unequal},
+      {"capped_near", "round trips of 5 ms", capped_near},
+      {"capped_far", "round trips of 100 ms", capped_far},
+      {"capped_fast_seed", "a seed of ten times the uplink", capped_fast_seed},
+      {"capped_slow", "100 kB/s up, 4 MiB", capped_slow},
       {"seed_dies_at_60", "once the leechers together hold every piece", seed_dies_at_60},
       {"seed_dies_too_early", "before they do; it comes back later", seed_dies_too_early},
       {"seed_dies_after_two", "A seeds to B and C, dies at 60 % of D", seed_dies_after_two},
@@ -162,16 +169,22 @@ void demand_rest(World& world) {
   }
 }
 
-std::string times(World& world, const Hosts& hosts, const Content& content) {
+Times times_of(World& world, const Hosts& hosts, const Content& content) {
   std::vector<double> taken;
   for (const HostIndex host : hosts) {
     const ShareFacts& facts = world.host(host).shares[world.share_id(content).value_or(ShareId{})];
     if (facts.fetched && facts.completed)
       taken.push_back(seconds(*facts.completed - *facts.fetched));
   }
-  if (taken.empty()) return "nobody";
+  if (taken.empty()) return {};
   std::sort(taken.begin(), taken.end());
-  return fmt::format("median {:.1f} s, last {:.1f} s", taken[taken.size() / 2], taken.back());
+  return {taken[taken.size() / 2], taken.back()};
+}
+
+std::string times(World& world, const Hosts& hosts, const Content& content) {
+  const Times taken = times_of(world, hosts, content);
+  if (taken.last == 0) return "nobody";
+  return fmt::format("median {:.1f} s, last {:.1f} s", taken.median, taken.last);
 }
 
 }  // namespace peernet::sim

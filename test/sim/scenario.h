@@ -44,13 +44,26 @@ std::uint32_t pieces_held(World& world, const Hosts& hosts, const Content& conte
 std::uint32_t pieces_count(const Content& content);
 // After all is done: no job may be left over, and nobody may have had more than its share of work.
 void demand_rest(World& world);
-// Median and last time from fetch to completion, in words.
+// Median and last time from fetch to completion, in seconds, of those that completed.
+struct Times {
+  double median = 0;
+  double last = 0;
+};
+Times times_of(World& world, const Hosts& hosts, const Content& content);
+// The same in words.
 std::string times(World& world, const Hosts& hosts, const Content& content);
 
 void bootstrap_200(World& world, Report& report);
 void dead_bootstrap(World& world, Report& report);
 void one_seed_20_leechers(World& world, Report& report);
 void capped_16(World& world, Report& report);
+void capped_4(World& world, Report& report);
+void capped_64(World& world, Report& report);
+void capped_unequal(World& world, Report& report);
+void capped_near(World& world, Report& report);
+void capped_far(World& world, Report& report);
+void capped_fast_seed(World& world, Report& report);
+void capped_slow(World& world, Report& report);
 void seed_dies_at_60(World& world, Report& report);
 void seed_dies_too_early(World& world, Report& report);
 void seed_dies_after_two(World& world, Report& report);

@@ -64,8 +64,8 @@ TEST_CASE("nothing is picked before a piece is active, and only what the peer ha
   CHECK(picker.wanted_pieces(has, 10).empty());
   CHECK(picker.pick(conn(1), has, 10, at(0)).empty());
   REQUIRE(picker.activate(2));
-  CHECK(picker.blocks_ready(has, 100) == 4);
-  CHECK(picker.blocks_ready(bits(4, {1}), 100) == 0);
+  CHECK(picker.blocks_ready(conn(1), has, 100) == 4);
+  CHECK(picker.blocks_ready(conn(1), bits(4, {1}), 100) == 0);
   CHECK(picker.pick(conn(2), bits(4, {1}), 10, at(0)).empty());
   CHECK(picker.pick(conn(1), has, 10, at(0)) == std::vector<BlockRun>{{2, 0, 4}});
   CHECK(picker.outstanding(conn(1)) == 4);
@@ -104,7 +104,7 @@ TEST_CASE("what a peer sends that is not there is not wanted", "[transfer]") {
   CHECK_FALSE(picker.on_block_received(conn(1), UINT32_MAX, 0).is_wanted);
   picker.on_rejected(conn(1), {UINT32_MAX, 0, 5});
   picker.on_rejected(conn(1), {0, 0, 1024});
-  CHECK(picker.blocks_ready(full(2), 9) == 4);
+  CHECK(picker.blocks_ready(conn(1), full(2), 9) == 4);
   // A block that was not asked for and is missing may be kept; the caller learns of it.
   const auto gift = picker.on_block_received(conn(1), 0, 3);
   CHECK(gift.is_wanted);
@@ -128,12 +128,12 @@ TEST_CASE("a block that was wrong, rejected or given up is asked for again", "[t
 
   picker.on_rejected(conn(1), {0, 0, 2});
   CHECK(picker.outstanding(conn(1)) == 1);
-  CHECK(picker.blocks_ready(has, 9) == 3);
+  CHECK(picker.blocks_ready(conn(1), has, 9) == 3);
   picker.on_choked(conn(1));
-  CHECK(picker.blocks_ready(has, 9) == 4);
+  CHECK(picker.blocks_ready(conn(1), has, 9) == 4);
   CHECK(picker.pick(conn(2), has, 9, at(1)) == std::vector<BlockRun>{{0, 0, 4}});
   picker.remove_peer(conn(2), has);
-  CHECK(picker.blocks_ready(has, 9) == 4);
+  CHECK(picker.blocks_ready(conn(1), has, 9) == 4);
   CHECK(picker.availability(0) == 1);
 }
 
@@ -298,9 +298,9 @@ TEST_CASE("in the endgame a block is asked of two peers at most, and cancelled a
 
   // One of two that gives up leaves the other's request standing.
   picker.on_choked(conn(1));
-  CHECK(picker.blocks_ready(has, 9) == 0);
+  CHECK(picker.blocks_ready(conn(1), has, 9) == 0);
   picker.on_choked(conn(2));
-  CHECK(picker.blocks_ready(has, 9) == 1);
+  CHECK(picker.blocks_ready(conn(1), has, 9) == 1);
 }
 
 TEST_CASE("there is no endgame while another piece can be fetched or its leaves are coming",
@@ -354,7 +354,7 @@ TEST_CASE("a request that is not answered expires once, and its late block is we
   CHECK(expired.front().run == BlockRun{0, 0, 3});
   CHECK(picker.expire(at(9)).empty());
   CHECK(picker.outstanding(conn(1)) == 0);
-  CHECK(picker.blocks_ready(has, 99) == 7);
+  CHECK(picker.blocks_ready(conn(1), has, 99) == 7);
 
   const auto late = picker.on_block_received(conn(1), 0, 0);
   CHECK(late.is_wanted);
@@ -372,6 +372,82 @@ TEST_CASE("a peer never has more than 256 blocks outstanding", "[transfer]") {
   CHECK(picker.pick(conn(1), has, 1, at(0)).empty());
   REQUIRE(picker.on_block_received(conn(1), 0, 0).is_wanted);
   CHECK(blocks_in(picker.pick(conn(1), has, 9, at(0))) == 1);
+}
+
+TEST_CASE("of a piece that a peer has in part only those blocks are asked of it", "[transfer]") {
+  Picker picker = make_picker(4);
+  const Bitfield none(4);
+  picker.add_peer(conn(1), none);
+  CHECK_FALSE(picker.is_interesting(conn(1), none));
+  REQUIRE(picker.on_peer_has_blocks(conn(1), {2, 1, 2}));
+  CHECK(picker.is_interesting(conn(1), none));
+  CHECK(picker.wanted_in_part(conn(1), 10) == std::vector<std::uint32_t>{2});
+  CHECK(picker.partial_copies(2) == 1);
+  CHECK(picker.copies(2) == 0);
+
+  REQUIRE(picker.activate(2));
+  CHECK(picker.wanted_in_part(conn(1), 10).empty());
+  CHECK(picker.blocks_ready(conn(1), none, 10) == 2);
+  CHECK(picker.pick(conn(1), none, 10, at(0)) == std::vector<BlockRun>{{2, 1, 2}});
+  CHECK(picker.blocks_ready(conn(1), none, 10) == 0);
+  // What comes to it later is asked for later.
+  REQUIRE(picker.on_peer_has_blocks(conn(1), {2, 0, 1}));
+  CHECK(picker.pick(conn(1), none, 10, at(0)) == std::vector<BlockRun>{{2, 0, 1}});
+
+  // Rejected: it does not serve that piece after all.
+  picker.on_rejected(conn(1), {2, 0, 3});
+  picker.forget_blocks(conn(1), 2);
+  CHECK_FALSE(picker.is_interesting(conn(1), none));
+  CHECK(picker.pick(conn(1), none, 10, at(0)).empty());
+}
+
+TEST_CASE("a piece that a peer had in part and has whole counts once", "[transfer]") {
+  Picker picker = make_picker(2);
+  picker.add_peer(conn(1), Bitfield(2));
+  REQUIRE(picker.on_peer_has_blocks(conn(1), {1, 0, 3}));
+  picker.on_peer_has(conn(1), 1);
+  CHECK(picker.partial_copies(1) == 0);
+  CHECK(picker.copies(1) == 1);
+  picker.remove_peer(conn(1), bits(2, {1}));
+  CHECK(picker.copies(1) == 0);
+}
+
+TEST_CASE("a part of a piece may be passed on when it is written, and not before", "[transfer]") {
+  Picker picker = make_picker(2);
+  picker.add_peer(conn(1), full(2));
+  REQUIRE(picker.activate(1));
+  REQUIRE(blocks_in(picker.pick(conn(1), full(2), 4, at(0))) == 4);
+  REQUIRE(picker.on_block_received(conn(1), 1, 0).is_wanted);
+  CHECK_FALSE(picker.has_blocks({1, 0, 1}));
+  picker.on_block_written(1, 0);
+  CHECK(picker.has_blocks({1, 0, 1}));
+  CHECK_FALSE(picker.has_blocks({1, 0, 2}));
+  CHECK_FALSE(picker.has_blocks({0, 0, 1}));
+  picker.set_have(0);
+  CHECK(picker.has_blocks({0, 0, 4}));
+}
+
+TEST_CASE("in the endgame a second copy is asked of a peer that has the block", "[transfer]") {
+  Picker picker = make_picker(1);
+  const Bitfield none(1);
+  picker.add_peer(conn(1), full(1));
+  picker.add_peer(conn(2), none);
+  REQUIRE(picker.on_peer_has_blocks(conn(2), {0, 3, 1}));
+  REQUIRE(picker.activate(0));
+  REQUIRE(blocks_in(picker.pick(conn(1), full(1), 4, at(0))) == 4);
+  REQUIRE(picker.is_endgame());
+  CHECK(picker.pick(conn(2), none, 8, at(1)) == std::vector<BlockRun>{{0, 3, 1}});
+}
+
+TEST_CASE("of a peer so many pieces in part are remembered", "[transfer]") {
+  Picker picker = make_picker(kPartialPiecesMax + 1);
+  for (std::uint32_t piece = 0; piece < kPartialPiecesMax; ++piece) {
+    REQUIRE(picker.on_peer_has_blocks(conn(1), {piece, 0, 1}));
+  }
+  CHECK_FALSE(picker.on_peer_has_blocks(conn(1), {kPartialPiecesMax, 0, 1}));
+  CHECK(picker.on_peer_has_blocks(conn(1), {7, 2, 1}));  // of one that is known
+  picker.on_peer_has(conn(1), 7);
+  CHECK(picker.on_peer_has_blocks(conn(1), {kPartialPiecesMax, 0, 1}));
 }
 
 TEST_CASE("of named pieces only those are picked, in their order", "[transfer]") {
@@ -431,7 +507,7 @@ TEST_CASE("what is lost is missing again, and late reports of it change nothing"
   picker.on_block_failed(0, 1);
   REQUIRE(picker.activate(0));
   CHECK_FALSE(picker.on_block_written(0, 1));
-  CHECK(picker.blocks_ready(has, 9) == 4);
+  CHECK(picker.blocks_ready(conn(1), has, 9) == 4);
 
   picker.set_have(0);  // found elsewhere while it was active
   CHECK(picker.active_count() == 0);

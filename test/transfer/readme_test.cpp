@@ -173,6 +173,7 @@ Examples message_examples() {
           {"manifest_have", hex(wire::ManifestHave{1})},
           {"manifest_request", hex(wire::ManifestRequest{1, 0, wire::kManifestPartMax})},
           {"manifest_data", hex(wire::ManifestData{1, 20'000, 16'384, text})},
+          {"have_blocks", hex(wire::HaveBlocks{1, run})},
           {"pex", hex(wire::Pex{1, {v4, v6}, {v4}})},
           {"ping", hex(wire::Ping{0x0102030405060708})},
           {"pong", hex(wire::Pong{0x0102030405060708})},

@@ -63,6 +63,7 @@ std::vector<Bytes> one_of_each() {
           encoded(ManifestHave{0x0102}),
           encoded(ManifestRequest{0x0102, 0x03040506, 0x0708}),
           encoded(ManifestData{0x0102, 0x10, 0x0d, data}),
+          encoded(HaveBlocks{0x0102, run}),
           encoded(Pex{0x0102, {v4, v6}, {v4}}),
           encoded(Ping{0x0102030405060708}),
           encoded(Pong{0x0102030405060708}),
