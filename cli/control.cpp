@@ -267,6 +267,27 @@ int config_check(Session& session) {
   return kExitDone;
 }
 
+int network_new(Session& session, const std::string& path) {
+  Screen& screen = session.screen();
+  const auto absolute = absolute_path(path);
+  if (const auto* failure = std::get_if<Failure>(&absolute)) return screen.fail(*failure);
+  const auto made =
+      session.call("network.new", Json::object({{"path", std::get<std::string>(absolute)}}));
+  if (const auto* failure = std::get_if<Failure>(&made)) return screen.fail(*failure);
+  const Json& facts = std::get<Json>(made);
+  const std::string file = text_at(facts, "path");
+  screen.story("the key of network " + shown(text_at(facts, "network")) +
+               ". Whoever has it is a member: copy it to each by a safe way, mode 600, and there");
+  screen.story("  peernet config set network.key_file " + shown(file) +
+               ", and restart peernetd; status then names the network");
+  if (screen.is_json()) {
+    screen.answer_json(facts);
+  } else {
+    screen.answer(shown(file) + "\n");
+  }
+  return kExitDone;
+}
+
 int limit(Session& session, const LimitOptions& options) {
   Screen& screen = session.screen();
   Json params = Json::object();

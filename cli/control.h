@@ -1,7 +1,7 @@
 #pragma once
 
-// The commands with which a node is looked after: its config, its limits, its counters, its events
-// and its health. Each gives the exit code of DESIGN.md 7.
+// The commands with which a node is looked after: its config, its network, its limits, its
+// counters, its events and its health. Each gives the exit code of DESIGN.md 7.
 
 #include <optional>
 #include <string>
@@ -15,6 +15,9 @@ namespace peernet::cli {
 int config_set(Session& session, const std::string& key, const std::string& value);
 int config_get(Session& session, const std::string& key);
 int config_check(Session& session);
+
+// Makes the key of a new private network in a new file.
+int network_new(Session& session, const std::string& path);
 
 struct LimitOptions {
   std::optional<std::string> id;

@@ -5,6 +5,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/commands.h"
@@ -20,6 +21,7 @@ namespace {
 
 struct Arguments {
   std::optional<std::string> home;
+  bool is_system = false;
   bool is_json = false;
   bool is_color_off = false;
 
@@ -35,6 +37,7 @@ struct Arguments {
   std::string help_for;
   std::string config_key;
   std::string config_value;
+  std::string network_file;
   LimitOptions limit;
   LogOptions log;
 };
@@ -152,6 +155,11 @@ void declare_rest(CLI::App& app, Arguments& arguments) {
   CLI::App& set = *config.add_subcommand("set", "Write one value; counts at once where it can");
   set.add_option("KEY", arguments.config_key, "such as limits.up")->required();
   set.add_option("VALUE", arguments.config_value, "such as 8MB/s, true, null")->required();
+  CLI::App& network = *app.add_subcommand("network", "A private network: who has its key is in it");
+  network.require_subcommand(1);
+  network.add_subcommand("new", "Make a network key in a new file; prints the file's path")
+      ->add_option("FILE", arguments.network_file, "where nothing stands yet")
+      ->required();
   CLI::App& rpc = *app.add_subcommand("rpc", "Call a method of the daemon; alone: list them");
   rpc.add_option("METHOD", arguments.rpc_method, "such as share.status");
   rpc.add_option("JSON", arguments.rpc_params, R"(parameters, such as '{"id": "s7q2mfx4"}')");
@@ -162,7 +170,11 @@ void declare_rest(CLI::App& app, Arguments& arguments) {
 }
 
 void declare(CLI::App& app, Arguments& arguments) {
-  app.add_option("--home", arguments.home, "the directory of the node; PEERNET_HOME otherwise");
+  CLI::Option* const home =
+      app.add_option("--home", arguments.home, "the directory of the node; PEERNET_HOME otherwise");
+  app.add_flag("--system", arguments.is_system,
+               "the node of the machine, run by its service manager; for root and the user peernet")
+      ->excludes(home);
   app.add_flag("--json", arguments.is_json, "answer with one JSON document");
   app.add_flag("--no-color", arguments.is_color_off, "no colours; NO_COLOR does the same");
   app.set_version_flag("--version", std::string("peernet " PEERNET_VERSION));
@@ -195,6 +207,7 @@ int run(const std::string& name, const CLI::App& command, Session& session,
   if (name == "dht") return run_dht(command, session, arguments.dht);
   if (name == "rpc") return rpc(session, arguments.rpc_method, arguments.rpc_params);
   if (name == "shutdown") return shutdown(session);
+  if (name == "network") return network_new(session, arguments.network_file);
   if (name == "config") {
     if (command.got_subcommand("set")) {
       return config_set(session, arguments.config_key, arguments.config_value);
@@ -266,18 +279,20 @@ std::optional<std::string> environment(const char* variable) {
 // With the paths of the node, a command can start.
 int enter(Screen& screen, const CLI::App& command, const Arguments& arguments) {
   std::optional<std::string> home;
-  std::string start_command = "peernetd";
+  std::string start_command =
+      arguments.is_system ? "systemctl start peernetd.socket" : "peernetd --detach";
   if (arguments.home) {
     const auto absolute = absolute_path(*arguments.home);
     if (const auto* failure = std::get_if<Failure>(&absolute)) return screen.fail(*failure);
     home = std::get<std::string>(absolute);
-    start_command += " --home " + shell_quoted(*home);  // the daemon takes an absolute one only
+    // The daemon takes an absolute one only.
+    start_command = "peernetd --home " + shell_quoted(*home) + " --detach";
   }
-  auto paths = find_paths(home, environment);
+  auto paths = arguments.is_system ? Result<Paths>(system_paths()) : find_paths(home, environment);
   if (!paths) {
     return screen.fail({kExitUsage, "usage", paths.error().what, paths.error().hint});
   }
-  Session session(screen, *std::move(paths), start_command + " --detach");
+  Session session(screen, *std::move(paths), std::move(start_command));
   return run(command.get_name(), command, session, arguments);
 }
 

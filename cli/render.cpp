@@ -143,6 +143,9 @@ std::string render_node(const Json& node, const Look& look) {
   text += "  " + with_limit("up", "rate_up", "limit_up");
   text += "   " + plural(count(node, "peers_connected"), "peer");
   text += "   port " + std::to_string(count(node, "port"));
+  if (const std::string network = text_at(node, "network"); !network.empty()) {
+    text += "   network " + shown(network);
+  }
   if (look.width != 0) text = cut(text, look.width);
   return text + "\n";
 }

@@ -129,21 +129,16 @@ Verdict read_bootstrap(const Json& value, DaemonConfig& config) {
   return Verdict::good;
 }
 
-Verdict read_key_file(const Json& value, DaemonConfig& /*config*/) {
-  if (value.is_null()) return Verdict::good;
-  return value.is_string() ? Verdict::not_built : Verdict::wrong;
-}
-
-Verdict read_downloads(const Json& value, DaemonConfig& config) {
+Verdict read_absolute_path(const Json& value, std::optional<std::string>& into) {
   if (value.is_null()) {
-    config.downloads.reset();
+    into.reset();
     return Verdict::good;
   }
   const auto text = json_text(value);
   if (!text || text->empty() || text->front() != '/' || text->find('\0') != std::string::npos) {
     return Verdict::wrong;
   }
-  config.downloads = *text;
+  into = *text;
   return Verdict::good;
 }
 
@@ -196,8 +191,9 @@ const std::array kKeys{
         "where TCP and UDP are bound; port 0 takes any free port, which status shows", read_listen},
     Key{"bootstrap", "a list of at most 64 texts HOST:PORT",
         "DHT nodes to join through, PeerNet's or any Mainline node", read_bootstrap},
-    Key{"network.key_file", "the path of a key file, or null", "a private network", read_key_file,
-        "a private network"},
+    Key{"network.key_file", "an absolute path, or null",
+        "the key of a private network (peernet network new FILE makes one); null: the public one",
+        [](const Json& v, DaemonConfig& c) { return read_absolute_path(v, c.network_key_file); }},
     Key{"discovery.dht", "true or false", "find peers through the DHT",
         [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.dht); }},
     Key{"discovery.lan", "true or false", "find peers on the local network",
@@ -211,7 +207,7 @@ const std::array kKeys{
         "port mapping"},
     Key{"paths.downloads", "an absolute path, or null",
         "where fetch puts things when not told; null: as peernetd --print-paths says",
-        read_downloads},
+        [](const Json& v, DaemonConfig& c) { return read_absolute_path(v, c.downloads); }},
     Key{"limits.up", R"(a rate such as "8MB/s" or "512KiB/s", or null for no limit)",
         "upload, over all shares and peers",
         [](const Json& v, DaemonConfig& c) { return read_rate(v, c.limit_up); }},

@@ -20,6 +20,10 @@ Error key_error(const std::string& path, const std::string& verb, int error_numb
   if (error_number == ENOENT) code = Errc::not_found;
   if (error_number == EACCES || error_number == EPERM || error_number == EROFS) code = Errc::denied;
   if (error_number == ENOSPC || error_number == EDQUOT) code = Errc::no_space;
+  if (error_number == EEXIST) {
+    return {Errc::exists, "something stands at " + path + " already",
+            "a key is never overwritten; give another name"};
+  }
   if (error_number == ELOOP) {
     return {Errc::denied, "the key file " + path + " is a symbolic link",
             "put the file itself there"};
@@ -123,6 +127,19 @@ Result<Key> load_key(const std::string& path) {
     size += static_cast<std::size_t>(got);
   }
   return key;
+}
+
+Result<void> make_key_file(const std::string& path, const Key& key) {
+  Result<void> written;
+  {
+    const OpenFile fd(
+        open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kOwnerOnly));
+    if (fd.get() < 0) return key_error(path, "make", errno);
+    written = write_all(fd.get(), path, key.view());
+  }
+  if (written) return sync_directory_of(path);
+  unlink(path.c_str());
+  return written;
 }
 
 Result<Identity> load_or_make_identity(const std::string& path, Rng& rng) {

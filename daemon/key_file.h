@@ -19,4 +19,8 @@ Result<Key> load_key(const std::string& path);
 // no_space.
 Result<Identity> load_or_make_identity(const std::string& path, Rng& rng);
 
+// Makes a new file with this key; nothing may stand there. Errors: exists, not_found (the
+// directory), denied, no_space, io.
+Result<void> make_key_file(const std::string& path, const Key& key);
+
 }  // namespace peernet::daemon

@@ -45,6 +45,7 @@ constexpr std::uint32_t kConnectionsMin = 8;
 struct Arguments {
   std::optional<std::string> home;
   std::optional<std::string> config;
+  bool is_system = false;
   bool is_detached = false;
   bool are_paths_printed = false;
 };
@@ -99,7 +100,21 @@ Rng make_rng() {
   return rng;
 }
 
-Result<NodeConfig> node_config(const DaemonConfig& config, std::uint16_t port, Log& log) {
+// nullopt: the public network.
+Result<std::optional<Key>> load_network_key(const DaemonConfig& config) {
+  if (!config.network_key_file) return std::optional<Key>();
+  auto key = load_key(*config.network_key_file);
+  if (key) return std::optional<Key>(*key);
+  Error error = key.error();
+  error.what = "network.key_file: " + error.what;
+  if (error.hint.empty()) {
+    error.hint = "put the network's key there, or set network.key_file to null";
+  }
+  return error;
+}
+
+NodeConfig node_config(const DaemonConfig& config, const std::optional<Key>& network_key,
+                       std::uint16_t port, Log& log) {
   NodeConfig result;
   result.is_dht_enabled = config.dht;
   result.dht.bootstrap = config.bootstrap;
@@ -115,12 +130,8 @@ Result<NodeConfig> node_config(const DaemonConfig& config, std::uint16_t port, L
   transfer.rate_up = config.limit_up;
   transfer.rate_down = config.limit_down;
   transfer.memory_max = config.memory;
-  if (config.network_key_file) {
-    auto key = load_key(*config.network_key_file);
-    if (!key) return key.error();
-    transfer.network_key = *key;
-    result.dht.network_key = *key;
-  }
+  transfer.network_key = network_key;
+  result.dht.network_key = network_key;
   transfer.connections_max = config.connections;
   const std::uint64_t descriptors = descriptors_max();
   if (descriptors < kOtherDescriptors + config.connections) {
@@ -133,10 +144,18 @@ Result<NodeConfig> node_config(const DaemonConfig& config, std::uint16_t port, L
   return result;
 }
 
+bool is_same(const std::optional<Key>& a, const std::optional<Key>& b) {
+  if (!a || !b) return !a && !b;
+  return secure_equal(a->view(), b->view());
+}
+
 class Daemon {
  public:
-  Daemon(Arguments arguments, Paths paths, mode_t user_umask)
-      : arguments_(std::move(arguments)), paths_(std::move(paths)), user_umask_(user_umask) {}
+  Daemon(Arguments arguments, Paths paths, Fd control, mode_t user_umask)
+      : arguments_(std::move(arguments)),
+        paths_(std::move(paths)),
+        control_(std::move(control)),
+        user_umask_(user_umask) {}
 
   Result<void> start(Background& background);
   int run(Background& background);
@@ -145,9 +164,11 @@ class Daemon {
   Result<void> open_state();
   void tell_ready(Background& background);
   Result<ConfigChange> reload(Time now, Effects& out);
+  Result<std::string> make_network(const std::string& path);
 
   Arguments arguments_;
   Paths paths_;
+  Fd control_;  // the socket, where the service manager handed it over, until the loop has it
   mode_t user_umask_;
   std::string downloads_by_default_;
   DaemonConfig config_;  // what counts now
@@ -155,6 +176,7 @@ class Daemon {
   std::unique_ptr<Journal> journal_;
   std::optional<Rng> rng_;
   std::optional<Identity> identity_;
+  std::optional<Key> network_key_;
   std::optional<Store> store_;
   Saved saved_;
   std::unique_ptr<Loop> loop_;
@@ -170,6 +192,9 @@ Result<void> Daemon::start(Background& background) {
   downloads_by_default_ = paths_.downloads;
   if (config_.downloads) paths_.downloads = *config_.downloads;
 
+  auto network_key = load_network_key(config_);
+  if (!network_key) return network_key.error();
+  network_key_ = *std::move(network_key);
   auto opened = open_state();
   if (!opened) return opened;
   const std::string log_file = background.is_detached() ? paths_.state + "/peernetd.log" : "";
@@ -181,18 +206,25 @@ Result<void> Daemon::start(Background& background) {
   auto port = loop_->listen(config_.listen, config_.listen_is_default);
   if (!port) return port.error();
   port_ = *port;
-  auto node = node_config(config_, port_, journal_->log());
-  if (!node) return node.error();
-  node_ = std::make_unique<Node>(*std::move(node), *identity_, rng_->fork(), journal_->log());
+  node_ = std::make_unique<Node>(node_config(config_, network_key_, port_, journal_->log()),
+                                 *identity_, rng_->fork(), journal_->log());
+  if (control_) {
+    auto path = loop_->adopt_control(std::move(control_));
+    if (!path) return path.error();
+    paths_.socket = *std::move(path);
+  } else if (auto control = loop_->listen_control(paths_.socket); !control) {
+    return control;
+  }
   RpcHooks hooks;
   hooks.reload = [this](Time now, Effects& out) { return reload(now, out); };
+  hooks.make_network = [this](const std::string& path) { return make_network(path); };
   hooks.process = process_facts;
   hooks.doctor = [this] {
     return examine(paths_, loop_->listeners(), kOtherDescriptors + config_.connections);
   };
   rpc_ = std::make_unique<Rpc>(
       RpcContext{PEERNET_VERSION, paths_, config_to_json(config_), std::move(hooks)});
-  return loop_->listen_control(paths_.socket);
+  return {};
 }
 
 Result<void> Daemon::open_state() {
@@ -237,10 +269,23 @@ Result<ConfigChange> Daemon::reload(Time now, Effects& out) {
     journal_->log().error("the config was not reloaded: {}", escape(Untrusted{fresh.error().what}));
     return fresh.error();
   }
+  const auto network_key = load_network_key(*fresh);
+  if (!network_key) {
+    journal_->log().error("the config was not reloaded: {}",
+                          escape(Untrusted{network_key.error().what}));
+    return network_key.error();
+  }
+  std::vector<std::string> changed = changed_keys(config_, *fresh);
+  // The same file may hold another key by now.
+  const std::string key_file = "network.key_file";
+  if (!is_same(network_key_, *network_key) &&
+      std::ranges::find(changed, key_file) == changed.end()) {
+    changed.push_back(key_file);
+  }
   ConfigChange change;
   std::string taken;
   std::string waiting;
-  for (const std::string& key : changed_keys(config_, *fresh)) {
+  for (const std::string& key : changed) {
     const bool is_late = needs_restart(key);
     (is_late ? change.need_restart : change.taken_over).push_back(key);
     std::string& list = is_late ? waiting : taken;
@@ -265,6 +310,14 @@ Result<ConfigChange> Daemon::reload(Time now, Effects& out) {
   journal_->log().info("config reloaded{}{}", taken.empty() ? "" : ", now in force: ", taken);
   if (!waiting.empty()) journal_->log().warn("these need a restart: {}", waiting);
   return change;
+}
+
+Result<std::string> Daemon::make_network(const std::string& path) {
+  Key key;
+  rng_->fill(key.mutable_view());
+  auto made = make_key_file(path, key);
+  if (!made) return made.error();
+  return transfer::network_name(key);
 }
 
 int Daemon::run(Background& background) {
@@ -292,7 +345,11 @@ std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) 
   Arguments arguments;
   CLI::App app("The PeerNet daemon: shares and fetches files, driven by the peernet command.");
   app.set_version_flag("--version", std::string("peernetd ") + PEERNET_VERSION);
-  app.add_option("--home", arguments.home, "One directory for config, state, socket and downloads");
+  CLI::Option* const home = app.add_option("--home", arguments.home,
+                                           "One directory for config, state, socket and downloads");
+  app.add_flag("--system", arguments.is_system,
+               "Be the node of the machine: /etc/peernet, /var/lib/peernet, /run/peernet")
+      ->excludes(home);
   app.add_option("--config", arguments.config, "The config file");
   app.add_flag("--detach", arguments.is_detached, "Go to the background once it is ready");
   app.add_flag("--print-paths", arguments.are_paths_printed, "Print where things are, and end");
@@ -327,7 +384,10 @@ int run(int argc, char** argv) {
   if (!arguments) return code;
   const mode_t user_umask = harden_process();
   Background background;
-  auto paths = find_paths(arguments->home, environment);
+  auto control = passed_socket();
+  if (!control) return fail(background, control.error());
+  auto paths = arguments->is_system ? Result<Paths>(system_paths())
+                                    : find_paths(arguments->home, environment);
   if (!paths) return fail(background, paths.error());
   if (arguments->config) paths->config = *arguments->config;
   if (arguments->are_paths_printed) {
@@ -341,7 +401,7 @@ int run(int argc, char** argv) {
     background = *std::move(started);
   }
   crypto_start();
-  Daemon daemon(*std::move(arguments), *std::move(paths), user_umask);
+  Daemon daemon(*std::move(arguments), *std::move(paths), *std::move(control), user_umask);
   auto started = daemon.start(background);
   if (!started) return fail(background, started.error());
   return daemon.run(background);

@@ -345,6 +345,9 @@ NodeStatus Node::status(Time now) const {
   if (config_.is_dht_enabled) status.dht = dht_.stats();
   status.rate_down = transfer_.rate_down(now);
   status.rate_up = transfer_.rate_up(now);
+  if (const auto& key = config_.transfer.network_key) {
+    status.network = transfer::network_name(*key);
+  }
   status.peers_connected = transfer_.peers_count();
   status.shares_count = static_cast<std::uint32_t>(transfer_.share_ids().size());
   return status;

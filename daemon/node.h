@@ -44,6 +44,7 @@ struct NodeStatus {
   bool is_dht_enabled = true;
   double rate_down = 0;
   double rate_up = 0;
+  std::optional<std::string> network;  // of a private one: its name
   std::uint32_t peers_connected = 0;
   std::uint32_t shares_count = 0;
 };

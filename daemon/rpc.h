@@ -135,6 +135,7 @@ class Rpc {
   Answer config_check(Call& call) const;
   Answer config_edit(Call& call) const;
   Answer config_reload(Call& call);
+  Answer network_new(Call& call) const;
   Answer limit_show(Call& call);
   Answer limit_set(Call& call);
   Answer limits_of(Call& call, std::optional<ShareId> id);

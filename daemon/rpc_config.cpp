@@ -8,7 +8,7 @@
 #include "daemon/rpc.h"
 #include "daemon/rpc_values.h"
 
-// What is settled for the node: config.*, limit.*.
+// What is settled for the node: config.*, network.*, limit.*.
 
 namespace peernet::daemon {
 namespace {
@@ -60,6 +60,17 @@ Rpc::Answer Rpc::config_reload(Call& call) {
   if (!change) return Result<Json>(change.error());
   return Result<Json>(
       Json::object({{"taken_over", change->taken_over}, {"need_restart", change->need_restart}}));
+}
+
+Rpc::Answer Rpc::network_new(Call& call) const {
+  const auto path = clean_path(text_of(call.params, "path"));
+  if (!path) return Result<Json>(path.error());
+  if (!context_.hooks.make_network) {
+    return Result<Json>(Error{Errc::io, "there is no disk here", {}});
+  }
+  const auto network = context_.hooks.make_network(*path);
+  if (!network) return Result<Json>(network.error());
+  return Result<Json>(Json::object({{"path", *path}, {"network", *network}}));
 }
 
 Rpc::Answer Rpc::limit_show(Call& call) {

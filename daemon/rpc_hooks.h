@@ -35,6 +35,8 @@ struct DoctorCheck {
 
 struct RpcHooks {
   std::function<Result<ConfigChange>(Time, Effects&)> reload;
+  // Makes a network key at this absolute path; gives the network's name.
+  std::function<Result<std::string>(const std::string&)> make_network;
   std::function<ProcessFacts()> process;
   std::function<std::vector<DoctorCheck>()> doctor;
 };

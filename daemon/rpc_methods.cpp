@@ -31,29 +31,6 @@ Page page_of(const Json& params, std::size_t count) {
   return Page{begin, begin + std::min(limit, count - begin)};
 }
 
-Error bad_path(std::string what) {
-  return Error{Errc::malformed, std::move(what), "give an absolute path, such as /srv/data"};
-}
-
-// Absolute, without "." or "..", which could mean another place by the time it is opened. Trailing
-// and doubled slashes are dropped.
-Result<std::string> clean_path(const std::string& path) {
-  if (path.empty() || path.front() != '/') return bad_path("the path is not absolute: " + path);
-  if (path.find('\0') != std::string::npos) return bad_path("the path contains a zero byte");
-  std::string clean;
-  std::string_view rest = path;
-  while (!rest.empty()) {
-    rest.remove_prefix(1);
-    const std::string_view part = rest.substr(0, rest.find('/'));
-    rest.remove_prefix(part.size());
-    if (part.empty()) continue;
-    if (part == "." || part == "..")
-      return bad_path("the path has a part \"" + std::string(part) + "\": " + path);
-    clean.append("/").append(part);
-  }
-  return clean.empty() ? std::string("/") : clean;
-}
-
 Error too_many_pending() {
   return Error{Errc::refused,
                "this connection already waits for " + std::to_string(kRpcPendingMax) + " answers",
@@ -83,6 +60,7 @@ Rpc::Answer Rpc::dispatch(Call& call, MethodName method) {
     case MethodName::config_check: return config_check(call);
     case MethodName::config_edit: return config_edit(call);
     case MethodName::config_reload: return config_reload(call);
+    case MethodName::network_new: return network_new(call);
     case MethodName::limit_show: return limit_show(call);
     case MethodName::limit_set: return limit_set(call);
     case MethodName::metrics_get: return metrics_get(call);
@@ -118,6 +96,7 @@ Rpc::Answer Rpc::daemon_status(Call& call) {
   const transfer::Limits limits = call.node.limits();
   json["limit_down"] = limits.down ? Json(*limits.down) : Json(nullptr);
   json["limit_up"] = limits.up ? Json(*limits.up) : Json(nullptr);
+  json["network"] = status.network ? Json(*status.network) : Json(nullptr);
   json["peers_connected"] = status.peers_connected;
   json["shares_count"] = status.shares_count;
   return Result<Json>(std::move(json));
@@ -133,7 +112,10 @@ Rpc::Answer Rpc::daemon_config(Call& /*call*/) const {
 Rpc::Answer Rpc::share_add(Call& call) {
   const auto path = clean_path(text_of(call.params, "path"));
   if (!path) return Result<Json>(path.error());
-  if (*path == "/") return Result<Json>(bad_path("the root of the file system cannot be shared"));
+  if (*path == "/") {
+    return Result<Json>(Error{Errc::malformed, "the root of the file system cannot be shared",
+                              "give an absolute path, such as /srv/data"});
+  }
   const auto piece_length = integer_of(call.params, "piece_length");
   if (piece_length && (*piece_length & (*piece_length - 1)) != 0) {
     return Result<Json>(Error{Errc::malformed, "the piece length is not a power of two",

@@ -95,6 +95,8 @@ inline constexpr std::array kStatusFields{
     Field{"rate_up", integer, required, "bytes a second, all shares"},
     Field{"limit_down", integer, nullable, "bytes a second; null: no limit"},
     Field{"limit_up", integer, nullable, "bytes a second; null: no limit"},
+    Field{"network", text, nullable,
+          "the private network, by a name that its members can compare; null: the public one"},
     Field{"peers_connected", integer, required, "connected peers"},
     Field{"shares_count", integer, required, "shares"},
 };

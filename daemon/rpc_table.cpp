@@ -107,6 +107,8 @@ constexpr std::array kSubscribeParams{
 
 constexpr std::array kConfigErrors{Errc::malformed, Errc::refused, Errc::too_large,
                                    Errc::not_found, Errc::denied,  Errc::io};
+constexpr std::array kNetworkNewErrors{Errc::malformed, Errc::exists,   Errc::not_found,
+                                       Errc::denied,    Errc::no_space, Errc::io};
 constexpr std::array kFindErrors{Errc::not_found, Errc::malformed};
 constexpr std::array kAddErrors{Errc::malformed, Errc::not_found, Errc::denied,
                                 Errc::refused,   Errc::too_large, Errc::corrupt,
@@ -173,6 +175,9 @@ constexpr std::array kMethods{
            {},
            &kConfigReload,
            kConfigErrors},
+    Method{MethodName::network_new, "network.new",
+           "Makes the key of a new private network in a new file that only this user can read.",
+           kNetworkNewParams, &kNetworkNew, kNetworkNewErrors},
     Method{MethodName::limit_show, "limit.show", "The rate limits that count now.",
            kLimitShowParams, &kLimit, kFindErrors},
     Method{MethodName::limit_set, "limit.set",

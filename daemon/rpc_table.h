@@ -32,6 +32,7 @@ enum class MethodName : std::uint8_t {
   config_check,
   config_edit,
   config_reload,
+  network_new,
   limit_show,
   limit_set,
   metrics_get,

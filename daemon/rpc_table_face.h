@@ -1,7 +1,7 @@
 #pragma once
 
-// Parameters and answers of config.*, limit.*, metrics.get and node.doctor: a part of the table in
-// daemon/rpc_table.cpp, which alone includes this.
+// Parameters and answers of config.*, network.*, limit.*, metrics.get and node.doctor: a part of
+// the table in daemon/rpc_table.cpp, which alone includes this.
 
 #include <array>
 
@@ -38,6 +38,17 @@ inline constexpr std::array kConfigReloadFields{
           "keys of the file that do not count before a restart"},
 };
 inline constexpr Shape kConfigReload{"config_reload", kConfigReloadFields};
+
+inline constexpr std::array kNetworkNewParams{
+    Field{"path", FieldType::text, Presence::required,
+          "absolute; nothing may stand there, and its directory must"},
+};
+inline constexpr std::array kNetworkNewFields{
+    Field{"path", FieldType::text, Presence::required, "where the key is"},
+    Field{"network", FieldType::text, Presence::required,
+          "the network's name, as status shows it on its members"},
+};
+inline constexpr Shape kNetworkNew{"network_new", kNetworkNewFields};
 
 inline constexpr std::array kLimitShowParams{
     Field{"id", FieldType::text, Presence::optional, "a share; left out: the node"},

@@ -29,6 +29,10 @@ double rounded(double value, double steps) {
   return std::round(value * steps) / steps;
 }
 
+Error bad_path(std::string what) {
+  return Error{Errc::malformed, std::move(what), "give an absolute path, such as /srv/data"};
+}
+
 Json time_or_null(WallTime time) {
   return time.unix_ms == 0 ? Json(nullptr) : Json(rfc3339(time));
 }
@@ -48,6 +52,23 @@ bool flag_of(const Json& params, std::string_view name) {
 std::optional<std::uint64_t> integer_of(const Json& params, std::string_view name) {
   const Json* value = json_find(params, name);
   return value == nullptr ? std::nullopt : json_integer(*value);
+}
+
+Result<std::string> clean_path(const std::string& path) {
+  if (path.empty() || path.front() != '/') return bad_path("the path is not absolute: " + path);
+  if (path.find('\0') != std::string::npos) return bad_path("the path contains a zero byte");
+  std::string clean;
+  std::string_view rest = path;
+  while (!rest.empty()) {
+    rest.remove_prefix(1);
+    const std::string_view part = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(part.size());
+    if (part.empty()) continue;
+    if (part == "." || part == "..")
+      return bad_path("the path has a part \"" + std::string(part) + "\": " + path);
+    clean.append("/").append(part);
+  }
+  return clean.empty() ? std::string("/") : clean;
 }
 
 std::string rfc3339(WallTime time) {

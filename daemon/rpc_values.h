@@ -25,6 +25,10 @@ std::string text_of(const Json& params, std::string_view name);
 bool flag_of(const Json& params, std::string_view name);
 std::optional<std::uint64_t> integer_of(const Json& params, std::string_view name);
 
+// Absolute, without "." or "..", which could mean another place by the time it is opened. Trailing
+// and doubled slashes are dropped. Errors: malformed.
+Result<std::string> clean_path(const std::string& path);
+
 // In UTC with milliseconds: "2026-11-20T10:17:55.000Z". Years outside 0 to 9999 are cut to them.
 std::string rfc3339(WallTime time);
 

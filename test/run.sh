@@ -8,5 +8,5 @@ bash .ci/install test
 cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DPEERNET_TESTS=ON \
   ${PEERNET_CMAKE_OPTIONS:-} >/dev/null
 cmake --build build
-# Not -j: the end-to-end tests would steal the simulator's processor, and the other way round.
-ctest --test-dir build --output-on-failure --timeout 900 "$@"
+# The end-to-end tests run alone (RUN_SERIAL): real daemons need the processor.
+ctest --test-dir build --output-on-failure --timeout 900 -j "$(nproc)" "$@"

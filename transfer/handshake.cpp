@@ -58,6 +58,10 @@ Bytes handshake_prologue(const std::optional<Key>& network_key) {
   return prologue;
 }
 
+std::string network_name(const Key& network_key) {
+  return to_hex(derive_key(network_key, kNetworkIdKeyId, kKeyContext).view().first(8));
+}
+
 Result<void> HandshakeGuard::admit(const DhPublic& ephemeral, WallTime sent, WallTime now) {
   while (!by_time_.empty() && by_time_.begin()->first < now.unix_ms - kHandshakeWindowMs) {
     floor_ms_ = std::max(floor_ms_, by_time_.begin()->first + 1);

@@ -38,6 +38,9 @@ struct HandshakeConfig {
 // Bytes that both sides must share before the first message; not secret (SECURITY.md 4.1.5).
 Bytes handshake_prologue(const std::optional<Key>& network_key);
 
+// The network id as people see it: 16 hex digits, by which members compare their keys.
+std::string network_name(const Key& network_key);
+
 // Remembers the ephemeral keys of first messages for as long as their time is within the window.
 class HandshakeGuard {
  public:

@@ -19,6 +19,12 @@ void write_key(const std::string& path, std::size_t size = 32, mode_t mode = 060
   REQUIRE(chmod(path.c_str(), mode) == 0);
 }
 
+Key key_of(std::uint8_t byte) {
+  std::array<std::uint8_t, 32> bytes{};
+  bytes.fill(byte);
+  return Key(bytes);
+}
+
 }  // namespace
 
 TEST_CASE("an identity is made once and is the same ever after", "[daemon]") {
@@ -92,6 +98,29 @@ TEST_CASE("a key under a link, a second name or no file is refused", "[daemon]")
   SECTION("nothing") {
     CHECK(load_key(dir / "key").error().code == Errc::not_found);
   }
+}
+
+TEST_CASE("a new key file is its owner's alone, and never takes the place of anything",
+          "[daemon]") {
+  TempDirectory dir;
+  const Key key = key_of(9);
+  REQUIRE(make_key_file(dir / "key", key));
+  CHECK(test::mode_of(dir / "key") == 0600);
+  const auto read = load_key(dir / "key");
+  REQUIRE(read);
+  CHECK(secure_equal(read->view(), key.view()));
+  for (const char* what : {"key", "directory", "link"}) {
+    CAPTURE(what);
+    if (what == std::string("directory")) std::filesystem::create_directory(dir / what);
+    if (what == std::string("link")) std::filesystem::create_symlink("nowhere", dir / what);
+    const auto again = make_key_file(dir / what, key_of(8));
+    REQUIRE_FALSE(again);
+    CHECK(again.error().code == Errc::exists);
+    CHECK_FALSE(again.error().hint.empty());
+  }
+  CHECK(test::read_file(dir / "key") == std::string(32, '\x09'));
+  CHECK_FALSE(test::exists(dir / "nowhere"));
+  CHECK(make_key_file(dir / "missing/key", key).error().code == Errc::not_found);
 }
 
 TEST_CASE("another user's key is refused", "[daemon]") {

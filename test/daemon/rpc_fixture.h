@@ -30,10 +30,17 @@ class RpcFixture {
   explicit RpcFixture(daemon::NodeConfig config = {})
       : log("test", std::make_shared<spdlog::sinks::null_sink_mt>()),
         node(std::move(config), Identity(Key{}), Rng(1), log),
-        rpc({"9.9", paths(), daemon::config_to_json({})}) {
+        rpc({"9.9", paths(), daemon::config_to_json({}), hooks()}) {
     crypto_start();
     rpc.on_wall_clock(now, WallTime{1'700'000'000'000});
     node.start(now, WallTime{1'700'000'000'000}, Saved{}, out);
+  }
+
+  // The files there are exist in the answers only.
+  static daemon::RpcHooks hooks() {
+    daemon::RpcHooks hooks;
+    hooks.make_network = [](const std::string&) { return std::string("0123456789abcdef"); };
+    return hooks;
   }
 
   static Paths paths() {

@@ -349,6 +349,23 @@ TEST_CASE("a known share that is fetched into another directory is refused, not 
   CHECK(answer["error"]["data"]["hint"].get<std::string>().find("peernet rm") != std::string::npos);
 }
 
+TEST_CASE("status names a private network, and a key is made at an absolute path only",
+          "[daemon]") {
+  CHECK(RpcFixture().ask("daemon.status")["result"]["network"].is_null());
+  daemon::NodeConfig config;
+  config.transfer.network_key = Key{};
+  RpcFixture fixture(config);
+  const Json network = fixture.ask("daemon.status")["result"]["network"];
+  REQUIRE(network.is_string());
+  CHECK(network.get<std::string>().size() == 16);
+  const auto made = [&](const char* path) {
+    return fixture.ask("network.new", Json::object({{"path", path}}));
+  };
+  CHECK(made("/etc/net.key")["result"]["path"] == "/etc/net.key");
+  CHECK(code_of(made("net.key")) == -32002);
+  CHECK(code_of(made("/a/../net.key")) == -32002);
+}
+
 TEST_CASE("metrics stand in both forms, each name described once", "[daemon]") {
   RpcFixture fixture;
   const Json result = fixture.ask("metrics.get")["result"];

@@ -106,6 +106,13 @@ class Node:
         self.process = None
         check(code == 0, f"{self.name} ended with {code}:\n{self.log()[-3000:]}")
 
+    def process_fails(self):
+        """What the daemon says when it does not start."""
+        done = subprocess.run([PEERNETD, "--home", self.home], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=30, check=False)
+        check(done.returncode != 0, f"{self.name} has started")
+        return done.stderr
+
     def kill(self):
         if self.process is None:
             return
