@@ -1,11 +1,13 @@
 #pragma once
 
-// Who is unchoked this round: a pure function of what the peers gave and how long they wait
-// (DESIGN.md 6). Leeching, the best givers of verified bytes get the regular slots and one
-// optimistic slot rotates; seeding, those that wait longest are served, prefix by prefix, so that
-// many identities in one network get no more than one does.
+// Who is unchoked this round, and how much each may be sent: a pure function of what the peers gave,
+// what they were given and how long they wait. Whoever gives is served for it; a stranger is lent a
+// little, once; whoever owes more waits until nobody else has wanted anything for a while. To a
+// seed, giving is passing on what it got there: a peer that keeps pieces to itself owes them.
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <vector>
@@ -22,9 +24,12 @@ inline constexpr Duration kChokeIntervalShort = std::chrono::seconds(2);
 inline constexpr Duration kOptimisticInterval = std::chrono::seconds(30);
 inline constexpr Duration kSeedTurn = std::chrono::seconds(30);  // a slot is kept at least so long
 inline constexpr unsigned kNewcomerWeight = 3;
-// Slots that nobody has earned go to peers that owe us less than this; the rest only get the
-// optimistic slot.
-inline constexpr std::uint64_t kDebtMax = 8ULL << 20U;
+// A peer may be sent its allowance, and for each byte it gave so many.
+inline constexpr std::uint64_t kReturn = 2;
+// Likewise at a seed, for each byte that it passed on.
+inline constexpr std::uint64_t kSeedReturn = 4;
+// Nobody in good standing has wanted anything for so long: what is idle goes to the others.
+inline constexpr Duration kIdleTime = std::chrono::seconds(20);
 
 struct ChokeCandidate {
   ConnId conn{};
@@ -42,22 +47,33 @@ struct ChokeCandidate {
   // Where not: since it was last choked or became interested, whichever was later.
   Time waiting_since{};
   std::optional<Time> last_served;  // when it was last choked after having been unchoked
+  std::uint64_t owed_before = 0;  // bytes of earlier sessions not long ago; counts up to allowance
+  std::uint64_t passed_on = 0;    // bytes of pieces that it alone had, from us, and others have now
+  std::uint64_t kept = 0;         // likewise, and nobody else has them yet
+  std::uint64_t allowance = 0;    // bytes that a stranger may be sent
 };
 
 struct ChokeRound {
   bool is_seeding = false;
   std::uint32_t slots = 4;             // in all, the optimistic one included
+  Duration idle{};                     // how long the decisions have been is_idle
   bool is_optimistic_due = false;      // kOptimisticInterval has passed: give it to another
   bool special_use_is_global = false;  // else local addresses are exempt from the prefix rules
 };
 
 struct ChokeDecision {
-  std::vector<ConnId> unchoked;      // sorted; at most `slots`
+  std::vector<ConnId> unchoked;  // sorted; at most `slots`
+  // Bytes that each of them may be sent before the next decision; no entry: any number.
+  std::map<ConnId, std::uint64_t> budgets;
   std::optional<ConnId> optimistic;  // one of them; never when seeding
+  bool is_idle = false;              // nobody in good standing wants anything
 };
 
 // Only interested candidates are unchoked. Requires: conns are distinct.
 ChokeDecision choose(std::span<const ChokeCandidate> candidates, const ChokeRound& round, Time now,
                      Rng& rng);
+
+using Chooser = std::function<ChokeDecision(std::span<const ChokeCandidate> candidates,
+                                            const ChokeRound& round, Time now, Rng& rng)>;
 
 }  // namespace peernet::transfer

@@ -14,6 +14,7 @@
 #include "core/effects.h"
 #include "core/endpoint.h"
 #include "core/result.h"
+#include "transfer/choker.h"
 #include "transfer/link.h"
 #include "transfer/readers.h"
 #include "transfer/status.h"
@@ -31,6 +32,7 @@ struct Config {
   std::optional<std::uint64_t> rate_down;
   bool has_lookups = true;                   // somebody answers PeersWanted
   std::uint64_t memory_max = 256ULL << 20U;  // bytes of block data held at a time
+  Chooser chooser = choose;                  // the simulator's strategies bring their own
 };
 
 enum class ImportId : std::uint64_t {};

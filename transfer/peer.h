@@ -122,12 +122,14 @@ class Peer {
   Time unchoked_since{};
   Time waiting_since{};
   std::optional<Time> last_served;
+  std::uint64_t send_until = 0;  // where unchoked: at this sent.total() the choker must be asked
   Time last_heard{};
   bool has_spoken = false;  // a byte has come
   Time last_block{};        // a block we asked for arrived, or a request began to wait
   Time last_ping{};
   std::optional<Duration> round_trip;
-  std::uint64_t credit = 0;  // verified bytes of earlier sessions
+  std::uint64_t credit = 0;       // verified bytes of earlier sessions
+  std::uint64_t owed_before = 0;  // bytes it was sent in earlier sessions, not long ago
   RateMeter received;        // verified bytes
   RateMeter sent;            // bytes of blocks
   Pipeline pipeline;

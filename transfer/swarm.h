@@ -28,6 +28,7 @@
 #include "transfer/peer.h"
 #include "transfer/picker.h"
 #include "transfer/readers.h"
+#include "transfer/spread.h"
 #include "transfer/status.h"
 #include "transfer/steering.h"
 #include "transfer/why.h"
@@ -177,6 +178,9 @@ class Swarm {
   bool is_removing() const { return is_removing_; }
   bool is_removed() const { return is_removed_; }
   const Result<void>& removal() const { return removal_; }
+  const Spread& spread() const { return spread_; }
+  // Bytes of this share that a stranger may be sent.
+  std::uint64_t allowance(const Peers& peers) const;
   std::uint32_t peers_count() const { return static_cast<std::uint32_t>(members_.size()); }
   Time started() const { return started_; }
   Time completed() const { return completed_; }
@@ -189,7 +193,8 @@ class Swarm {
   std::optional<Duration> eta(Time now) const;
   double peer_done(const PeerShare& share) const;
 
-  void on_sent_block(Time now, PeerShare& share, std::uint32_t piece, std::uint64_t bytes);
+  void on_sent_block(Time now, ConnId conn, PeerShare& share, std::uint32_t piece,
+                     std::uint64_t bytes);
   // Seeding to several peers: says which pieces this one should ask for, some way ahead of what it
   // asks.
   void steer(Turn& turn, Peer& peer, PeerShare& share);
@@ -349,6 +354,7 @@ class Swarm {
   Result<void> removal_;
   Time started_{};
   Time completed_{};
+  Spread spread_;  // of what we sent
   std::set<ConnId> members_;  // peers with whom the share is open
 
   // A share that failed is opened anew on resume; what jobs of an earlier opening report is only

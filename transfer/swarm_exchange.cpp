@@ -19,6 +19,11 @@ constexpr std::size_t kWriteBlocksGoal = 32;
 // A block is told of ahead of its piece while fewer peers than these have any of the piece.
 constexpr std::uint32_t kEarlyHoldersMax = 4;
 constexpr std::uint32_t kSteerAhead = 32;      // blocks suggested beyond twice what is asked for
+// What strangers may have, of a leecher all of them together, of a seed each.
+constexpr std::uint64_t kAllowancePart = 4;  // of the share
+constexpr std::uint64_t kAllowanceMin = std::uint64_t{64} << 10U;
+constexpr std::uint64_t kAllowanceMax = std::uint64_t{8} << 20U;
+constexpr std::uint64_t kAllowancePieces = 2;
 constexpr std::size_t kWriteLeavesMax = 4096;  // leaves in one disk job
 
 }  // namespace
@@ -45,6 +50,7 @@ void Swarm::on_gone(Turn& turn, Peer& peer, PeerShare& share) {
   flush_writes(turn);
   members_.erase(peer.conn());
   if (steering_) steering_->on_gone(peer.conn());
+  spread_.on_gone(peer.conn());
   if (members_.empty()) steering_.reset();
   share.suggested.clear();
   share.steered.clear();
@@ -87,6 +93,7 @@ void Swarm::on_have_state(Turn& turn, Peer& peer, PeerShare& share, Bitfield has
   share.collector.reset();
   share.has = std::move(has);
   picker_->add_peer(peer.conn(), *share.has);
+  spread_.on_has(*share.has, peer.conn());
   update_interest(peer, share);
   static_cast<void>(turn);
 }
@@ -140,6 +147,7 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& share,
   if (!share.has->set(message.piece)) return {};
   share.steered.erase(message.piece);
   if (steering_) steering_->on_had(message.piece);
+  spread_.on_had(message.piece, peer.conn());
   picker_->on_peer_has(peer.conn(), message.piece);
   if (!share.is_interesting) update_interest(peer, share);
   return {};
@@ -252,6 +260,24 @@ void Swarm::steer(Turn& /*turn*/, Peer& peer, PeerShare& share) {
     share.steered[*piece] = blocks_count;
     ahead += blocks_count;
   }
+}
+
+// Together the strangers that a leecher is connected to may have a part of the share from it, so that
+// nobody gets far who asks everybody and gives nothing. At a seed it is as many pieces as it takes
+// to show that one passes them on.
+std::uint64_t Swarm::allowance(const Peers& peers) const {
+  if (!picker_) return 0;
+  std::uint64_t leechers = 0;
+  for (const ConnId conn : members_) {
+    const PeerShare* share = peers.at(conn).find_share(record_.id);
+    if (share != nullptr && share->has && !share->has->all()) ++leechers;
+  }
+  const Layout& layout = metadata_.manifest().layout();
+  const std::uint64_t part = layout.total_size() / kAllowancePart;
+  const std::uint64_t bytes = std::clamp(part / std::max<std::uint64_t>(leechers, 1),
+                                         kAllowanceMin, kAllowanceMax);
+  if (wants_data()) return bytes;
+  return std::max(bytes, kAllowancePieces * metadata_.manifest().piece_length());
 }
 
 void Swarm::on_choking(PeerShare& share) {
@@ -560,7 +586,9 @@ void Swarm::on_read_failed(Turn& turn, const ReadJob& job, const Error& error) {
   serve_reads(turn);
 }
 
-void Swarm::on_sent_block(Time now, PeerShare& share, std::uint32_t piece, std::uint64_t bytes) {
+void Swarm::on_sent_block(Time now, ConnId conn, PeerShare& share, std::uint32_t piece,
+                          std::uint64_t bytes) {
+  spread_.on_sent(piece, conn, bytes, picker_ && picker_->copies(piece) == 0);
   uploaded_ += bytes;
   up_.add(now, bytes);
   const auto steered = share.steered.find(piece);

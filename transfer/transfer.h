@@ -163,6 +163,7 @@ class Transfer {
   void steer(Turn& turn, Peer& peer);
   void settle(Turn& turn, Peer& peer);  // after anything that concerned this peer
   void rechoke(Turn& turn);
+  ChokeCandidate candidate_of(Time now, const Peer& peer) const;
   void want_rechoke(Time now);
   std::uint32_t slots() const;
   void adapt_slots(Time now);
@@ -235,6 +236,8 @@ class Transfer {
   Time next_tick_ = kNever;
   Time next_rechoke_ = kNever;
   Time last_rechoke_{};
+  Time idle_since_ = kNever;       // the last decisions were is_idle
+  bool has_free_slot_ = false;     // somebody may earn it
   Time optimistic_at_{};
   std::uint32_t adaptive_slots_;
   bool is_stopping_ = false;

@@ -11,6 +11,9 @@ namespace peernet::transfer {
 
 namespace {
 
+// What was sent to a peer is held against it for so long after it left.
+constexpr std::int64_t kDebtKept = 3'600'000;  // ms
+
 // How a dial ended when the connection did, by how far it had come.
 Dialer::Outcome outcome_of(const Peer& peer, Errc code) {
   using enum Dialer::Outcome;
@@ -136,6 +139,8 @@ void Transfer::on_bytes(Time now, ConnId conn, BytesView bytes, Effects& out) {
   for (const auto& [id, share] : peer.shares()) {
     if (Swarm* swarm = find_swarm(id)) swarm->flush_writes(t);
   }
+  // What it has just given may have earned it a slot.
+  if (has_free_slot_ && peer.is_choked && peer.is_interested()) want_rechoke(t.now);
   settle(t, peer);
 }
 
@@ -176,6 +181,7 @@ void Transfer::on_session(Turn& t, Peer& peer) {
   if (const auto listen = peer.listen_endpoint()) by_listen_[*listen] = conn;
   if (const auto known = remembered_.find(id); known != remembered_.end()) {
     peer.credit = known->second.downloaded;
+    if (t.wall.unix_ms - known->second.seen.unix_ms < kDebtKept) peer.owed_before = known->second.uploaded;
   }
   events_.emplace_back(PeerJoined{id, peer.endpoint()});
   remember(t, peer);

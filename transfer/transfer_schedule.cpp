@@ -2,6 +2,7 @@
 // time passed or a resource became free.
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <utility>
 #include <vector>
@@ -164,6 +165,10 @@ void Transfer::pump(Turn& t, Peer& peer) {
   }
   std::set<wire::ShareChannel> held;  // shares at their own limit
   while (peer.unsent() < goal && up_limit_.may_take(t.now)) {
+    if (peer.sent.total() >= peer.send_until) {  // it waits for the decision, a moment at most
+      want_rechoke(t.now);
+      break;
+    }
     const auto ready = peer.upload.ready(held);
     if (!ready) break;
     const UploadQueue::Block& block = *ready;
@@ -181,7 +186,7 @@ void Transfer::pump(Turn& t, Peer& peer) {
       peer.sent.add(t.now, block.data.size());
       up_limit_.take(t.now, block.data.size());
       if (swarm != nullptr) {
-        swarm->on_sent_block(t.now, *share, block.piece, block.data.size());
+        swarm->on_sent_block(t.now, peer.conn(), *share, block.piece, block.data.size());
       }
     }
     peer.upload.pop_ready(block.channel);
@@ -234,6 +239,33 @@ void Transfer::want_rechoke(Time now) {
   next_rechoke_ = std::min(next_rechoke_, std::max(now, last_rechoke_ + kRechokeGap));
 }
 
+ChokeCandidate Transfer::candidate_of(Time now, const Peer& peer) const {
+  ChokeCandidate candidate;
+  candidate.conn = peer.conn();
+  candidate.endpoint = peer.endpoint();
+  candidate.is_interested = peer.is_interested();
+  candidate.is_unchoked = !peer.is_choked;
+  candidate.is_optimistic = peer.is_optimistic;
+  candidate.is_snubbed = peer.is_snubbed;
+  candidate.is_newcomer = now - peer.since() < kNewcomerTime;
+  candidate.received = peer.received.bytes_in(now, RateMeter::kSlots);
+  candidate.received_total = peer.received.total();
+  candidate.sent_total = peer.sent.total();
+  candidate.credit = peer.credit;
+  candidate.unchoked_since = peer.unchoked_since;
+  candidate.waiting_since = peer.waiting_since;
+  candidate.last_served = peer.last_served;
+  candidate.owed_before = peer.owed_before;
+  for (const auto& [id, share] : peer.shares()) {
+    const Swarm* swarm = find_swarm(id);
+    if (swarm == nullptr) continue;
+    candidate.passed_on += swarm->spread().passed_on(peer.conn());
+    candidate.kept += swarm->spread().kept(peer.conn());
+    if (share.is_interested) candidate.allowance += swarm->allowance(peers_);
+  }
+  return candidate;
+}
+
 void Transfer::rechoke(Turn& t) {
   ChokeRound round;
   round.special_use_is_global = config_.special_use_is_global;
@@ -249,34 +281,30 @@ void Transfer::rechoke(Turn& t) {
   const bool is_regular = t.now - last_rechoke_ >= kChokeIntervalShort;
   if (is_regular) adapt_slots(t.now);
   round.slots = slots();
+  if (idle_since_ != kNever) round.idle = t.now - idle_since_;
   round.is_optimistic_due = t.now - optimistic_at_ >= kOptimisticInterval;
 
   std::vector<ChokeCandidate> candidates;
   for (const auto& [conn, peer] : peers_) {
-    if (peer.phase() != Peer::Phase::open) continue;
-    ChokeCandidate candidate;
-    candidate.conn = conn;
-    candidate.endpoint = peer.endpoint();
-    candidate.is_interested = peer.is_interested();
-    candidate.is_unchoked = !peer.is_choked;
-    candidate.is_optimistic = peer.is_optimistic;
-    candidate.is_snubbed = peer.is_snubbed;
-    candidate.is_newcomer = t.now - peer.since() < kNewcomerTime;
-    candidate.received = peer.received.bytes_in(t.now, RateMeter::kSlots);
-    candidate.received_total = peer.received.total();
-    candidate.sent_total = peer.sent.total();
-    candidate.credit = peer.credit;
-    candidate.unchoked_since = peer.unchoked_since;
-    candidate.waiting_since = peer.waiting_since;
-    candidate.last_served = peer.last_served;
-    candidates.push_back(candidate);
+    if (peer.phase() == Peer::Phase::open) candidates.push_back(candidate_of(t.now, peer));
   }
-  const ChokeDecision decision = choose(candidates, round, t.now, rng_);
+  const ChokeDecision decision = config_.chooser(candidates, round, t.now, rng_);
+  if (!decision.is_idle) {
+    idle_since_ = kNever;
+  } else if (idle_since_ == kNever) {
+    idle_since_ = t.now;
+  }
+  has_free_slot_ = decision.unchoked.size() < round.slots;
   if (round.is_optimistic_due) optimistic_at_ = t.now;
   for (auto& [conn, peer] : peers_) {
     if (peer.phase() != Peer::Phase::open) continue;
     peer.is_optimistic = decision.optimistic == conn;
     const bool is_unchoked = std::ranges::binary_search(decision.unchoked, conn);
+    if (is_unchoked) {
+      const auto budget = decision.budgets.find(conn);
+      peer.send_until = budget == decision.budgets.end() ? std::numeric_limits<std::uint64_t>::max()
+                                                         : peer.sent.total() + budget->second;
+    }
     if (is_unchoked == peer.is_choked) set_choked(t, peer, !is_unchoked);
   }
   last_rechoke_ = t.now;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/hash.h"
+#include "core/merkle.h"
 #include "core/rng.h"
 
 namespace peernet::sim {
@@ -64,6 +66,15 @@ std::vector<PiecePlace> place_pieces(const std::vector<FileSpec>& files,
     }
   }
   return places;
+}
+
+std::vector<Hash> hash_blocks(BytesView bytes) {
+  std::vector<Hash> leaves;
+  for (std::size_t at = 0; at < bytes.size(); at += merkle::kBlockSize) {
+    leaves.push_back(
+        sha256(bytes.subspan(at, std::min<std::size_t>(merkle::kBlockSize, bytes.size() - at))));
+  }
+  return leaves;
 }
 
 bool has_bit(BytesView bitfield, std::size_t index) {

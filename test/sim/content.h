@@ -18,6 +18,7 @@ struct ContentFile {
   std::string path;  // below the top; empty for a single file
   Bytes bytes;
   bool is_executable = false;
+  std::vector<Hash> leaves{};  // of `bytes`; made by World::keep
 };
 
 struct Content {
@@ -47,6 +48,9 @@ struct PiecePlace {
 // In the order of `files`, each file starting a new piece.
 std::vector<PiecePlace> place_pieces(const std::vector<FileSpec>& files,
                                      std::uint32_t piece_length);
+
+// The leaf hash of each block.
+std::vector<Hash> hash_blocks(BytesView bytes);
 
 // Bit of a bitfield as on the wire: the first piece is the high bit of the first byte.
 bool has_bit(BytesView bitfield, std::size_t index);

@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "core/hash.h"
 #include "core/merkle.h"
+#include "test/sim/content.h"
 #include "test/sim/disk.h"
 
 namespace peernet::sim {
@@ -20,15 +21,6 @@ Error failed(Errc code, const std::string& what) {
 
 bool is_below(std::string_view path, std::string_view top) {
   return path.size() > top.size() && path.starts_with(top) && path[top.size()] == '/';
-}
-
-std::vector<Hash> hash_blocks(BytesView bytes) {
-  std::vector<Hash> leaves;
-  for (std::size_t at = 0; at < bytes.size(); at += merkle::kBlockSize) {
-    leaves.push_back(
-        sha256(bytes.subspan(at, std::min<std::size_t>(merkle::kBlockSize, bytes.size() - at))));
-  }
-  return leaves;
 }
 
 Bytes pack(std::span<const Hash> hashes) {

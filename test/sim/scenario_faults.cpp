@@ -78,7 +78,7 @@ void crash_at_the_end(World& world, Report& report) {
         i % 2 == 0 ? make_file(world.rng.next(), fmt::format("file-{}", i), 100'000, kPiece)
                    : make_tree(world.rng.next(), fmt::format("tree-{}", i), 7, 100'000, kPiece));
     if (!offer(world, seed, content)) return;
-    world.fetch(leecher, content, seed);
+    world.fetch(leecher, content, {seed});
     const auto state = [&] {
       const auto status =
           world.host(leecher).node->share(world.timeline.now(), world.share_id(content).value());

@@ -22,7 +22,8 @@ World::World(const Settings& settings)
       network(timeline, settings.seed, *this),
       oracle(timeline, network),
       ring_(std::make_shared<LogRing>()),
-      log_(std::make_unique<Log>("sim", ring_)) {
+      log_(std::make_unique<Log>("sim", ring_)),
+      has_digest_(settings.has_digest) {
   crypto_start();
   ring_->is_loud = settings.is_loud;
   log_->set_level(settings.is_logging || settings.is_loud ? spdlog::level::trace
@@ -148,6 +149,7 @@ void World::end_process(Host& host, Down how) {
 const Content& World::keep(Content content) {
   auto& kept = contents_[content.name];
   PN_CHECK(kept == nullptr);
+  for (ContentFile& file : content.files) file.leaves = hash_blocks(file.bytes);
   kept = std::make_unique<Content>(std::move(content));
   return *kept;
 }
@@ -179,14 +181,15 @@ std::optional<ShareId> World::share_id(const Content& content) const {
   return found->second;
 }
 
-void World::fetch(HostIndex index, const Content& content, std::optional<HostIndex> hint) {
+void World::fetch(HostIndex index, const Content& content,
+                  const std::vector<HostIndex>& hints) {
   Host* host = commanded(index);
   const auto id = share_id(content);
   if (host == nullptr || !id) return;
   transfer::FetchRequest request;
   request.link.id = *id;
-  if (hint) {
-    const Endpoint& there = network.address(*hint);
+  for (const HostIndex hint : hints) {
+    const Endpoint& there = network.address(hint);
     request.link.peers.push_back({there.address_to_string(), there.port});
   }
   request.directory = kDownloads;

@@ -110,7 +110,7 @@ void World::wake(HostIndex index) {
 void World::settle(Host& host, bool was_on_time) {
   // Carrying out never gives an input, so that nothing is appended meanwhile.
   for (Effect& effect : host.out) {
-    digest(host, effect);
+    if (has_digest_) digest(host, effect);
     oracle.on_effect(host, effect);
     carry_out(host, effect);
   }
