@@ -43,7 +43,6 @@ constexpr Duration kAnnounceAgainNone = std::chrono::seconds(15);  // nobody hol
 constexpr Duration kAnnounceAgainFew = std::chrono::minutes(2);
 constexpr Duration kLookupFirst = std::chrono::seconds(1);  // doubles from there
 constexpr Duration kLookupMax = std::chrono::minutes(5);
-constexpr std::uint32_t kPeersEnough = 4;  // connected; with fewer more are looked for
 
 }  // namespace
 
@@ -295,6 +294,7 @@ void Transfer::set_choked(Turn& t, Peer& peer, bool is_choked) {
 
 void Transfer::schedule_share(Time now, const Swarm& swarm) {
   const ShareId& id = swarm.id();
+  say_on_lan(now, swarm);
   if (!swarm.is_active()) {
     announces_.cancel(id);
     held_by_few_.erase(id);
@@ -402,6 +402,7 @@ void Transfer::tick(Turn& t) {
     schedule_share(t.now, swarm);
   }
   tick_peers(t);
+  tell_peers(t);
   next_tick_ = is_busy() ? t.now + kTickInterval : kNever;
 }
 
@@ -458,6 +459,7 @@ void Transfer::on_time(Time now, Effects& out) {
   Turn t = turn(now, out);
   if (is_stopping_) return;
   on_due_shares(t);
+  if (lan_ && now >= lan_->deadline()) lan_->on_time(now, t.wall, out);
   dial(t);
   if (now >= next_rechoke_) rechoke(t);
   if (now >= next_tick_) {
@@ -472,7 +474,7 @@ void Transfer::on_time(Time now, Effects& out) {
 Time Transfer::deadline() const {
   if (is_stopping_) return kNever;
   return std::min({next_tick_, next_rechoke_, limit_wait_, announces_.next(), lookups_.next(),
-                   dialer_.deadline()});
+                   dialer_.deadline(), lan_ ? lan_->deadline() : kNever});
 }
 
 }  // namespace peernet::transfer

@@ -47,6 +47,7 @@ void demand_rest(World& world);
 // Median and last time from fetch to completion, in words.
 std::string times(World& world, const Hosts& hosts, const Content& content);
 
+void peers_of_peers(World& world, Report& report);
 void bootstrap_200(World& world, Report& report);
 void dead_bootstrap(World& world, Report& report);
 void one_seed_20_leechers(World& world, Report& report);
