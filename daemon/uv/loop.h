@@ -54,6 +54,7 @@ class Loop final : private Tcp::Inputs,
   // Speaks and hears on the links of what it listens on. Requires: listen() went well.
   void join_multicast() { multicast_.start(tcp_.listeners()); }
   Result<void> listen_control(const std::string& path) { return control_.listen(path); }
+  Result<std::string> adopt_control(Fd listening) { return control_.adopt(std::move(listening)); }
 
   struct Parts {
     Node* node = nullptr;
