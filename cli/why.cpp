@@ -97,7 +97,8 @@ void add_dials(Chain& chain, const Json& why) {
   for (const Json& dial : at(why, "dials")) {
     if (!is_in_vain(dial)) continue;
     if (told++ == kDialsShownMax) break;
-    std::string line = short_endpoint(dial) + "  " + shown(text_at(dial, "meaning"));
+    std::string line = short_endpoint(dial) + " (" + shown(text_at(dial, "found_by")) + ")  " +
+                       shown(text_at(dial, "meaning"));
     const std::string message = text_at(dial, "message");
     if (text_at(dial, "outcome") == "other" || text_at(dial, "outcome") == "handshake") {
       line += ": " + shown(message);

@@ -55,6 +55,11 @@ struct SendDatagram {
   Bytes bytes;
 };
 
+// To everybody on the links of our own interfaces, and no further. May be lost.
+struct SendMulticast {
+  Bytes bytes;
+};
+
 // Answered by on_connected or on_closed.
 struct Connect {
   ConnId conn{};
@@ -231,9 +236,9 @@ struct Save {
 };
 
 using Effect =
-    std::variant<SendDatagram, Connect, Write, Close, PauseReading, ResumeReading, Resolve,
-                 OpenStorage, CloseStorage, WriteBlocks, ReadBlocks, ReadLeaves, WriteLeaves,
-                 ListTree, HashRange, Sync, FinishStorage, DeleteStorage, Save>;
+    std::variant<SendDatagram, SendMulticast, Connect, Write, Close, PauseReading, ResumeReading,
+                 Resolve, OpenStorage, CloseStorage, WriteBlocks, ReadBlocks, ReadLeaves,
+                 WriteLeaves, ListTree, HashRange, Sync, FinishStorage, DeleteStorage, Save>;
 using Effects = std::vector<Effect>;
 
 // ---- Results of disk jobs

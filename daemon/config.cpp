@@ -197,11 +197,9 @@ const std::array kKeys{
     Key{"discovery.dht", "true or false", "find peers through the DHT",
         [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.dht); }},
     Key{"discovery.lan", "true or false", "find peers on the local network",
-        [](const Json& v, DaemonConfig& /*c*/) { return read_not_built_boolean(v); },
-        "discovery on the local network"},
+        [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.lan); }},
     Key{"discovery.pex", "true or false", "hear of peers from peers",
-        [](const Json& v, DaemonConfig& /*c*/) { return read_not_built_boolean(v); },
-        "peer exchange"},
+        [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.pex); }},
     Key{"nat.port_mapping", "true or false", "ask the router to map the port",
         [](const Json& v, DaemonConfig& /*c*/) { return read_not_built_boolean(v); },
         "port mapping"},
@@ -369,7 +367,7 @@ std::string config_to_json(const DaemonConfig& config) {
   for (const auto& name : config.bootstrap) json["bootstrap"].push_back(bootstrap_text(name));
   json["network"]["key_file"] =
       config.network_key_file ? Json(*config.network_key_file) : Json(nullptr);
-  json["discovery"] = Json::object({{"dht", config.dht}, {"lan", false}, {"pex", false}});
+  json["discovery"] = Json::object({{"dht", config.dht}, {"lan", config.lan}, {"pex", config.pex}});
   json["nat"]["port_mapping"] = false;
   json["paths"]["downloads"] = config.downloads ? Json(*config.downloads) : Json(nullptr);
   Json& limits = json["limits"];

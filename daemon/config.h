@@ -36,6 +36,8 @@ struct DaemonConfig {
   bool listen_is_default = true;  // then a missing address family of the machine is no fault
   std::vector<dht::BootstrapName> bootstrap;
   bool dht = true;
+  bool lan = true;
+  bool pex = true;
   std::optional<std::string> network_key_file;
   std::optional<std::string> downloads;     // absolute; nullopt: Paths::downloads
   std::optional<std::uint64_t> limit_up;    // bytes a second; nullopt: no limit

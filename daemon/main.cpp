@@ -130,6 +130,8 @@ NodeConfig node_config(const DaemonConfig& config, const std::optional<Key>& net
   transfer.rate_up = config.limit_up;
   transfer.rate_down = config.limit_down;
   transfer.memory_max = config.memory;
+  transfer.has_lan = config.lan;
+  transfer.has_pex = config.pex;
   transfer.network_key = network_key;
   result.dht.network_key = network_key;
   transfer.connections_max = config.connections;
@@ -206,6 +208,7 @@ Result<void> Daemon::start(Background& background) {
   auto port = loop_->listen(config_.listen, config_.listen_is_default);
   if (!port) return port.error();
   port_ = *port;
+  if (config_.lan) loop_->join_multicast();
   node_ = std::make_unique<Node>(node_config(config_, network_key_, port_, journal_->log()),
                                  *identity_, rng_->fork(), journal_->log());
   if (control_) {

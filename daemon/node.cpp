@@ -112,6 +112,11 @@ void Node::on_datagram(Time now, const Endpoint& from, BytesView bytes, Effects&
   settle(now, out);
 }
 
+void Node::on_multicast(Time now, const Endpoint& from, BytesView bytes, Effects& out) {
+  transfer_.on_multicast(now, from, bytes, out);
+  settle(now, out);
+}
+
 std::optional<ConnId> Node::on_accepted(Time now, const Endpoint& from, Effects& out) {
   const auto conn = transfer_.on_accepted(now, from, out);
   settle(now, out);

@@ -58,6 +58,8 @@ class Node {
 
   // Inputs.
   void on_datagram(Time now, const Endpoint& from, BytesView bytes, Effects& out);
+  // To the group of the local network.
+  void on_multicast(Time now, const Endpoint& from, BytesView bytes, Effects& out);
   // nullopt: over a limit; the shell closes the socket at once.
   std::optional<ConnId> on_accepted(Time now, const Endpoint& from, Effects& out);
   void on_connected(Time now, ConnId conn, Effects& out);

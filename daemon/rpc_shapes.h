@@ -192,6 +192,8 @@ inline constexpr std::array kPeerFields{
     Field{"id", text, required, "the peer id: p and 56 characters"},
     Field{"endpoint", text, required, "address and port"},
     Field{"is_inbound", boolean, required, "the peer dialled us"},
+    Field{"found_by", text, nullable,
+          "who named its address: link, lan, dht, pex (a peer) or remembered; null: it came to us"},
     Field{"is_choked", boolean, required, "we serve the peer nothing now"},
     Field{"is_interested", boolean, required, "the peer wants something we have"},
     Field{"is_choking", boolean, required, "the peer serves us nothing now"},

@@ -11,6 +11,8 @@ namespace peernet::daemon {
 
 inline constexpr std::array kWhyDialFields{
     Field{"endpoint", FieldType::text, Presence::required, "address and port"},
+    Field{"found_by", FieldType::text, Presence::required,
+          "who named it: link, lan, dht, pex (a peer) or remembered"},
     Field{"state", FieldType::text, Presence::required, "waiting, dialling or connected"},
     Field{"outcome", FieldType::text, Presence::nullable,
           "of the last dial: refused, timed_out, unreachable, silent, closed_silently, handshake, "

@@ -190,6 +190,7 @@ Json peer_json(const transfer::PeerStatus& peer) {
   json["id"] = to_text(peer.id);
   json["endpoint"] = peer.endpoint.to_string();
   json["is_inbound"] = peer.is_inbound;
+  json["found_by"] = peer.found_by.empty() ? Json(nullptr) : Json(peer.found_by);
   json["is_choked"] = peer.is_choked;
   json["is_interested"] = peer.is_interested;
   json["is_choking"] = peer.is_choking;

@@ -51,6 +51,7 @@ Rpc::Answer Rpc::transfer_why(Call& call) {
     const bool is_waiting = !attempt.is_connected && !attempt.is_dialling;
     dials.push_back(Json::object(
         {{"endpoint", attempt.endpoint.to_string()},
+         {"found_by", transfer::word(attempt.source)},
          {"state", attempt.is_connected ? "connected"
                    : is_waiting         ? "waiting"
                                         : "dialling"},

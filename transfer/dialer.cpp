@@ -37,6 +37,7 @@ void Dialer::add(Time now, const Endpoint& endpoint, const ShareId& share, Sourc
   if (found == addresses_.end()) {
     if (addresses_.size() >= kAddressesMax && !make_room(is_named)) return;
     found = addresses_.try_emplace(endpoint).first;
+    found->second.source = source;
     found->second.due = now;
     found->second.order = rng_.next();
   }
@@ -48,6 +49,7 @@ void Dialer::add(Time now, const Endpoint& endpoint, const ShareId& share, Sourc
   shares_[share].addresses.insert(endpoint);
   if (is_named && !address.is_named) {
     address.is_named = true;
+    address.source = source;
     address.failures = 0;
     address.due = std::min(address.due, now);
   }
@@ -206,6 +208,7 @@ std::vector<Dialer::Attempt> Dialer::attempts(const ShareId& share) const {
     const Address& address = addresses_.at(endpoint);
     Attempt attempt;
     attempt.endpoint = endpoint;
+    attempt.source = address.source;
     attempt.is_dialling = address.state == State::dialling;
     attempt.is_connected = address.state == State::connected;
     attempt.last = address.last;
@@ -219,6 +222,12 @@ std::vector<Dialer::Attempt> Dialer::attempts(const ShareId& share) const {
     attempts.push_back(attempt);
   }
   return attempts;
+}
+
+std::optional<Dialer::Source> Dialer::source(const Endpoint& endpoint) const {
+  const auto found = addresses_.find(endpoint);
+  if (found == addresses_.end()) return std::nullopt;
+  return found->second.source;
 }
 
 Endpoint Dialer::tried_key(const Endpoint& endpoint) const {

@@ -27,7 +27,9 @@ class Dialer {
  public:
   enum class Source : std::uint8_t {
     link,        // named by the user: any port, and the short waits of a proven address
+    lan,         // said on the local network
     dht,         // said by strangers
+    pex,         // said by a peer
     remembered,  // reached in an earlier session; nothing is proved in this one
   };
 
@@ -56,6 +58,7 @@ class Dialer {
   // What is known of one address of a share.
   struct Attempt {
     Endpoint endpoint;
+    Source source{};
     bool is_dialling = false;
     bool is_connected = false;
     std::optional<Outcome> last;  // nullopt: not dialled yet
@@ -123,11 +126,14 @@ class Dialer {
   std::vector<Failure> failures(const ShareId& share) const;
   // All addresses of a share, in their order.
   std::vector<Attempt> attempts(const ShareId& share) const;
+  // Who named the address first, or the user; nullopt: unknown.
+  std::optional<Source> source(const Endpoint& endpoint) const;
 
  private:
   enum class State : std::uint8_t { waiting, ready, dialling, connected };
   struct Address {
     State state = State::waiting;
+    Source source{};
     bool is_named = false;                          // by a link
     bool is_proven = false;                         // a handshake was done there in this run
     std::uint32_t failures = 0;                     // since the last settled connection

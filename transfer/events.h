@@ -31,6 +31,8 @@ struct Config {
   std::optional<std::uint64_t> rate_up;       // bytes a second
   std::optional<std::uint64_t> rate_down;
   bool has_lookups = true;                   // somebody answers PeersWanted
+  bool has_lan = true;                       // says on the local network what it has and seeks
+  bool has_pex = true;                       // tells peers of peers, and listens to them
   std::uint64_t memory_max = 256ULL << 20U;  // bytes of block data held at a time
   Chooser chooser = choose;                  // the simulator's strategies bring their own
 };

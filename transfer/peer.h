@@ -18,6 +18,7 @@
 #include "core/time.h"
 #include "transfer/bitfield.h"
 #include "transfer/handshake.h"
+#include "transfer/pex.h"
 #include "transfer/pipeline.h"
 #include "transfer/upload.h"
 #include "transfer/wire.h"
@@ -44,6 +45,8 @@ struct PeerShare {
   bool is_interested = false;            // they did
   std::uint32_t leaf_requests = 0;       // hash requests of ours that are out
   Time asked_again_at{};                 // after a hash_reject no hashes are asked before this
+  PexTold pex_told;                      // where other peers of the share are
+  std::optional<Time> pex_heard_at;      // their last message of the kind that counted
   std::vector<std::uint32_t> suggested;  // pieces we should ask it for, oldest first
   // Blocks of pieces that we suggested and have not yet sent.
   std::map<std::uint32_t, std::uint32_t> steered;
@@ -136,7 +139,8 @@ class Peer {
   UploadQueue upload;
   std::uint32_t hash_requests = 0;  // being answered
   std::uint32_t unknown_shares = 0;
-  ShareId fill_turn;  // the share that was asked last: shares take turns
+  PexNamed pex_named;  // addresses it told us of, over all shares
+  ShareId fill_turn;   // the share that was asked last: shares take turns
   std::uint64_t ping_nonce = 0;
   std::optional<Time> empty_since;  // has had no share in common since
 

@@ -21,6 +21,11 @@ DhtId segment_key(const ShareId& id, std::uint8_t segment) {
   return first_bytes(sha256({as_bytes("peernet/1 segment"), id.view(), BytesView(&segment, 1)}));
 }
 
+LanKey lan_key(const ShareId& id) {
+  return LanKey::from(sha256({as_bytes("peernet/1 lan"), id.view()}).view().first(LanKey::kSize))
+      .value_or(LanKey{});
+}
+
 Hash share_proof(const ShareId& id, Role sender, const Hash& handshake_hash) {
   const std::uint8_t role = sender == Role::initiator ? 0 : 1;
   return hmac_sha256(id.view(),

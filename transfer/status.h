@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/bytes.h"
@@ -134,6 +135,7 @@ struct PeerStatus {
   PeerId id;
   Endpoint endpoint;
   bool is_inbound = false;
+  std::string_view found_by;    // how we came to dial it, as a word; empty when it came to us
   bool is_choked = true;        // by us
   bool is_interested = false;   // in us
   bool is_choking = true;       // us

@@ -40,6 +40,7 @@ inline constexpr Duration kRequestPatience = std::chrono::seconds(60);  // SECUR
 inline constexpr Duration kSyncInterval = std::chrono::seconds(1);
 inline constexpr std::uint64_t kSyncBytesMax = 256ULL << 20U;
 inline constexpr Duration kAnnounceInterval = std::chrono::minutes(25);
+inline constexpr std::uint32_t kPeersEnough = 4;     // connected; with fewer more are looked for
 inline constexpr std::size_t kLeafRequestsMax = 16;  // hash requests out at one peer
 
 using Peers = std::map<ConnId, Peer>;

@@ -30,6 +30,9 @@ Transfer::Transfer(Config config, const Identity& identity, Rng rng, Log& log)
             std::max<std::uint32_t>(1, config_.connections_max / 2)),
       bans_(config_.special_use_is_global),
       dialer_(config_.special_use_is_global, rng_.fork()),
+      lan_(config_.has_lan ? std::optional<Lan>(std::in_place, config_.network_key,
+                                                config_.listen_port, rng_.fork())
+                           : std::nullopt),
       up_limit_(config_.rate_up, config_.rate_up.value_or(0) / 10),
       down_limit_(config_.rate_down, config_.rate_down.value_or(0) / 10),
       adaptive_slots_(kSlotsInitial) {}
@@ -245,6 +248,7 @@ void Transfer::sweep(Turn& t) {
     lookups_.cancel(id);
     retries_.cancel(id);
     lookup_tries_.erase(id);
+    if (lan_) lan_->remove(id);
     by_key_.erase(swarm.key());
     std::erase(order_, id);
     removing_.erase(id);
@@ -431,7 +435,7 @@ void Transfer::offer(Turn& t, Swarm& swarm, const Endpoint& endpoint, Dialer::So
     peer.flush(t.out);
     return;
   }
-  if (source == Dialer::Source::dht && bans_.is_banned(t.now, endpoint)) return;
+  if (source != Dialer::Source::link && bans_.is_banned(t.now, endpoint)) return;
   dialer_.add(t.now, endpoint, swarm.id(), source);
 }
 
@@ -509,6 +513,9 @@ std::vector<PeerStatus> Transfer::peers(Time now) const {
     status.id = peer.session().peer;
     status.endpoint = peer.endpoint();
     status.is_inbound = peer.is_inbound();
+    if (const auto source = dialer_.source(peer.endpoint()); source && !peer.is_inbound()) {
+      status.found_by = word(*source);
+    }
     status.is_choked = peer.is_choked;
     status.is_interested = peer.is_interested();
     status.is_choking = peer.is_choking;

@@ -25,6 +25,7 @@
 #include "transfer/gate.h"
 #include "transfer/handshake.h"
 #include "transfer/importer.h"
+#include "transfer/lan.h"
 #include "transfer/peer.h"
 #include "transfer/probe.h"
 #include "transfer/status.h"
@@ -55,6 +56,8 @@ class Transfer {
   void on_file(Time now, JobId job, FileResult result, Effects& out);
   void on_saved(Time now, JobId job, const Result<void>& result, Effects& out);
   void on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoints, Effects& out);
+  // Came to the group of the local network.
+  void on_multicast(Time now, const Endpoint& from, BytesView bytes, Effects& out);
   void on_wall_clock(Time now, WallTime wall);
   void on_time(Time now, Effects& out);
 
@@ -156,6 +159,11 @@ class Transfer {
   void end_probe(std::uint64_t number);
   void save_ban(Turn& turn, const BanRecord& record);
   void start_bans(Turn& turn, const std::vector<BanRecord>& bans);
+  // Peers that tell of peers, and the local network: transfer_finding.cpp.
+  void tell_peers(Turn& turn);
+  std::set<Endpoint> listeners_of(const ShareId& share) const;
+  void on_pex(Turn& turn, Peer& peer, const wire::Pex& message);
+  void say_on_lan(Time now, const Swarm& swarm);
 
   // Who is asked, served, dialled, and when: transfer_schedule.cpp.
   void fill(Turn& turn, Peer& peer);
@@ -199,6 +207,7 @@ class Transfer {
   Gate gate_;
   Bans bans_;
   Dialer dialer_;
+  std::optional<Lan> lan_;
   JobIds jobs_{JobOwner::transfer};
   std::uint64_t last_conn_ = 0;
   std::int64_t wall_offset_ms_ = 0;  // wall clock at Time zero

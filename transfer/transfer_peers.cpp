@@ -407,8 +407,10 @@ Result<void> Transfer::on_record(Turn& t, Peer& peer, Bytes record) {
                          "it said close, reason " + std::to_string(static_cast<unsigned>(m.reason)),
                          {}};
           },
-          // Understood and not used yet, or not understood at all.
-          [&](const wire::Pex&) -> Result<void> { return {}; },
+          [&](const wire::Pex& m) -> Result<void> {
+            on_pex(t, peer, m);
+            return {};
+          },
           [&](const wire::Ignored&) -> Result<void> { return {}; },
           [&](const auto& m) -> Result<void> { return on_share_message(t, peer, m); },
       },

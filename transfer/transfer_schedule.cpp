@@ -48,7 +48,6 @@ constexpr Duration kAnnounceAgainNone = std::chrono::seconds(15);  // nobody hol
 constexpr Duration kAnnounceAgainFew = std::chrono::minutes(2);
 constexpr Duration kLookupFirst = std::chrono::seconds(1);  // doubles from there
 constexpr Duration kLookupMax = std::chrono::minutes(5);
-constexpr std::uint32_t kPeersEnough = 4;  // connected; with fewer more are looked for
 
 }  // namespace
 
@@ -346,6 +345,7 @@ void Transfer::schedule_share(Time now, const Swarm& swarm) {
   } else {
     retries_.cancel(id);
   }
+  say_on_lan(now, swarm);
   if (!swarm.is_active()) {
     announces_.cancel(id);
     held_by_few_.erase(id);
@@ -460,6 +460,7 @@ void Transfer::tick(Turn& t) {
   }
   tick_peers(t);
   tick_probes(t);
+  tell_peers(t);
   next_tick_ = is_busy() ? t.now + kTickInterval : kNever;
 }
 
@@ -516,6 +517,7 @@ void Transfer::on_time(Time now, Effects& out) {
   Turn t = turn(now, out);
   if (is_stopping_) return;
   on_due_shares(t);
+  if (lan_ && now >= lan_->deadline()) lan_->on_time(now, t.wall, out);
   dial(t);
   if (now >= next_rechoke_) rechoke(t);
   if (now >= next_tick_) {
@@ -530,7 +532,7 @@ void Transfer::on_time(Time now, Effects& out) {
 Time Transfer::deadline() const {
   if (is_stopping_) return kNever;
   return std::min({next_tick_, next_rechoke_, limit_wait_, announces_.next(), lookups_.next(),
-                   retries_.next(), dialer_.deadline()});
+                   retries_.next(), dialer_.deadline(), lan_ ? lan_->deadline() : kNever});
 }
 
 }  // namespace peernet::transfer

@@ -118,6 +118,18 @@ std::string_view word(Dialer::Outcome outcome) {
   return "other";
 }
 
+std::string_view word(Dialer::Source source) {
+  using enum Dialer::Source;
+  switch (source) {
+    case link: return "link";
+    case lan: return "lan";
+    case dht: return "dht";
+    case pex: return "pex";
+    case remembered: break;
+  }
+  return "remembered";
+}
+
 std::string_view sentence(Dialer::Outcome outcome) {
   using enum Dialer::Outcome;
   switch (outcome) {

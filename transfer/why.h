@@ -42,6 +42,7 @@ struct Reason {
 std::string phrase(const Reason& reason);
 std::string_view word(Cause cause);
 std::string_view word(Dialer::Outcome outcome);
+std::string_view word(Dialer::Source source);
 // One clause for people: "nobody listens there".
 std::string_view sentence(Dialer::Outcome outcome);
 

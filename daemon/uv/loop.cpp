@@ -31,6 +31,7 @@ Loop::Loop(StoragePlace place, Log& log)
     : log_(log),
       tcp_(&turn_.loop, clock_, *this),
       udp_(&turn_.loop, *this),
+      multicast_(&turn_.loop, *this),
       disk_(&turn_.loop, std::move(place), *this),
       control_(&turn_.loop, clock_, *this),
       saver_(&turn_.loop, [this] { carry_out(); }) {
@@ -158,6 +159,10 @@ void Loop::on_datagram(const Endpoint& from, BytesView bytes) {
   if (is_running_) parts_.node->on_datagram(now(), from, bytes, out_);
 }
 
+void Loop::on_multicast(const Endpoint& from, BytesView bytes) {
+  if (is_running_) parts_.node->on_multicast(now(), from, bytes, out_);
+}
+
 void Loop::on_file(JobId job, FileResult result) {
   parts_.node->on_file(now(), job, std::move(result), out_);
 }
@@ -208,6 +213,7 @@ void Loop::tell_wall_clock(bool is_forced) {
   wall_due_ = time + kWallClockInterval;
   parts_.node->on_wall_clock(time, wall);
   parts_.rpc->on_wall_clock(time, wall);
+  if (multicast_.is_started()) multicast_.refresh();
   tell_drops();
   give_back_free_memory();
 }
@@ -369,6 +375,7 @@ void Loop::close_handles() {
   if (std::exchange(is_closed_, true)) return;
   tcp_.close_all();
   udp_.close_all();
+  multicast_.close_all();
   control_.close_all();
   disk_.close();
   saver_.close();

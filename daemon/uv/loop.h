@@ -22,6 +22,7 @@
 #include "daemon/uv/control.h"
 #include "daemon/uv/disk.h"
 #include "daemon/uv/lag.h"
+#include "daemon/uv/multicast.h"
 #include "daemon/uv/tcp.h"
 #include "daemon/uv/udp.h"
 #include "daemon/uv/worker.h"
@@ -39,6 +40,7 @@ inline constexpr int kPortTriesMax = 32;
 // NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): it is final
 class Loop final : private Tcp::Inputs,
                    private Udp::Inputs,
+                   private Multicast::Inputs,
                    private Disk::Inputs,
                    private Control::Inputs {
  public:
@@ -50,6 +52,8 @@ class Loop final : private Tcp::Inputs,
   // Binds TCP and UDP on each endpoint, with one number for all that have port 0. Gives the port of
   // the first. With `may_skip`, a family that the machine lacks is left out, as long as one stays.
   Result<std::uint16_t> listen(const std::vector<Endpoint>& endpoints, bool may_skip);
+  // Speaks and hears on the links of what it listens on. Requires: listen() went well.
+  void join_multicast() { multicast_.start(tcp_.listeners()); }
   Result<void> listen_control(const std::string& path) { return control_.listen(path); }
   Result<std::string> adopt_control(Fd listening) { return control_.adopt(std::move(listening)); }
 
@@ -89,6 +93,7 @@ class Loop final : private Tcp::Inputs,
   void on_sent(ConnId conn, std::size_t bytes_unsent) override;
   void on_closed(ConnId conn, const Error& why) override;
   void on_datagram(const Endpoint& from, BytesView bytes) override;
+  void on_multicast(const Endpoint& from, BytesView bytes) override;
   void on_file(JobId job, FileResult result) override;
   void on_line(ClientId client, std::string_view line) override;
   void on_client_gone(ClientId client) override;
@@ -103,6 +108,7 @@ class Loop final : private Tcp::Inputs,
 
   // Effects.
   void carry_out_one(SendDatagram effect) { udp_.send(std::move(effect)); }
+  void carry_out_one(const SendMulticast& effect) { multicast_.send(effect.bytes); }
   void carry_out_one(const Connect& effect) { tcp_.connect(now(), effect.conn, effect.to); }
   void carry_out_one(Write effect) { tcp_.write(effect.conn, std::move(effect.bytes)); }
   void carry_out_one(const Close& effect) { tcp_.close(now(), effect.conn); }
@@ -136,6 +142,7 @@ class Loop final : private Tcp::Inputs,
   Log& log_;
   Tcp tcp_;
   Udp udp_;
+  Multicast multicast_;
   Disk disk_;
   Control control_;
   Worker saver_;

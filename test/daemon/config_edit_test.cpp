@@ -50,7 +50,7 @@ TEST_CASE("what is not a key, not a value, or not a config is refused", "[daemon
   CHECK(edit_config("", "limits", "{}").error().code == Errc::not_found);
   CHECK(edit_config("", "limits.up", "fast").error().code == Errc::malformed);
   CHECK(edit_config("", "limits.connections", "0").error().code == Errc::malformed);
-  CHECK(edit_config("", "discovery.lan", "true").error().code == Errc::refused);
+  CHECK(edit_config("", "nat.port_mapping", "true").error().code == Errc::refused);
   CHECK(edit_config("{ broken", "limits.up", "1MB/s").error().code == Errc::malformed);
 }
 

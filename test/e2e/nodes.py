@@ -54,6 +54,8 @@ class Node:
             "identity": {"name": name},
             "listen": ["127.0.0.1:0"],
             "bootstrap": [f"127.0.0.1:{port}" for port in bootstrap],
+            # A test is about the DHT and links unless it says otherwise.
+            "discovery": {"lan": False},
         }
         self.config.update(config)
         self.process = None

@@ -43,6 +43,10 @@ void Oracle::on_effect(Host& host, const Effect& effect) {
                      fail(host, "a datagram over 1,200 bytes");
                    if (!send.to.is_usable()) fail(host, "a datagram to " + send.to.to_string());
                  },
+                 [&](const SendMulticast& send) {
+                   if (send.bytes.size() > kDatagramSizeMax)
+                     fail(host, "a datagram over 1,200 bytes");
+                 },
                  [&](const Connect& connect) {
                    if (!connect.to.is_usable()) fail(host, "dials " + connect.to.to_string());
                  },
@@ -107,10 +111,10 @@ void Oracle::check_job(Host& host, JobId job) {
 
 void Oracle::check_storage(Host& host, StorageId storage, const Effect& effect) {
   static constexpr std::array<const char*, std::variant_size_v<Effect>> names = {
-      "SendDatagram",  "Connect",       "Write",         "Close",        "PauseReading",
-      "ResumeReading", "Resolve",       "OpenStorage",   "CloseStorage", "WriteBlocks",
-      "ReadBlocks",    "ReadLeaves",    "WriteLeaves",   "ListTree",     "HashRange",
-      "Sync",          "FinishStorage", "DeleteStorage", "Save"};
+      "SendDatagram", "SendMulticast", "Connect",       "Write",         "Close",
+      "PauseReading", "ResumeReading", "Resolve",       "OpenStorage",   "CloseStorage",
+      "WriteBlocks",  "ReadBlocks",    "ReadLeaves",    "WriteLeaves",   "ListTree",
+      "HashRange",    "Sync",          "FinishStorage", "DeleteStorage", "Save"};
   if (host.disk.is_known(storage)) return;
   fail(host, std::string(names.at(effect.index())) + " names a storage that is not open");
 }

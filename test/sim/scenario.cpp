@@ -35,6 +35,7 @@ const std::vector<Scenario>& scenarios() {
   static const std::vector<Scenario> all = {
       {"bootstrap_200", "200 nodes join through one and find each other's shares", bootstrap_200},
       {"dead_bootstrap", "after all have joined, the bootstrap node is gone", dead_bootstrap},
+      {"peers_of_peers", "no DHT: who knows one peer learns of the others", peers_of_peers},
       {"one_seed_20_leechers", "against the fluid bound, with capped links", one_seed_20_leechers},
       {"capped_16", "the same as other clients were measured in it: 32 MiB, 2 MB/s up", capped_16},
       {"capped_4", "four leechers", capped_4},

@@ -53,6 +53,7 @@ Times times_of(World& world, const Hosts& hosts, const Content& content);
 // The same in words.
 std::string times(World& world, const Hosts& hosts, const Content& content);
 
+void peers_of_peers(World& world, Report& report);
 void bootstrap_200(World& world, Report& report);
 void dead_bootstrap(World& world, Report& report);
 void one_seed_20_leechers(World& world, Report& report);

@@ -2,6 +2,8 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+
 #include "test/sim/scenario.h"
 
 namespace peernet::sim {
@@ -33,6 +35,46 @@ void find_each_other(World& world, const Hosts& hosts, std::uint32_t pairs, Dura
 }
 
 }  // namespace
+
+// Leechers that come one after the other know the slow seed alone, and nobody has a DHT. Each is to
+// hear of the others from it; the one that has peer exchange off meets only who dials it.
+void peers_of_peers(World& world, Report& report) {
+  HostOptions options;
+  options.link.up = 60'000;
+  options.link.down = 2'000'000;
+  const HostIndex seed = join(world, 1, options, seconds(1)).front();
+  const Hosts leechers = join(world, 8, options, seconds(1));
+  options.transfer.has_pex = false;
+  const HostIndex deaf = join(world, 1, options, seconds(1)).front();
+  const Content& content = world.keep(make_file(world.rng.next(), "film", 6 * kMiB, 65'536));
+  if (!offer(world, seed, content)) return;
+  for (const HostIndex host : leechers) {
+    world.fetch(host, content, seed);
+    world.run_for(seconds(3));
+  }
+  world.fetch(deaf, content, seed);
+  world.run_for(seconds(90));
+  const auto met = [&](HostIndex host, std::string_view how) {
+    std::uint32_t count = 0;
+    for (const auto& peer : world.host(host).node->peers(world.timeline.now())) {
+      if (peer.found_by == how) ++count;
+    }
+    return count;
+  };
+  std::uint32_t told = 0;
+  std::uint32_t fewest = ~0U;
+  for (const HostIndex host : leechers) {
+    if (world.has_failed()) return;
+    told += met(host, "pex");
+    const auto peers = world.host(host).node->peers(world.timeline.now()).size();
+    fewest = std::min(fewest, static_cast<std::uint32_t>(peers));
+  }
+  report.push_back(fmt::format(
+      "{} connections by peer exchange; the loneliest of 8 leechers has {} peers", told, fewest));
+  if (fewest < 7) world.fail("a leecher has not met the others");
+  if (met(deaf, "pex") > 0) world.fail("peer exchange is off, and it dialled who was named");
+  demand(world, leechers, content, minutes(10));
+}
 
 void bootstrap_200(World& world, Report& report) {
   world.network.options.loss = 0.02;

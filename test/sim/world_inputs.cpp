@@ -130,6 +130,7 @@ void World::carry_out(Host& host, Effect& effect) {
   };
   std::visit(Overloaded{
                  [&](SendDatagram& send) { network.send(host.index, send.to, send.bytes); },
+                 [](SendMulticast&) {},  // every host is alone on its link
                  [&](Connect& connect) {
                    if (!network.connect(host.index, connect.conn, connect.to)) {
                      oracle.fail(host, "a connection number is used twice");
@@ -200,6 +201,7 @@ void World::digest(const Host& host, const Effect& effect) {
                    endpoint(send.to);
                    digest_.bytes(send.bytes);
                  },
+                 [&](const SendMulticast& send) { digest_.bytes(send.bytes); },
                  [&](const Connect& connect) {
                    number(connect.conn);
                    endpoint(connect.to);

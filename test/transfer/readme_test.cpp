@@ -9,6 +9,7 @@
 #include "core/channel.h"
 #include "test/support/support.h"
 #include "transfer/handshake.h"
+#include "transfer/lan.h"
 #include "transfer/share_key.h"
 #include "transfer/wire.h"
 
@@ -180,6 +181,16 @@ Examples message_examples() {
           {"close", hex(wire::Close{wire::CloseReason::duplicate})}};
 }
 
+Examples lan_examples() {
+  ShareId id;
+  for (std::size_t i = 0; i < id.bytes.size(); ++i) id.bytes[i] = static_cast<std::uint8_t>(i);
+  return {{"lan", to_hex(encode(LanMessage{0x0102030405060708, 7341, {lan_key(id)}, {}}))}};
+}
+
+TEST_CASE("the README's datagram of the local network is the one we send", "[transfer]") {
+  check(read_examples(), lan_examples());
+}
+
 TEST_CASE("the README's handshake is the one we speak", "[transfer]") {
   check(read_examples(), handshake_examples());
   check(read_examples(), private_examples());
@@ -201,6 +212,7 @@ TEST_CASE("the README has no example that is not checked", "[transfer]") {
   expected.merge(handshake_examples());
   expected.merge(private_examples());
   expected.merge(message_examples());
+  expected.merge(lan_examples());
   CHECK(read_examples() == expected);
 }
 
