@@ -83,6 +83,8 @@ socklen_t group_address(bool is_v6, std::uint32_t interface_index, sockaddr_stor
 
 }  // namespace
 
+Multicast::Multicast(uv_loop_t* loop, Inputs& inputs) : loop_(loop), inputs_(inputs) {}
+
 Multicast::~Multicast() {
   PN_CHECK(handles_count_ == 0);
 }
