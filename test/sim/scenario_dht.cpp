@@ -49,10 +49,10 @@ void peers_of_peers(World& world, Report& report) {
   const Content& content = world.keep(make_file(world.rng.next(), "film", 6 * kMiB, 65'536));
   if (!offer(world, seed, content)) return;
   for (const HostIndex host : leechers) {
-    world.fetch(host, content, seed);
+    world.fetch(host, content, {seed});
     world.run_for(seconds(3));
   }
-  world.fetch(deaf, content, seed);
+  world.fetch(deaf, content, {seed});
   world.run_for(seconds(90));
   const auto met = [&](HostIndex host, std::string_view how) {
     std::uint32_t count = 0;

@@ -223,7 +223,8 @@ void World::limit(HostIndex index, const Content& content, const transfer::Limit
   Host* host = commanded(index);
   if (host == nullptr) return;
   const auto result =
-      host->node->set_share_limits(timeline.now(), share_id(content).value(), limits, host->out);
+      host->node->set_share_limits(timeline.now(), share_id(content).value(), limits, false,
+                                   host->out);
   if (!result) oracle.fail(*host, "a limit is refused: " + result.error().what);
   settle(*host);
 }
