@@ -195,7 +195,7 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& /*peer*/, PeerShare& share,
 }
 
 void Swarm::steer(Turn& /*turn*/, Peer& peer, PeerShare& share) {
-  if (!is_complete() || !share.is_open() || !share.is_interested || !share.has) return;
+  if (!picker_ || !served_.all() || !share.is_open() || !share.is_interested || !share.has) return;
   if (members_.size() < 2) return;
   if (!steering_) {
     steering_.emplace(served_.size(), rng_);
@@ -399,6 +399,7 @@ void Swarm::on_piece_had(Turn& turn, std::uint32_t piece) {
     peer.flush(turn.out);
   }
   maybe_sync(turn);
+  if (is_sequential_) update_urgent();
   serve_reads(turn);
   if (served_.all()) tell_state(turn);
 }
@@ -406,7 +407,11 @@ void Swarm::on_piece_had(Turn& turn, std::uint32_t piece) {
 void Swarm::lose_piece(Turn& turn, std::uint32_t piece) {
   if (!served_.reset(piece)) return;
   done_bytes_ -= metadata_.manifest().layout().piece_size(piece);
-  picker_->set_missing(piece);
+  if (record_.stage == ShareStage::complete && !is_repairing_) {
+    picker_->give_up(piece);
+  } else {
+    picker_->set_missing(piece);
+  }
   durable_.reset(piece);
   durable_bytes_ = bytes_of(durable_);
   save(turn, SaveKind::progress, progress_record(durable_), durable_);
@@ -415,12 +420,14 @@ void Swarm::lose_piece(Turn& turn, std::uint32_t piece) {
     update_interest(peer, *peer.find_share(record_.id));
     peer.flush(turn.out);
   }
+  tell_state(turn);
 }
 
 // ---- Blocks out
 
 bool Swarm::can_serve(const wire::BlockRun& run) const {
-  if (!is_active() || !picker_ || run.piece >= served_.size() || !served_.test(run.piece)) {
+  if (!is_active() || !is_open_ || !picker_ || run.piece >= served_.size() ||
+      !served_.test(run.piece)) {
     return false;
   }
   return std::uint32_t{run.first_block} + run.count <=
@@ -504,7 +511,7 @@ void Swarm::on_read_failed(Turn& turn, const ReadJob& job, const Error& error) {
     // Which of them is wrong, the next read tells, which is of one piece.
   } else if (record_.stage == ShareStage::complete) {
     fail(turn, Error{Errc::corrupt, "a file was changed after it was shared: " + error.what,
-                     "peernet rm it, and peernet add it again"});
+                     "peernet verify --repair puts it right; or peernet rm it, and add it again"});
   } else {
     lose_piece(turn, piece);
   }

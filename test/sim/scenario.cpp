@@ -36,6 +36,8 @@ const std::vector<Scenario>& scenarios() {
       {"bootstrap_200", "200 nodes join through one and find each other's shares", bootstrap_200},
       {"dead_bootstrap", "after all have joined, the bootstrap node is gone", dead_bootstrap},
       {"one_seed_20_leechers", "against the fluid bound, with capped links", one_seed_20_leechers},
+      {"ordered_read", "a reader in order while the swarm fetches", ordered_read},
+      {"repair", "damage on disks, found by verify and put right", repair},
       {"capped_16", "the same as other clients were measured in it: 32 MiB, 2 MB/s up", capped_16},
       {"seed_dies_at_60", "once the leechers together hold every piece", seed_dies_at_60},
       {"seed_dies_too_early", "before they do; it comes back later", seed_dies_too_early},

@@ -216,6 +216,32 @@ void World::pause(HostIndex index, const Content& content, bool is_paused) {
   settle(*host);
 }
 
+void World::read(HostIndex index, const Content& content, std::uint64_t offset,
+                 std::uint32_t size) {
+  Host* host = commanded(index);
+  if (host == nullptr) return;
+  transfer::ReadRequest request;
+  request.id = share_id(content).value();
+  request.path = content.files.front().path;
+  request.offset = offset;
+  request.size = size;
+  host->is_reading = true;
+  host->read_offset = offset;
+  host->read_content = content.name;
+  const auto read = host->node->read(timeline.now(), std::move(request), host->out);
+  if (!read) oracle.fail(*host, "a read is refused: " + read.error().what);
+  settle(*host);
+}
+
+void World::verify(HostIndex index, const Content& content, bool is_repair) {
+  Host* host = commanded(index);
+  if (host == nullptr) return;
+  const auto begun =
+      host->node->verify(timeline.now(), share_id(content).value(), is_repair, host->out);
+  if (!begun) oracle.fail(*host, "verify is refused: " + begun.error().what);
+  settle(*host);
+}
+
 bool World::is_complete(HostIndex index, const Content& content) {
   const auto id = share_id(content);
   return id && hosts_[index]->shares[*id].is_complete;
