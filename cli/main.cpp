@@ -5,6 +5,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/commands.h"
@@ -20,6 +21,7 @@ namespace {
 
 struct Arguments {
   std::optional<std::string> home;
+  bool is_system = false;
   bool is_json = false;
   bool is_color_off = false;
 
@@ -185,7 +187,11 @@ void declare_rest(CLI::App& app, Arguments& arguments) {
 }
 
 void declare(CLI::App& app, Arguments& arguments) {
-  app.add_option("--home", arguments.home, "the directory of the node; PEERNET_HOME otherwise");
+  CLI::Option* const home =
+      app.add_option("--home", arguments.home, "the directory of the node; PEERNET_HOME otherwise");
+  app.add_flag("--system", arguments.is_system,
+               "the node of the machine, run by its service manager; for root and the user peernet")
+      ->excludes(home);
   app.add_flag("--json", arguments.is_json, "answer with one JSON document");
   app.add_flag("--no-color", arguments.is_color_off, "no colours; NO_COLOR does the same");
   app.set_version_flag("--version", std::string("peernet " PEERNET_VERSION));
@@ -295,18 +301,20 @@ std::optional<std::string> environment(const char* variable) {
 // With the paths of the node, a command can start.
 int enter(Screen& screen, const CLI::App& command, const Arguments& arguments) {
   std::optional<std::string> home;
-  std::string start_command = "peernetd";
+  std::string start_command =
+      arguments.is_system ? "systemctl start peernetd.socket" : "peernetd --detach";
   if (arguments.home) {
     const auto absolute = absolute_path(*arguments.home);
     if (const auto* failure = std::get_if<Failure>(&absolute)) return screen.fail(*failure);
     home = std::get<std::string>(absolute);
-    start_command += " --home " + shell_quoted(*home);  // the daemon takes an absolute one only
+    // The daemon takes an absolute one only.
+    start_command = "peernetd --home " + shell_quoted(*home) + " --detach";
   }
-  auto paths = find_paths(home, environment);
+  auto paths = arguments.is_system ? Result<Paths>(system_paths()) : find_paths(home, environment);
   if (!paths) {
     return screen.fail({kExitUsage, "usage", paths.error().what, paths.error().hint});
   }
-  Session session(screen, *std::move(paths), start_command + " --detach");
+  Session session(screen, *std::move(paths), std::move(start_command));
   return run(command.get_name(), command, session, arguments);
 }
 

@@ -108,4 +108,11 @@ Result<Paths> find_paths(const std::optional<std::string>& home, const Environme
   return checked(std::move(paths));
 }
 
+Paths system_paths() {
+  Paths paths = below("/var/lib/peernet");
+  paths.config = "/etc/peernet/config.json";
+  paths.socket = "/run/peernet/peernet.sock";
+  return paths;
+}
+
 }  // namespace peernet

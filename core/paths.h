@@ -28,4 +28,7 @@ struct Paths {
 Result<Paths> find_paths(const std::optional<std::string>& home,
                          const std::function<std::optional<std::string>(const char*)>& environment);
 
+// The node that the machine's service manager runs, as a user of its own.
+Paths system_paths();
+
 }  // namespace peernet

@@ -45,6 +45,7 @@ constexpr std::uint32_t kConnectionsMin = 8;
 struct Arguments {
   std::optional<std::string> home;
   std::optional<std::string> config;
+  bool is_system = false;
   bool is_detached = false;
   bool are_paths_printed = false;
 };
@@ -150,8 +151,11 @@ bool is_same(const std::optional<Key>& a, const std::optional<Key>& b) {
 
 class Daemon {
  public:
-  Daemon(Arguments arguments, Paths paths, mode_t user_umask)
-      : arguments_(std::move(arguments)), paths_(std::move(paths)), user_umask_(user_umask) {}
+  Daemon(Arguments arguments, Paths paths, Fd control, mode_t user_umask)
+      : arguments_(std::move(arguments)),
+        paths_(std::move(paths)),
+        control_(std::move(control)),
+        user_umask_(user_umask) {}
 
   Result<void> start(Background& background);
   int run(Background& background);
@@ -164,6 +168,7 @@ class Daemon {
 
   Arguments arguments_;
   Paths paths_;
+  Fd control_;  // the socket, where the service manager handed it over, until the loop has it
   mode_t user_umask_;
   std::string downloads_by_default_;
   DaemonConfig config_;  // what counts now
@@ -203,6 +208,13 @@ Result<void> Daemon::start(Background& background) {
   port_ = *port;
   node_ = std::make_unique<Node>(node_config(config_, network_key_, port_, journal_->log()),
                                  *identity_, rng_->fork(), journal_->log());
+  if (control_) {
+    auto path = loop_->adopt_control(std::move(control_));
+    if (!path) return path.error();
+    paths_.socket = *std::move(path);
+  } else if (auto control = loop_->listen_control(paths_.socket); !control) {
+    return control;
+  }
   RpcHooks hooks;
   hooks.reload = [this](Time now, Effects& out) { return reload(now, out); };
   hooks.make_network = [this](const std::string& path) { return make_network(path); };
@@ -212,7 +224,7 @@ Result<void> Daemon::start(Background& background) {
   };
   rpc_ = std::make_unique<Rpc>(
       RpcContext{PEERNET_VERSION, paths_, config_to_json(config_), std::move(hooks)});
-  return loop_->listen_control(paths_.socket);
+  return {};
 }
 
 Result<void> Daemon::open_state() {
@@ -333,7 +345,11 @@ std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) 
   Arguments arguments;
   CLI::App app("The PeerNet daemon: shares and fetches files, driven by the peernet command.");
   app.set_version_flag("--version", std::string("peernetd ") + PEERNET_VERSION);
-  app.add_option("--home", arguments.home, "One directory for config, state, socket and downloads");
+  CLI::Option* const home = app.add_option("--home", arguments.home,
+                                           "One directory for config, state, socket and downloads");
+  app.add_flag("--system", arguments.is_system,
+               "Be the node of the machine: /etc/peernet, /var/lib/peernet, /run/peernet")
+      ->excludes(home);
   app.add_option("--config", arguments.config, "The config file");
   app.add_flag("--detach", arguments.is_detached, "Go to the background once it is ready");
   app.add_flag("--print-paths", arguments.are_paths_printed, "Print where things are, and end");
@@ -368,7 +384,10 @@ int run(int argc, char** argv) {
   if (!arguments) return code;
   const mode_t user_umask = harden_process();
   Background background;
-  auto paths = find_paths(arguments->home, environment);
+  auto control = passed_socket();
+  if (!control) return fail(background, control.error());
+  auto paths = arguments->is_system ? Result<Paths>(system_paths())
+                                    : find_paths(arguments->home, environment);
   if (!paths) return fail(background, paths.error());
   if (arguments->config) paths->config = *arguments->config;
   if (arguments->are_paths_printed) {
@@ -382,7 +401,7 @@ int run(int argc, char** argv) {
     background = *std::move(started);
   }
   crypto_start();
-  Daemon daemon(*std::move(arguments), *std::move(paths), user_umask);
+  Daemon daemon(*std::move(arguments), *std::move(paths), *std::move(control), user_umask);
   auto started = daemon.start(background);
   if (!started) return fail(background, started.error());
   return daemon.run(background);

@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,7 +12,6 @@
 
 #include "core/check.h"
 #include "daemon/uv/address.h"
-#include "daemon/uv/beneath.h"
 
 namespace peernet::daemon {
 namespace {
@@ -37,6 +37,15 @@ bool is_ours(uv_pipe_t& pipe) {
   return credentials.uid == geteuid() || credentials.uid == 0;
 }
 
+bool is_listened_on(const std::string& path) {
+  const Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 ||
+         errno == EAGAIN;  // its queue is full
+}
+
 // A socket of a daemon that is gone is removed; anything else is not ours to touch.
 Result<void> remove_stale(const std::string& path) {
   struct stat status {};
@@ -46,6 +55,10 @@ Result<void> remove_stale(const std::string& path) {
   }
   if (!S_ISSOCK(status.st_mode)) {
     return Error{Errc::exists, path + " is there and is not a socket", "move it away"};
+  }
+  if (is_listened_on(path)) {
+    return Error{Errc::exists, "something listens on " + path + " already",
+                 "is it peernetd.socket? then: systemctl --user start peernetd"};
   }
   if (unlink(path.c_str()) != 0) return system_error(errno, "cannot remove the old socket " + path);
   return {};
@@ -98,10 +111,7 @@ Result<void> Control::listen(const std::string& path) {
   if (!directory) return directory;
   auto removed = remove_stale(path);
   if (!removed) return removed;
-  listener_ = std::make_unique<uv_pipe_t>();
-  uv_pipe_init(loop_, listener_.get(), 0);
-  ++handles_count_;
-  listener_->data = this;
+  make_listener();
   const mode_t before = umask(S_IRWXG | S_IRWXO | S_IXUSR);
   int status = uv_pipe_bind(listener_.get(), path.c_str());
   umask(before);
@@ -109,6 +119,43 @@ Result<void> Control::listen(const std::string& path) {
   if (status != 0) return network_error(status, "cannot listen on " + path);
   path_ = path;
   return {};
+}
+
+Result<std::string> Control::adopt(Fd listening) {
+  sockaddr_un address{};
+  socklen_t size = sizeof(address);
+  if (getsockname(listening.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return system_error(errno, "cannot look at the socket that was handed over");
+  }
+  const std::string path = address.sun_path[0] == '/' ? address.sun_path : "";
+  if (path.empty()) {
+    return Error{Errc::denied, "the socket that was handed over is not a file",
+                 "peernetd.socket needs ListenStream= with a path"};
+  }
+  auto directory = make_private_directory(split_path(path).first);
+  if (!directory) return directory.error();
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0) return system_error(errno, "cannot look at " + path);
+  const bool is_owner_right = status.st_uid == geteuid() || status.st_uid == 0;
+  if (!S_ISSOCK(status.st_mode) || !is_owner_right || (status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+    return Error{Errc::denied, "other users can reach the socket " + path,
+                 "peernetd.socket needs SocketMode=0600"};
+  }
+  make_listener();
+  int fault = uv_pipe_open(listener_.get(), listening.get());
+  if (fault == 0) {
+    static_cast<void>(listening.release());
+    fault = uv_listen(as_stream(listener_.get()), kBacklog, on_connection);
+  }
+  if (fault != 0) return network_error(fault, "cannot listen on " + path);
+  return path;
+}
+
+void Control::make_listener() {
+  listener_ = std::make_unique<uv_pipe_t>();
+  uv_pipe_init(loop_, listener_.get(), 0);
+  ++handles_count_;
+  listener_->data = this;
 }
 
 Result<void> make_private_directory(const std::string& path) {

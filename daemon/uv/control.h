@@ -20,6 +20,7 @@
 #include "core/result.h"
 #include "core/timers.h"
 #include "daemon/rpc.h"
+#include "daemon/uv/beneath.h"
 #include "daemon/uv/clock.h"
 
 namespace peernet::daemon {
@@ -52,9 +53,13 @@ class Control {
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
 
-  // Requires: the state lock is held, so that a socket that stands there is nobody's.
-  // Errors: too_large (the path), denied (its directory), exists (something else), io.
+  // Requires: the state lock is held, so that no daemon of this state listens there.
+  // Errors: too_large (the path), denied (its directory), exists (something else, or a service
+  // manager that listens for us), io.
   Result<void> listen(const std::string& path);
+  // Takes over a socket that the service manager listens on, and leaves it standing at the end. It
+  // must be as private as one of our own. Gives its path. Errors: denied, io.
+  Result<std::string> adopt(Fd listening);
   void send(Time now, Rpc::Reply reply);
   void on_time(Time now);
   Time deadline() const { return timers_.next(); }
@@ -77,6 +82,7 @@ class Control {
   static void on_sent(uv_write_t* request, int status) noexcept;
   static void on_doomed(uv_idle_t* handle) noexcept;
 
+  void make_listener();
   void accept(uv_stream_t* server);
   void take_lines(Time now, ClientId id);
   void touch(Time now, Client& client);
@@ -89,7 +95,7 @@ class Control {
   uv_loop_t* loop_;
   const MonotonicClock& clock_;
   Inputs& inputs_;
-  std::string path_;
+  std::string path_;  // of a socket that is ours to delete
   std::unique_ptr<uv_pipe_t> listener_;
   std::unique_ptr<uv_idle_t> dooming_;  // runs while a client is to be dropped
   std::vector<ClientId> doomed_;

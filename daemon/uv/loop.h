@@ -50,6 +50,7 @@ class Loop final : private Tcp::Inputs,
   // the first. With `may_skip`, a family that the machine lacks is left out, as long as one stays.
   Result<std::uint16_t> listen(const std::vector<Endpoint>& endpoints, bool may_skip);
   Result<void> listen_control(const std::string& path) { return control_.listen(path); }
+  Result<std::string> adopt_control(Fd listening) { return control_.adopt(std::move(listening)); }
 
   struct Parts {
     Node* node = nullptr;

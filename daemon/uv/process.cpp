@@ -65,6 +65,8 @@ mode_t harden_process() {
   signal(SIGPIPE, SIG_IGN);
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
+  // What whoever started us left open is not for the programs that we start.
+  close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
   prctl(PR_SET_DUMPABLE, 0);
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   rlimit files{};
@@ -73,6 +75,37 @@ mode_t harden_process() {
     setrlimit(RLIMIT_NOFILE, &files);
   }
   return umask(S_IRWXG | S_IRWXO);
+}
+
+Result<Fd> passed_socket() {
+  // sd_listen_fds(3): the descriptors begin at 3, and are meant for one process only.
+  constexpr int kFirst = 3;
+  const char* const for_process = std::getenv("LISTEN_PID");
+  const char* const count = std::getenv("LISTEN_FDS");
+  const bool is_ours = for_process != nullptr && count != nullptr &&
+                       std::to_string(getpid()) == for_process && std::string_view(count) != "0";
+  const bool is_one = is_ours && std::string_view(count) == "1";
+  for (const char* variable : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) unsetenv(variable);
+  if (!is_ours) return Fd();
+  if (!is_one) {
+    return Error{Errc::refused, "the service manager hands over more than the control socket",
+                 "give peernetd.socket one ListenStream= only"};
+  }
+  Fd fd(kFirst);
+  fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
+  int family = 0;
+  int type = 0;
+  int is_listening = 0;
+  const auto read_option = [&](int option, int& value) {
+    socklen_t size = sizeof(value);
+    return getsockopt(fd.get(), SOL_SOCKET, option, &value, &size) == 0;
+  };
+  const bool is_right = read_option(SO_DOMAIN, family) && family == AF_UNIX &&
+                        read_option(SO_TYPE, type) && type == SOCK_STREAM &&
+                        read_option(SO_ACCEPTCONN, is_listening) && is_listening != 0;
+  if (is_right) return fd;
+  return Error{Errc::refused, "what the service manager hands over is no listening Unix socket",
+               "peernetd.socket needs ListenStream= with a path"};
 }
 
 std::uint64_t descriptors_max() {

@@ -18,6 +18,10 @@ namespace peernet::daemon {
 // No core files, no tracing by others, no SIGPIPE, files for us alone, as many descriptors as are
 // allowed. Call first. Gives the user's umask, which finished downloads keep.
 mode_t harden_process();
+// The control socket, where the service manager listens on it already and hands it over; an empty
+// Fd: nobody does. Call once, before anything else reads the environment. Errors: refused (more
+// than one, or something else than a listening Unix socket).
+Result<Fd> passed_socket();
 // How many descriptors this process may have open.
 std::uint64_t descriptors_max();
 // The size of libuv's pool; before its first use.
