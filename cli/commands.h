@@ -22,6 +22,7 @@ inline constexpr int kExitNotFound = 3;
 inline constexpr int kExitNoDaemon = 4;
 inline constexpr int kExitTimedOut = 5;
 inline constexpr int kExitUnfinished = 7;
+inline constexpr int kExitCorrupt = 8;
 
 struct AddOptions {
   std::vector<std::string> paths;           // one share each
@@ -40,10 +41,21 @@ struct FetchOptions {
   std::string link;
   std::optional<std::string> directory;
   std::optional<std::string> timeout;  // "10m"
+  std::optional<std::string> stall;    // likewise, in which nothing comes
   bool is_detached = false;
+  bool is_preview = false;
+  bool is_sequential = false;
   bool allow_unportable = false;
 };
 int fetch(Session& session, const FetchOptions& options);
+// fetch -n: what the link names, without fetching it.
+int preview(Session& session, const FetchOptions& options);
+
+// Hashes all of a share that is here. kExitCorrupt when something is damaged and not repaired.
+int verify(Session& session, const std::string& id, bool is_repair);
+// Until the share is whole again: the rest of `verify --repair`.
+int follow_repair(Session& session, Client& client, const Interrupt& interrupt,
+                  const std::string& id);
 
 struct CatOptions {
   std::string what;                    // ID|LINK[/PATH]

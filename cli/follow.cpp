@@ -91,7 +91,8 @@ class FetchStory {
       last_share_ = share;
       return;
     }
-    const bool is_moving_data = text_at(share, "state") == "fetching";
+    const std::string state = text_at(share, "state");
+    const bool is_moving_data = state == "fetching" || state == "repairing";
     if (!is_head_told_ && is_moving_data && integer_at(share, "size")) {
       screen_.story(fetch_head(share, screen_.err_look()));
       is_head_told_ = true;
@@ -132,8 +133,14 @@ class FetchStory {
 // A fetch that is followed: asks for the share, waits for what happens to it.
 class Follower {
  public:
-  Follower(Session& session, Client& client, std::string id, std::optional<double> deadline)
-      : session_(session), client_(client), id_(std::move(id)), deadline_(deadline) {}
+  // The deadline is a moment of seconds_now(); `stall` are seconds.
+  Follower(Session& session, Client& client, std::string id, std::optional<double> deadline,
+           std::optional<double> stall)
+      : session_(session),
+        client_(client),
+        id_(std::move(id)),
+        deadline_(deadline),
+        stall_(stall) {}
 
   int run() {
     FetchStory story(session_.screen());
@@ -142,6 +149,7 @@ class Follower {
       if (const auto code = ended()) return *code;
       story.tell(share_, dht_nodes_);
       if (deadline_ && seconds_now() >= *deadline_) return time_is_up();
+      if (stall_ && seconds_now() - moved_at_ >= *stall_) return stalled();
       if (const auto code = wait()) return *code;
     }
   }
@@ -152,7 +160,7 @@ class Follower {
   std::optional<Failure> refresh() {
     auto share = client_.call("share.status", Json::object({{"id", id_}}));
     if (auto* failure = std::get_if<Failure>(&share)) return std::move(*failure);
-    share_ = std::move(std::get<Json>(share));
+    take(std::get<Json>(share));
     client_.drop_kept("progress");
     dht_nodes_.reset();
     const std::string state = text_at(share_, "state");
@@ -185,6 +193,10 @@ class Follower {
       if (failure.hint.empty()) failure.hint = "try again with: peernet resume " + short_id(id_);
       return screen.fail(failure);
     }
+    if (state == "damaged") {
+      return screen.fail({kExitCorrupt, "corrupt", text_at(share_, "reason"),
+                          "peernet verify --repair " + short_id(id_)});
+    }
     if (state == "paused") {
       return screen.fail({kExitUnfinished, "cancelled",
                           "the share is paused; what is there is kept",
@@ -203,6 +215,25 @@ class Follower {
     }
     return session_.screen().fail({kExitTimedOut, "timed_out", "it is not complete in time",
                                    "it goes on in the background: " + short_command()});
+  }
+
+  int stalled() {
+    std::string what = "nothing came for so long";
+    if (const std::string reason = text_at(share_, "reason"); !reason.empty()) {
+      what += ": " + reason;
+    }
+    return session_.screen().fail(
+        {kExitTimedOut, "timed_out", what,
+         "it goes on in the background; peernet why " + short_id(id_) + " tells more"});
+  }
+
+  // Something came, or it is in another state.
+  void take(const Json& share) {
+    if (text_at(share, "state") != text_at(share_, "state") ||
+        integer_at(share, "done") != integer_at(share_, "done") || moved_at_ == 0) {
+      moved_at_ = seconds_now();
+    }
+    share_ = share;
   }
 
   int interrupted() {
@@ -232,7 +263,7 @@ class Follower {
     const std::string kind = text_at(event, "kind");
     if (kind == "progress") {
       const Json& share = at(event, "share");
-      if (text_at(share, "id") == id_) share_ = share;
+      if (text_at(share, "id") == id_) take(share);
       return std::nullopt;
     }
     if (text_at(event, "id") != id_) return std::nullopt;
@@ -252,6 +283,8 @@ class Follower {
   Client& client_;
   std::string id_;
   std::optional<double> deadline_;
+  std::optional<double> stall_;
+  double moved_at_ = 0;
   Json share_;
   std::optional<std::uint64_t> dht_nodes_;
 };
@@ -267,6 +300,7 @@ Outcome<Json> fetch_params(const FetchOptions& options) {
     params["directory"] = fault ? std::get<std::string>(directory) : resolved.string();
   }
   if (options.allow_unportable) params["allow_unportable"] = true;
+  if (options.is_sequential) params["sequential"] = true;
   return params;
 }
 
@@ -428,29 +462,46 @@ int add(Session& session, const AddOptions& options) {
   return kExitDone;
 }
 
+namespace {
+
+// Seconds of a duration that was given, if it was.
+Outcome<std::optional<double>> seconds_of(const std::optional<std::string>& text) {
+  if (!text) return std::optional<double>();
+  const auto seconds = parse_seconds(*text);
+  if (!seconds) {
+    return Failure{kExitUsage, "malformed", "this is not a duration: " + *text,
+                   "such as 30s, 10m or 2h"};
+  }
+  return std::optional(static_cast<double>(*seconds));
+}
+
+std::optional<Failure> subscribe_to_share(Client& client) {
+  const auto subscribed = client.call(
+      "events.subscribe",
+      Json::object(
+          {{"kinds", Json::array({"progress", "manifest", "state", "completed", "removed"})}}));
+  if (const auto* failure = std::get_if<Failure>(&subscribed)) return *failure;
+  return std::nullopt;
+}
+
+}  // namespace
+
 // Subscribes first, so that nothing is missed between the call and the first event.
 int fetch(Session& session, const FetchOptions& options) {
   Screen& screen = session.screen();
-  std::optional<double> deadline;
-  if (options.timeout) {
-    const auto limit = parse_seconds(*options.timeout);
-    if (!limit) {
-      return screen.fail({kExitUsage, "malformed", "this is not a duration: " + *options.timeout,
-                          "such as 30s, 10m or 2h"});
-    }
-    deadline = seconds_now() + static_cast<double>(*limit);
-  }
+  const auto timeout = seconds_of(options.timeout);
+  if (const auto* failure = std::get_if<Failure>(&timeout)) return screen.fail(*failure);
+  const auto stall = seconds_of(options.stall);
+  if (const auto* failure = std::get_if<Failure>(&stall)) return screen.fail(*failure);
+  std::optional<double> deadline = std::get<std::optional<double>>(timeout);
+  if (deadline) *deadline += seconds_now();
   const auto params = fetch_params(options);
   if (const auto* failure = std::get_if<Failure>(&params)) return screen.fail(*failure);
   const auto connection = session.client();
   if (const auto* failure = std::get_if<Failure>(&connection)) return screen.fail(*failure);
   Client& client = *std::get<Client*>(connection);
   if (!options.is_detached) {
-    const auto subscribed = client.call(
-        "events.subscribe",
-        Json::object(
-            {{"kinds", Json::array({"progress", "manifest", "state", "completed", "removed"})}}));
-    if (const auto* failure = std::get_if<Failure>(&subscribed)) return screen.fail(*failure);
+    if (const auto failure = subscribe_to_share(client)) return screen.fail(*failure);
   }
   const auto answer = client.call("share.fetch", std::get<Json>(params));
   if (const auto* failure = std::get_if<Failure>(&answer)) return screen.fail(*failure);
@@ -467,7 +518,56 @@ int fetch(Session& session, const FetchOptions& options) {
   }
   const Interrupt interrupt;
   client.wake_on(interrupt.descriptor());
-  return Follower(session, client, std::move(id), deadline).run();
+  return Follower(session, client, std::move(id), deadline, std::get<std::optional<double>>(stall))
+      .run();
+}
+
+int preview(Session& session, const FetchOptions& options) {
+  Screen& screen = session.screen();
+  const auto timeout = seconds_of(options.timeout ? options.timeout : options.stall);
+  if (const auto* failure = std::get_if<Failure>(&timeout)) return screen.fail(*failure);
+  const auto limit = std::get<std::optional<double>>(timeout);
+  const double deadline = seconds_now() + limit.value_or(0);
+  const auto connection = session.client();
+  if (const auto* failure = std::get_if<Failure>(&connection)) return screen.fail(*failure);
+  Client& client = *std::get<Client*>(connection);
+  const auto sent = client.send("share.preview", Json::object({{"link", options.link}}));
+  if (const auto* failure = std::get_if<Failure>(&sent)) return screen.fail(*failure);
+  Message message;
+  // Ctrl-C ends the program: the daemon forgets it with the connection.
+  while (message.kind != Message::Kind::answer) {
+    message = client.next(kTick);
+    if (message.kind == Message::Kind::lost) return screen.fail(connection_lost());
+    if (message.kind == Message::Kind::quiet && limit && seconds_now() >= deadline) {
+      return screen.fail({kExitTimedOut, "timed_out", "nobody has said in time what it contains",
+                          "is it shared anywhere? Whoever has it: peernet status"});
+    }
+  }
+  if (message.failure) return screen.fail(*message.failure);
+  const Json& result = message.value;
+  const auto files =
+      session.call_all("share.files", "files", Json::object({{"id", text_at(result, "id")}}));
+  if (const auto* failure = std::get_if<Failure>(&files)) return screen.fail(*failure);
+  const auto& all = std::get<std::vector<Json>>(files);
+  if (screen.is_json()) {
+    Json answer = result;
+    answer["files"] = all;
+    screen.answer_json(answer);
+    return kExitDone;
+  }
+  screen.story(shown(text_at(result, "name")) + "  " +
+               size_text(integer_at(result, "size").value_or(0)) + ", " +
+               plural(integer_at(result, "files_count").value_or(0), "file") +
+               (flag_at(result, "is_known") ? "; it is here already" : "; nothing is fetched"));
+  screen.answer(render_files(all, text_at(result, "name"), screen.out_look()));
+  return kExitDone;
+}
+
+int follow_repair(Session& session, Client& client, const Interrupt& interrupt,
+                  const std::string& id) {
+  if (const auto failure = subscribe_to_share(client)) return session.screen().fail(*failure);
+  client.wake_on(interrupt.descriptor());
+  return Follower(session, client, id, std::nullopt, std::nullopt).run();
 }
 
 int status(Session& session, const StatusOptions& options) {

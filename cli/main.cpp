@@ -37,6 +37,7 @@ struct Arguments {
   std::string needed_id;  // of rm, pause, resume and link
   CatOptions cat;
   bool is_data_deleted = false;
+  bool is_repair = false;
   std::optional<std::string> rpc_method;
   std::optional<std::string> rpc_params;
   DhtOptions dht;
@@ -87,6 +88,12 @@ void declare_transfers(CLI::App& app, Arguments& arguments) {
   fetch.add_flag("-d,--detach", arguments.fetch.is_detached, "do not wait for it");
   fetch.add_option("--timeout", arguments.fetch.timeout,
                    "wait no longer than this, such as 10m; it goes on in the background");
+  fetch.add_option("--stall", arguments.fetch.stall,
+                   "wait no longer when nothing came for so long; it goes on in the background");
+  fetch.add_flag("-n,--dry-run", arguments.fetch.is_preview,
+                 "only show what would be fetched; leaves nothing behind");
+  fetch.add_flag("--sequential", arguments.fetch.is_sequential,
+                 "pieces in their order, not the rarest first");
   fetch.add_flag("--allow-unportable", arguments.fetch.allow_unportable,
                  "accept names that some systems cannot hold");
 
@@ -133,6 +140,8 @@ void declare_shares(CLI::App& app, Arguments& arguments) {
                 arguments.peers);
   with_id("rm", "Forget a share; its files stay")
       .add_flag("--data", arguments.is_data_deleted, "delete its files too");
+  with_id("verify", "Hash again what is here of a share; tells what is damaged")
+      .add_flag("--repair", arguments.is_repair, "fetch again, into its place, what is damaged");
   with_id("pause", "Neither fetch nor serve a share for now");
   with_id("resume", "Go on with a paused share, or try a failed one again");
   with_id("link", "The link of a share");
@@ -248,12 +257,16 @@ void declare(CLI::App& app, Arguments& arguments) {
 int run(const std::string& name, const CLI::App& command, Session& session,
         const Arguments& arguments) {
   if (name == "add") return add(session, arguments.add);
-  if (name == "fetch") return fetch(session, arguments.fetch);
+  if (name == "fetch") {
+    return arguments.fetch.is_preview ? preview(session, arguments.fetch)
+                                      : fetch(session, arguments.fetch);
+  }
   if (name == "cat") return cat(session, arguments.cat);
   if (name == "status") return status(session, arguments.status);
   if (name == "ls") return list(session, arguments.id, arguments.selection);
   if (name == "peers") return peers(session, arguments.peers);
   if (name == "rm") return remove(session, arguments.needed_id, arguments.is_data_deleted);
+  if (name == "verify") return verify(session, arguments.needed_id, arguments.is_repair);
   if (name == "pause") return pause(session, arguments.needed_id);
   if (name == "resume") return resume(session, arguments.needed_id);
   if (name == "link") return link(session, arguments.needed_id);

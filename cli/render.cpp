@@ -51,9 +51,9 @@ std::string name_of(const Json& share) {
 
 Color color_of(const std::string& state) {
   if (state == "seeding") return Color::green;
-  if (state == "failed") return Color::red;
+  if (state == "failed" || state == "damaged") return Color::red;
   if (state == "stalled" || state == "finding") return Color::yellow;
-  if (state == "fetching" || state == "finishing") return Color::cyan;
+  if (state == "fetching" || state == "finishing" || state == "repairing") return Color::cyan;
   return Color::none;
 }
 
@@ -98,7 +98,7 @@ std::optional<std::string> still_text(const Json& share, std::optional<std::uint
   if (state == "opening") return "opening";
   if (state == "finding" || !integer_at(share, "size")) return finding_text(dht_nodes, share);
   if (state == "finishing") return "100%  syncing to disk and moving into place";
-  if (state == "paused" || state == "failed" || state == "seeding") {
+  if (state == "paused" || state == "failed" || state == "seeding" || state == "damaged") {
     const std::string why = why_of(share);
     return percent_or_dash(share) + "  " + state + (why.empty() ? "" : ": " + why);
   }
@@ -205,6 +205,13 @@ std::string render_share(const Json& share, const Look& look) {
   facts.push_back({"added", time_text(text_at(share, "added"))});
   if (const std::string completed = text_at(share, "completed"); !completed.empty()) {
     facts.push_back({"completed", time_text(completed)});
+  }
+  if (const Json& run = at(share, "verification"); run.is_object()) {
+    const std::uint64_t damaged = count(run, "damaged");
+    facts.push_back(
+        {"verifying",
+         std::to_string(percent(count(run, "done"), integer_at(run, "total")).value_or(0)) + "%" +
+             (damaged > 0 ? ", " + size_text(damaged) + " damaged" : std::string())});
   }
   if (const std::string why = why_of(share); !why.empty()) facts.push_back({"why", why});
   const std::string hint = text_at(at(share, "error"), "hint");

@@ -196,6 +196,7 @@ std::string hint_for(const Json& share) {
     return shown(hint);
   }
   if (cause == "paused") return "peernet resume " + id;
+  if (cause == "damaged") return "peernet verify --repair " + id;
   if (cause == "dht_empty")
     return "bootstrap of the config names nodes to join through; peernet doctor";
   if (cause == "lookups_off") return "a link with an address (pe=HOST:PORT), or discovery.dht";

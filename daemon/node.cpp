@@ -298,6 +298,23 @@ Result<transfer::ReadId> Node::read(Time now, transfer::ReadRequest request, Eff
   return id;
 }
 
+Result<bool> Node::list(Time now, const transfer::FetchRequest& request, Effects& out) {
+  auto is_known = transfer_.list(now, request, out);
+  settle(now, out);
+  return is_known;
+}
+
+Result<void> Node::verify(Time now, const ShareId& id, bool is_repair, Effects& out) {
+  auto begun = transfer_.verify(now, id, is_repair, out);
+  settle(now, out);
+  return begun;
+}
+
+void Node::cancel_verify(Time now, const ShareId& id, Effects& out) {
+  transfer_.cancel_verify(now, id, out);
+  settle(now, out);
+}
+
 void Node::end_reader(Time now, transfer::ReaderId reader, Effects& out) {
   transfer_.end_reader(now, reader, out);
 }

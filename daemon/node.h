@@ -96,6 +96,9 @@ class Node {
 
   // See transfer::Transfer.
   Result<transfer::ReadId> read(Time now, transfer::ReadRequest request, Effects& out);
+  Result<bool> list(Time now, const transfer::FetchRequest& request, Effects& out);
+  Result<void> verify(Time now, const ShareId& id, bool is_repair, Effects& out);
+  void cancel_verify(Time now, const ShareId& id, Effects& out);
   void end_reader(Time now, transfer::ReaderId reader, Effects& out);
   void set_limits(Time now, const transfer::Limits& limits, Effects& out);
   // `is_kept`: also after a restart.

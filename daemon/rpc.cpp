@@ -199,6 +199,22 @@ void Rpc::on_client_gone(Time now, ClientId client, Node& node, Effects& out) {
     place = place->second.client == client ? removals_.erase(place) : std::next(place);
   }
   std::erase_if(probes_, [&](const auto& entry) { return entry.second.client == client; });
+  for (const PendingPreview& preview : previews_) {
+    // It was never one of the shares of this node.
+    if (preview.client == client && !preview.is_known) {
+      (void)node.remove(now, preview.share, false, out);
+    }
+  }
+  std::erase_if(previews_, [&](const auto& preview) { return preview.client == client; });
+  for (auto place = verifications_.begin(); place != verifications_.end();) {
+    if (place->second.client != client) {
+      ++place;
+      continue;
+    }
+    const ShareId id = place->first;
+    place = verifications_.erase(place);
+    node.cancel_verify(now, id, out);
+  }
   std::erase_if(reads_, [&](const auto& entry) { return entry.second.client == client; });
   node.end_reader(now, reader_of(client), out);
   dht_calls_.on_client_gone(client);

@@ -100,6 +100,15 @@ class Rpc {
     ShareId share;
     std::uint64_t offset = 0;
   };
+  struct PendingVerify : Pending {
+    Time started{};
+    Time told{};  // when its progress was last sent to subscribers
+  };
+  struct PendingPreview : Pending {
+    ShareId share;
+    bool is_known = false;
+    bool is_answered = false;  // kept until the client goes, with the list
+  };
   struct KeptEvent {
     std::uint64_t seq = 0;
     EventKind kind{};
@@ -147,7 +156,9 @@ class Rpc {
   Answer share_resume(Call& call);
   Answer share_remove(Call& call);
   Answer share_link(Call& call);
+  Answer share_preview(Call& call);
   Answer share_read(Call& call);
+  Answer share_verify(Call& call);
   Answer transfer_why(Call& call);
   Answer config_check(Call& call) const;
   Answer config_edit(Call& call) const;
@@ -184,6 +195,9 @@ class Rpc {
   void on_import_progress(Time now, const transfer::ImportProgress& event);
   void on_imported(Time now, const transfer::Imported& event, const Node& node);
   void on_import_failed(Time now, const transfer::ImportFailed& event);
+  void on_verify_progress(Time now, const transfer::VerifyProgress& event);
+  void on_preview(Time now, const ShareId& id, const Node& node, const std::optional<Error>& error);
+  void on_verified(Time now, const transfer::Verified& event);
   void on_file_read(const transfer::FileRead& event);
   void on_removed(Time now, const transfer::Removed& event);
   void on_probed(const transfer::Probed& event);
@@ -213,6 +227,8 @@ class Rpc {
   std::map<transfer::ImportId, PendingImport> imports_;
   std::multimap<ShareId, Pending> removals_;
   std::map<std::uint64_t, Pending> probes_;
+  std::vector<PendingPreview> previews_;  // at most one for each client
+  std::map<ShareId, PendingVerify> verifications_;
   std::map<transfer::ReadId, PendingRead> reads_;  // at most one for each client
   DhtCalls dht_calls_;
   std::deque<KeptEvent> ring_;  // at most kEventRingMax

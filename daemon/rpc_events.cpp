@@ -43,6 +43,7 @@ void Rpc::on_event(Time now, const transfer::Event& event, const Node& node) {
           [&](const Imported& e) { on_imported(now, e, node); },
           [&](const ImportFailed& e) { on_import_failed(now, e); },
           [&](const ManifestKnown& e) {
+            on_preview(now, e.id, node, std::nullopt);
             const auto share = node.share(now, e.id);
             if (!share) return;
             publish(now, EventKind::manifest,
@@ -67,6 +68,8 @@ void Rpc::on_event(Time now, const transfer::Event& event, const Node& node) {
           [&](const StateChanged& e) { on_state_changed(now, e, node); },
           [&](const Removed& e) { on_removed(now, e); },
           [&](const FileRead& e) { on_file_read(e); },
+          [&](const VerifyProgress& e) { on_verify_progress(now, e); },
+          [&](const Verified& e) { on_verified(now, e); },
           [&](const PeerJoined& e) {
             publish(now, EventKind::peer_joined,
                     Json::object({{"peer", to_text(e.peer)}, {"endpoint", e.endpoint.to_string()}}),
@@ -144,6 +147,7 @@ void Rpc::on_import_failed(Time now, const transfer::ImportFailed& event) {
 
 void Rpc::on_state_changed(Time now, const transfer::StateChanged& event, const Node& node) {
   const auto share = node.share(now, event.id);
+  if (share && share->error) on_preview(now, event.id, node, share->error);
   const bool has_error = share && share->error && event.state == transfer::ShareState::failed;
   publish(now, EventKind::state,
           Json::object({{"id", to_text(event.id)},

@@ -54,7 +54,9 @@ Rpc::Answer Rpc::dispatch(Call& call, MethodName method) {
     case MethodName::share_resume: return share_resume(call);
     case MethodName::share_remove: return share_remove(call);
     case MethodName::share_link: return share_link(call);
+    case MethodName::share_preview: return share_preview(call);
     case MethodName::share_read: return share_read(call);
+    case MethodName::share_verify: return share_verify(call);
     case MethodName::transfer_why: return transfer_why(call);
     case MethodName::config_check: return config_check(call);
     case MethodName::config_edit: return config_edit(call);
@@ -164,6 +166,9 @@ Rpc::Answer Rpc::share_fetch(Call& call) const {
   request.link = *std::move(link);
   request.directory = *clean;
   request.allow_unportable = flag_of(call.params, "allow_unportable");
+  if (json_find(call.params, "sequential") != nullptr) {
+    request.is_sequential = flag_of(call.params, "sequential");
+  }
   // A directory that was named is meant: it is not silently another one.
   if (const auto known = call.node.share(call.now, request.link.id);
       known && json_find(call.params, "directory") != nullptr) {

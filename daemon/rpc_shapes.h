@@ -30,12 +30,21 @@ inline constexpr std::array kLookupFields{
 };
 inline constexpr Shape kLookup{"lookup", kLookupFields};
 
+inline constexpr std::array kVerifyStatusFields{
+    Field{"done", integer, required, "bytes hashed"},
+    Field{"total", integer, required, "bytes to hash"},
+    Field{"damaged", integer, required, "bytes in damaged pieces so far"},
+};
+inline constexpr Shape kVerifyStatus{"verification", kVerifyStatusFields};
+
 inline constexpr std::array kShareFields{
     Field{"id", text, required, "the share id: s and 56 characters"},
     Field{
         "state", text, required,
         "opening, finding, fetching, stalled (fetching, but nothing comes, for the reason given), "
-        "finishing, seeding, paused or failed"},
+        "finishing, seeding, damaged (pieces at their place are wrong), repairing (these are "
+        "fetched "
+        "again), paused or failed"},
     Field{"cause", text, required, "what keeps it from being further, as a word; or none"},
     Field{"reason", text, required, "the same as one phrase; may be empty"},
     Field{"error", object, nullable, "what stopped a failed share", &kError},
@@ -59,6 +68,7 @@ inline constexpr std::array kShareFields{
     Field{"peers_connected", integer, required, "peers of this share we are connected to"},
     Field{"peers_known", integer, required, "addresses where peers of this share may be"},
     Field{"lookup", object, nullable, "the last DHT lookup", &kLookup},
+    Field{"verification", object, nullable, "while share.verify hashes it", &kVerifyStatus},
     Field{"added", time, required, "when it became known here"},
     Field{"completed", time, nullable, "when it became complete here"},
 };
@@ -181,6 +191,48 @@ inline constexpr std::array kReadFields{
     Field{"payload", integer, required, "so many bytes follow this line as they are; 0 at the end"},
 };
 inline constexpr Shape kRead{"read", kReadFields};
+
+inline constexpr std::array kPreviewFields{
+    Field{"id", text, required, "the share id, for share.files on this connection"},
+    Field{"name", text, required, "the share's name"},
+    Field{"size", integer, required, "bytes"},
+    Field{"files_count", integer, required, "files"},
+    Field{"is_known", boolean, required, "it is a share of this node, and stays"},
+};
+inline constexpr Shape kPreview{"preview", kPreviewFields};
+
+inline constexpr std::array kDamagedFields{
+    Field{"path", text, required, "below the share's top; empty for a share of one file"},
+    Field{"offset", integer, required, "of the first byte, in the file"},
+    Field{"size", integer, required, "bytes, in whole pieces"},
+};
+inline constexpr Shape kDamaged{"damaged_range", kDamagedFields};
+inline constexpr std::array kVerifiedFields{
+    Field{"id", text, required, "the share id"},
+    Field{"size", integer, required, "bytes that were hashed: all that was claimed"},
+    Field{"damaged_size", integer, required, "bytes of these in damaged pieces"},
+    Field{"damaged_count", integer, required, "damaged pieces"},
+    Field{"damaged", list_of_objects, required, "where they are, at most 1000 ranges", &kDamaged},
+    Field{"is_repairing", boolean, required,
+          "they are fetched again, into their place; state repairing or fetching tells how far"},
+};
+inline constexpr Shape kVerified{"verified", kVerifiedFields};
+
+inline constexpr std::array kVerifyProgressFields{
+    Field{"id", text, required, "the share id"},
+    Field{"done", integer, required, "bytes hashed"},
+    Field{"total", integer, required, "bytes to hash"},
+    Field{"rate", integer, required, "bytes a second"},
+    Field{"damaged", integer, required, "bytes in damaged pieces so far"},
+};
+inline constexpr Shape kVerifyProgress{"verify_progress", kVerifyProgressFields};
+
+inline constexpr std::array kVerifiedEventFields{
+    Field{"id", text, required, "the share id"},
+    Field{"damaged_count", integer, required, "damaged pieces"},
+    Field{"error", object, nullable, "why it did not end", &kError},
+};
+inline constexpr Shape kVerifiedEvent{"verified_event", kVerifiedEventFields};
 
 inline constexpr std::array kPeerShareFields{
     Field{"id", text, required, "the share id"},

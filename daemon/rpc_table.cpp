@@ -33,6 +33,9 @@ constexpr std::array<EventRow, kEventKindsCount> kEvents{
     EventRow{EventKind::peer_joined, "peer_joined", "a peer is connected", &kPeerJoined},
     EventRow{EventKind::peer_left, "peer_left", "a peer is not connected any more", &kPeerGone},
     EventRow{EventKind::peer_banned, "peer_banned", "a peer sent wrong data", &kPeerGone},
+    EventRow{EventKind::verify_progress, "verify_progress", "share.verify reads and hashes",
+             &kVerifyProgress, false},
+    EventRow{EventKind::verified, "verified", "share.verify has ended", &kVerifiedEvent},
 };
 
 // ---- Parameters ----
@@ -59,6 +62,11 @@ constexpr std::array kFetchParams{
     Field{"directory", text, optional, "absolute path; by default the downloads directory"},
     Field{"allow_unportable", boolean, optional,
           "accept names that some systems cannot hold; false by default"},
+    Field{"sequential", boolean, optional,
+          "pieces in their order, not the rarest first, until the daemon ends; left out: as it is"},
+};
+constexpr std::array kPreviewParams{
+    Field{"link", text, required, "as for share.fetch"},
 };
 constexpr Field kFieldsParam{"fields", list_of_text, optional,
                              "only these members of the answer, or of its rows; all by default"};
@@ -74,6 +82,11 @@ constexpr std::array kFilesParams{
     kPageParams[0],
     kPageParams[1],
     kFieldsParam,
+};
+constexpr std::array kVerifyParams{
+    Field{"id", text, required, kIdDoc},
+    Field{"repair", boolean, optional,
+          "fetch again, into its place, what is damaged; false by default"},
 };
 constexpr std::array kReadParams{
     Field{"id", text, required, kIdDoc},
@@ -133,6 +146,10 @@ constexpr std::array kFetchErrors{Errc::malformed, Errc::refused, Errc::too_larg
 constexpr std::array kRemoveErrors{Errc::not_found, Errc::malformed, Errc::denied, Errc::io};
 constexpr std::array kFilesErrors{Errc::not_found, Errc::malformed, Errc::unavailable};
 
+constexpr std::array kPreviewErrors{Errc::malformed, Errc::refused, Errc::too_large, Errc::corrupt};
+constexpr std::array kVerifyErrors{Errc::not_found,   Errc::malformed, Errc::refused,
+                                   Errc::unavailable, Errc::corrupt,   Errc::cancelled,
+                                   Errc::no_space,    Errc::denied,    Errc::io};
 constexpr std::array kReadErrors{Errc::not_found,   Errc::malformed, Errc::refused,
                                  Errc::unavailable, Errc::corrupt,   Errc::cancelled,
                                  Errc::no_space,    Errc::denied,    Errc::io};
@@ -190,6 +207,16 @@ constexpr std::array kMethods{
         "Verified bytes of a file, answered when the first of them is here, with as many as are. "
         "What follows them is fetched first. One at a time for each client.",
         kReadParams, &kRead, kReadErrors},
+    Method{
+        MethodName::share_verify, "share.verify",
+        "Hashes again all that a share claims. Answered when that is done; cancelled if the client "
+        "goes away before. What is damaged is neither served nor claimed from then on.",
+        kVerifyParams, &kVerified, kVerifyErrors},
+    Method{
+        MethodName::share_preview, "share.preview",
+        "Fetches the manifest that a link names and nothing else. Answered when it is here; it is "
+        "forgotten when the client goes away, and nothing is written.",
+        kPreviewParams, &kPreview, kPreviewErrors},
     Method{MethodName::transfer_why, "transfer.why",
            "Why a share is not further: the cause, and the facts behind it. It never guesses.",
            kIdParams, &kWhy, kFindErrors},

@@ -28,7 +28,9 @@ enum class MethodName : std::uint8_t {
   share_resume,
   share_remove,
   share_link,
+  share_preview,
   share_read,
+  share_verify,
   transfer_why,
   config_check,
   config_edit,
@@ -70,8 +72,10 @@ enum class EventKind : std::uint8_t {
   peer_joined,
   peer_left,
   peer_banned,
+  verify_progress,
+  verified,
 };
-inline constexpr std::size_t kEventKindsCount = 12;
+inline constexpr std::size_t kEventKindsCount = 14;
 
 enum class FieldType : std::uint8_t {
   text,

@@ -114,6 +114,8 @@ std::string_view state_word(transfer::ShareState state) {
     case transfer::ShareState::fetching: return "fetching";
     case transfer::ShareState::finishing: return "finishing";
     case transfer::ShareState::seeding: return "seeding";
+    case transfer::ShareState::damaged: return "damaged";
+    case transfer::ShareState::repairing: return "repairing";
     case transfer::ShareState::paused: return "paused";
     case transfer::ShareState::failed: return "failed";
   }
@@ -180,6 +182,11 @@ Json share_json(const transfer::ShareStatus& share, std::optional<WallTime> look
                                        {"nodes_asked", share.lookup->nodes_asked},
                                        {"peers_found", share.lookup->peers_found}})
                        : Json(nullptr);
+  json["verification"] = share.verification
+                             ? Json::object({{"done", share.verification->done},
+                                             {"total", share.verification->total},
+                                             {"damaged", share.verification->damaged}})
+                             : Json(nullptr);
   json["added"] = rfc3339(share.added);
   json["completed"] = time_or_null(share.completed);
   return json;

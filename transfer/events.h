@@ -52,6 +52,8 @@ struct FetchRequest {
   Link link;
   std::string directory;  // absolute; the share is placed in it under the manifest's name
   bool allow_unportable = false;
+  // Pieces in their order, where nobody waits for others. As long as the process lives.
+  std::optional<bool> is_sequential{};  // nullopt: as it is
 };
 
 // A connection that the user asks for. `share`: does the peer offer it?
@@ -138,6 +140,29 @@ struct FileBytes {
   Bytes bytes;
   std::uint64_t file_size = 0;
 };
+struct VerifyProgress {
+  ShareId id;
+  std::uint64_t done = 0;  // bytes
+  std::uint64_t total = 0;
+  std::uint64_t damaged = 0;
+};
+struct DamagedRange {
+  std::string path;  // below the top; empty for a share of a single file
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+};
+struct VerifyOutcome {
+  std::uint64_t bytes = 0;  // that were hashed
+  std::uint64_t damaged_bytes = 0;
+  std::uint32_t damaged_count = 0;    // pieces
+  std::vector<DamagedRange> damaged;  // at most 1000
+  bool is_repairing = false;          // what is damaged is fetched again, into its place
+  bool is_fetched_again = false;      // likewise, of a share that is being fetched
+};
+struct Verified {
+  ShareId id;
+  Result<VerifyOutcome> result;
+};
 struct FileRead {
   ReadId read{};
   Result<FileBytes> result;
@@ -172,8 +197,9 @@ struct Probed {
   std::optional<PeerId> peer;  // who is there
 };
 
-using Event = std::variant<PeersWanted, AnnounceWanted, AnnounceOver, ImportProgress, Imported,
-                           ImportFailed, ManifestKnown, Completed, Durable, StateChanged, Removed,
-                           FileRead, PeerJoined, PeerLeft, PeerBanned, Probed>;
+using Event =
+    std::variant<PeersWanted, AnnounceWanted, AnnounceOver, ImportProgress, Imported, ImportFailed,
+                 ManifestKnown, Completed, Durable, StateChanged, Removed, VerifyProgress, Verified,
+                 FileRead, PeerJoined, PeerLeft, PeerBanned, Probed>;
 
 }  // namespace peernet::transfer

@@ -237,6 +237,12 @@ void Picker::set_missing(std::uint32_t piece) {
   change_state(piece, PieceState::missing);
 }
 
+void Picker::give_up(std::uint32_t piece) {
+  wanted_.reset(piece);
+  set_missing(piece);
+  lacking_.reset(piece);
+}
+
 // ---- Blocks
 
 std::vector<BlockRun> Picker::pick(ConnId peer, const Bitfield& has, std::uint32_t count_max,

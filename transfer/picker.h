@@ -100,6 +100,8 @@ class Picker {
   void set_have(std::uint32_t piece);
   // Lost (a failed sync, bit rot): have or active -> missing.
   void set_missing(std::uint32_t piece);
+  // Lost, and not wanted again for now.
+  void give_up(std::uint32_t piece);
 
   // ---- Blocks
   // What to ask of the peer now, at most count_max blocks, urgent ones first; they count as

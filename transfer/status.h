@@ -22,6 +22,8 @@ enum class ShareState : std::uint8_t {
   fetching,
   finishing,  // all pieces are there; syncing and renaming into place
   seeding,
+  damaged,    // at its place, and pieces of it are not what was shared: those are not served
+  repairing,  // likewise, and they are fetched again
   paused,
   failed,  // stopped by a fault of this machine; `error` says which; `resume` tries again
 };
@@ -32,6 +34,7 @@ enum class Cause : std::uint8_t {
   fault,      // of this machine, or of the manifest: `error`
   disk_full,  // likewise
   paused,     // by the user
+  damaged,    // pieces at their place were found wrong, and repair was not asked for
   // Nobody is connected:
   lookups_off,    // no address known, and the DHT is off
   looking,        // none known, and no lookup has ended yet
@@ -57,6 +60,13 @@ struct LookupFacts {
   Time at{};
   std::uint32_t nodes_asked = 0;
   std::uint32_t peers_found = 0;
+};
+
+// All that is claimed is being hashed again.
+struct VerifyStatus {
+  std::uint64_t done = 0;  // bytes
+  std::uint64_t total = 0;
+  std::uint64_t damaged = 0;
 };
 
 struct ShareStatus {
@@ -88,6 +98,7 @@ struct ShareStatus {
   std::uint32_t peers_connected = 0;
   std::uint32_t peers_known = 0;
   std::optional<LookupFacts> lookup;
+  std::optional<VerifyStatus> verification;
   WallTime added;
   WallTime completed;  // 0: not yet
 };

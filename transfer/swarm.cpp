@@ -35,6 +35,11 @@ void Swarm::start_new(Turn& turn) {
   tell_state(turn);
 }
 
+void Swarm::start_listing(Turn& turn) {
+  is_listing_ = true;
+  start_new(turn);
+}
+
 void Swarm::start_saved(Turn& turn, const ProgressRecord* progress) {
   started_ = turn.now;
   apply_limits(turn.now, {record_.limit_up, record_.limit_down});
@@ -53,11 +58,12 @@ void Swarm::start_saved(Turn& turn, const ProgressRecord* progress) {
   }
   const std::uint32_t pieces_count = metadata_.manifest().layout().pieces_count();
   durable_ = Bitfield(pieces_count);
-  if (record_.stage == ShareStage::complete) {
-    durable_.set_all();
-  } else if (progress != nullptr) {
-    // Damaged: start from nothing rather than believe it.
-    durable_ = Bitfield::unpack(progress->durable, pieces_count).value_or(Bitfield(pieces_count));
+  const bool is_complete = record_.stage == ShareStage::complete;
+  if (is_complete) durable_.set_all();
+  if (progress != nullptr) {
+    // A record that is damaged: start from nothing, or from what the rename stands for.
+    durable_ = Bitfield::unpack(progress->durable, pieces_count)
+                   .value_or(is_complete ? durable_ : Bitfield(pieces_count));
   }
   durable_bytes_ = bytes_of(durable_);
   open_storage(turn);
@@ -92,7 +98,7 @@ void Swarm::open_storage(Turn& turn) {
   open.top = top();
   if (record_.stage == ShareStage::fetching && !is_removing_) open.must_be_free = record_.name;
   open.is_single_file = manifest.is_single_file();
-  open.is_writable = record_.stage != ShareStage::complete;
+  open.is_writable = record_.stage != ShareStage::complete || is_repairing_;
   open.files = manifest.file_specs();
   open.leaves_count = manifest.layout().leaves_count();
   open.job = add_job(turn, OpenJob{});
@@ -116,6 +122,12 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
     return;
   }
   is_open_ = true;
+  if (is_repairing_) {
+    const auto* opened = std::get_if<StorageOpened>(&*result);
+    PN_CHECK(opened != nullptr);
+    on_opened_for_repair(turn, *opened);
+    return;
+  }
   if (record_.stage == ShareStage::complete) {
     error_.reset();
     begin_exchange(turn, durable_);
@@ -179,6 +191,8 @@ void Swarm::begin_exchange(Turn& turn, Bitfield have) {
   durable_bytes_ = bytes_of(durable_);
   verified_ = Bitfield(static_cast<std::uint32_t>(layout.leaves_count()));
   picker_.emplace(layout, have, rng_.fork());
+  // What is damaged at its place is fetched again only when that was asked for.
+  if (record_.stage == ShareStage::complete) picker_->set_wanted(have);
   for (const ConnId conn : members_) {
     Peer& peer = turn.peers.at(conn);
     PeerShare& share = *peer.find_share(record_.id);
@@ -191,7 +205,8 @@ void Swarm::begin_exchange(Turn& turn, Bitfield have) {
   }
   update_urgent();
   serve_reads(turn);
-  if (picker_->is_complete()) on_all_durable(turn);
+  pump_verification(turn);
+  if (picker_ && picker_->is_complete()) on_all_durable(turn);
 }
 
 void Swarm::pause(Turn& turn) {
@@ -212,7 +227,7 @@ void Swarm::resume(Turn& turn) {
   error_.reset();
   retry_wait_ = {};
   started_ = turn.now;
-  if (was_failed && metadata_.is_complete()) open_storage(turn);
+  if (was_failed && metadata_.is_complete() && !is_listing_) open_storage(turn);
   save_record(turn, SaveKind::record);
   tell_state(turn);
 }
@@ -243,7 +258,9 @@ void Swarm::fail(Turn& turn, Error error, bool is_final) {
   retry_at_ = is_final ? std::nullopt : std::optional(turn.now + retry_wait_);
   close_peers(turn, wire::ShareCloseReason::stopped);
   if (!error_) turn.events.emplace_back(AnnounceOver{key_});
+  end_verification(turn, error);
   error_ = std::move(error);
+  is_repairing_ = false;
   if (is_open_) turn.out.push_back(CloseStorage{record_.storage});
   is_open_ = false;
   is_opening_ = false;
@@ -264,6 +281,7 @@ void Swarm::remove(Turn& turn, bool is_data_deleted) {
   if (is_removing_) return;
   close_peers(turn, wire::ShareCloseReason::stopped);
   turn.events.emplace_back(AnnounceOver{key_});
+  end_verification(turn, Error{Errc::cancelled, "the share was removed", {}});
   is_removing_ = true;
   is_data_deleted_ = is_data_deleted;
   drop_pending(turn);
@@ -273,6 +291,10 @@ void Swarm::remove(Turn& turn, bool is_data_deleted) {
 
 void Swarm::continue_removal(Turn& turn) {
   if (!is_removing_ || is_removed_ || !jobs_.empty() || !saves_.empty()) return;
+  if (is_listing_) {
+    is_removed_ = true;
+    return;
+  }
   if (!is_open_ && !is_reopened_ && metadata_.is_complete()) {
     // A share that failed, or was never opened: what it left on disk is found by opening it.
     is_reopened_ = true;
@@ -366,11 +388,12 @@ void Swarm::save(Turn& turn, SaveKind kind, Record record, Bitfield have) {
 }
 
 void Swarm::save_record(Turn& turn, SaveKind kind) {
+  if (is_listing_) return;
   save(turn, kind, record_);
 }
 
 void Swarm::save_progress(Turn& turn) {
-  if (!metadata_.is_complete()) return;
+  if (!metadata_.is_complete() || is_listing_) return;
   last_progress_save_ = turn.now;
   saved_uploaded_ = uploaded_;
   save(turn, SaveKind::progress, progress_record(durable_), durable_);
@@ -452,7 +475,13 @@ void Swarm::on_synced(Turn& turn, SyncJob job, const FileResult& result) {
 }
 
 void Swarm::on_all_durable(Turn& turn) {
-  if (record_.stage == ShareStage::complete || !durable_.all() || is_removing_) return;
+  if (!durable_.all() || is_removing_) return;
+  if (is_repairing_) {
+    if (verification_) return;
+    turn.out.push_back(FinishStorage{add_job(turn, FinishJob{}), record_.storage, record_.name});
+    return;
+  }
+  if (record_.stage == ShareStage::complete) return;
   record_.stage = ShareStage::finishing;
   save_record(turn, SaveKind::finishing);
   tell_state(turn);
@@ -465,6 +494,12 @@ void Swarm::on_finished(Turn& turn, const FileResult& result) {
       error.hint = "move it away; to go on at once: peernet resume " + to_short_text(record_.id);
     }
     fail(turn, std::move(error));
+    return;
+  }
+  if (is_repairing_) {
+    is_repairing_ = false;
+    turn.events.emplace_back(Completed{record_.id});
+    tell_state(turn);
     return;
   }
   record_.stage = ShareStage::complete;
@@ -505,6 +540,7 @@ Swarm::Outcome Swarm::on_file(Turn& turn, JobId job, FileResult result) {
                  [&](ReadJob& done) { on_read(turn, std::move(done), result, outcome); },
                  [&](SyncJob& done) { on_synced(turn, std::move(done), result); },
                  [&](FinishJob&) { on_finished(turn, result); },
+                 [&](VerifyJob& done) { on_range_verified(turn, done, result); },
                  [&](DeleteJob&) {
                    if (!result) removal_ = result.error();
                    save(turn, SaveKind::removed, ShareRemoved{record_.id});

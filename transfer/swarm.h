@@ -73,11 +73,14 @@ class Swarm {
  public:
   Swarm(ShareRecord record, const PathRules& rules, Rng rng);
 
-  // ---- Life. One of the three first.
+  // ---- Life. One of the four first.
   // A link: nothing is known but the id.
   void start_new(Turn& turn);
   // As the store had it; `progress` may be missing.
   void start_saved(Turn& turn, const ProgressRecord* progress);
+  // A link of which only the manifest is wanted: nothing is saved or written, and once it is known
+  // the share does nothing any more. Ends by remove().
+  void start_listing(Turn& turn);
   // Just imported: everything is there, verified in this run; the storage is open.
   void start_imported(Turn& turn);
   void pause(Turn& turn);
@@ -142,6 +145,11 @@ class Swarm {
   // Reads a run that can_serve(). The result comes back through on_file as ReadDone.
   JobId read(Turn& turn, ConnId conn, const wire::BlockRun& run);
 
+  // ---- Verification and repair: swarm_verify.cpp
+  // Ends with Verified. Errors: refused, unavailable (no manifest).
+  Result<void> verify(Turn& turn, bool is_repair);
+  void cancel_verify(Turn& turn);
+
   // ---- Readers: swarm_read.cpp
   // Answered by FileRead, also when it fails. False: there are too many readers.
   bool read_file(Turn& turn, ReadId id, Readers::Read read);
@@ -175,7 +183,11 @@ class Swarm {
   bool is_active() const;
   bool is_paused() const { return record_.is_paused; }
   bool is_complete() const { return metadata_.is_complete() && picker_ && picker_->is_complete(); }
-  bool wants_data() const { return is_active() && !is_complete(); }
+  bool wants_data() const {
+    return is_active() && !is_complete() && !(is_listing_ && metadata_.is_complete());
+  }
+  bool is_listing() const { return is_listing_; }
+  void set_sequential(bool is_sequential);
   bool is_removing() const { return is_removing_; }
   bool is_removed() const { return is_removed_; }
   const Result<void>& removal() const { return removal_; }
@@ -257,9 +269,17 @@ class Swarm {
     Bitfield have;
   };
   struct FinishJob {};
+  // Pieces of one file that follow each other.
+  struct VerifyJob {
+    std::uint32_t piece = 0;
+    std::uint32_t more_pieces = 0;
+    std::uint32_t file_index = 0;
+    std::uint64_t offset = 0;
+    std::uint32_t size = 0;
+  };
   struct DeleteJob {};
   using Job = std::variant<OpenJob, WriteJob, WriteLeavesJob, ReadLeavesJob, ReadJob, SyncJob,
-                           FinishJob, DeleteJob>;
+                           FinishJob, VerifyJob, DeleteJob>;
   enum class SaveKind : std::uint8_t { record, progress, finishing, complete, removed };
   struct SaveJob {
     SaveKind kind{};
@@ -269,6 +289,17 @@ class Swarm {
     WrittenBlock block;
     std::uint32_t file_index = 0;
     BlockToWrite write;
+  };
+  struct Verification {
+    bool is_repair_wanted = false;
+    Bitfield claimed;  // when it began
+    std::uint32_t next_piece = 0;
+    std::vector<std::uint32_t> singles;  // pieces of ranges that failed, each to be read alone
+    std::uint32_t jobs_count = 0;
+    std::uint64_t done = 0;  // bytes
+    std::uint64_t total = 0;
+    std::uint64_t damaged_bytes = 0;
+    std::vector<std::uint32_t> damaged;
   };
   struct LeafRequest {
     ConnId conn{};
@@ -320,6 +351,15 @@ class Swarm {
   void start_read(Turn& turn, ReadId id, Readers::Read& read);
   void answer_read(Turn& turn, ReadId id, Result<FileBytes> result);
   void update_urgent();
+
+  // Verification and repair.
+  void end_verification(Turn& turn, Error error);
+  std::optional<VerifyJob> next_verify_job();
+  void pump_verification(Turn& turn);
+  void on_range_verified(Turn& turn, const VerifyJob& job, const FileResult& result);
+  void on_all_verified(Turn& turn);
+  void begin_repair(Turn& turn);
+  void on_opened_for_repair(Turn& turn, const StorageOpened& opened);
   void lose_piece(Turn& turn, std::uint32_t piece);
   void drop_pending(Turn& turn);
   static Error protocol_error(const char* what);
@@ -343,12 +383,17 @@ class Swarm {
   std::optional<Steering> steering_;  // while we seed, from the second peer on
   std::optional<Picker> picker_;      // once the storage is open and the piece layers are known
   Readers readers_;
+  std::optional<Verification> verification_;
+  // The share is at its place, and its storage writable. Not saved: after a restart it is damaged.
+  bool is_repairing_ = false;
   std::optional<Error> error_;
   std::optional<Time> retry_at_;
   Duration retry_wait_{};
   bool is_opening_ = false;
   bool is_open_ = false;
   bool is_removing_ = false;
+  bool is_listing_ = false;
+  bool is_sequential_ = false;
   bool is_data_deleted_ = false;
   bool is_reopened_ = false;  // for removal
   bool is_removed_ = false;

@@ -18,7 +18,7 @@ constexpr std::uint32_t kWriteJobsBusy = 2;
 constexpr std::size_t kWriteBlocksGoal = 32;
 // A block is told of ahead of its piece while fewer peers than these have any of the piece.
 constexpr std::uint32_t kEarlyHoldersMax = 4;
-constexpr std::uint32_t kSteerAhead = 32;      // blocks suggested beyond twice what is asked for
+constexpr std::uint32_t kSteerAhead = 32;  // blocks suggested beyond twice what is asked for
 // What strangers may have, of a leecher all of them together, of a seed each.
 constexpr std::uint64_t kAllowancePart = 4;  // of the share
 constexpr std::uint64_t kAllowanceMin = std::uint64_t{64} << 10U;
@@ -241,7 +241,7 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& /*peer*/, PeerShare& share,
 }
 
 void Swarm::steer(Turn& /*turn*/, Peer& peer, PeerShare& share) {
-  if (!is_complete() || !share.is_open() || !share.is_interested || !share.has) return;
+  if (!picker_ || !served_.all() || !share.is_open() || !share.is_interested || !share.has) return;
   if (members_.size() < 2) return;
   if (!steering_) {
     steering_.emplace(served_.size(), rng_);
@@ -262,9 +262,9 @@ void Swarm::steer(Turn& /*turn*/, Peer& peer, PeerShare& share) {
   }
 }
 
-// Together the strangers that a leecher is connected to may have a part of the share from it, so that
-// nobody gets far who asks everybody and gives nothing. At a seed it is as many pieces as it takes
-// to show that one passes them on.
+// Together the strangers that a leecher is connected to may have a part of the share from it, so
+// that nobody gets far who asks everybody and gives nothing. At a seed it is as many pieces as it
+// takes to show that one passes them on.
 std::uint64_t Swarm::allowance(const Peers& peers) const {
   if (!picker_) return 0;
   std::uint64_t leechers = 0;
@@ -274,8 +274,8 @@ std::uint64_t Swarm::allowance(const Peers& peers) const {
   }
   const Layout& layout = metadata_.manifest().layout();
   const std::uint64_t part = layout.total_size() / kAllowancePart;
-  const std::uint64_t bytes = std::clamp(part / std::max<std::uint64_t>(leechers, 1),
-                                         kAllowanceMin, kAllowanceMax);
+  const std::uint64_t bytes =
+      std::clamp(part / std::max<std::uint64_t>(leechers, 1), kAllowanceMin, kAllowanceMax);
   if (wants_data()) return bytes;
   return std::max(bytes, kAllowancePieces * metadata_.manifest().piece_length());
 }
@@ -475,6 +475,7 @@ void Swarm::on_piece_had(Turn& turn, std::uint32_t piece) {
     peer.flush(turn.out);
   }
   maybe_sync(turn);
+  if (is_sequential_) update_urgent();
   serve_reads(turn);
   if (served_.all()) tell_state(turn);
 }
@@ -482,7 +483,11 @@ void Swarm::on_piece_had(Turn& turn, std::uint32_t piece) {
 void Swarm::lose_piece(Turn& turn, std::uint32_t piece) {
   if (!served_.reset(piece)) return;
   done_bytes_ -= metadata_.manifest().layout().piece_size(piece);
-  picker_->set_missing(piece);
+  if (record_.stage == ShareStage::complete && !is_repairing_) {
+    picker_->give_up(piece);
+  } else {
+    picker_->set_missing(piece);
+  }
   durable_.reset(piece);
   durable_bytes_ = bytes_of(durable_);
   save(turn, SaveKind::progress, progress_record(durable_), durable_);
@@ -491,12 +496,13 @@ void Swarm::lose_piece(Turn& turn, std::uint32_t piece) {
     update_interest(peer, *peer.find_share(record_.id));
     peer.flush(turn.out);
   }
+  tell_state(turn);
 }
 
 // ---- Blocks out
 
 bool Swarm::can_serve(const wire::BlockRun& run) const {
-  if (!is_active() || !picker_ || run.piece >= served_.size()) return false;
+  if (!is_active() || !is_open_ || !picker_ || run.piece >= served_.size()) return false;
   const Layout& layout = metadata_.manifest().layout();
   if (std::uint32_t{run.first_block} + run.count > layout.blocks_count(run.piece)) return false;
   return served_.test(run.piece) || picker_->has_blocks(run);
@@ -579,7 +585,7 @@ void Swarm::on_read_failed(Turn& turn, const ReadJob& job, const Error& error) {
     // Which of them is wrong, the next read tells, which is of one piece.
   } else if (record_.stage == ShareStage::complete) {
     fail(turn, Error{Errc::corrupt, "a file was changed after it was shared: " + error.what,
-                     "put it back as it was; or peernet rm it, and peernet add it again"});
+                     "put it back as it was; or peernet verify --repair puts it right"});
   } else {
     lose_piece(turn, piece);
   }

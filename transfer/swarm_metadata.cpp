@@ -65,6 +65,10 @@ void Swarm::on_metadata(Turn& turn) {
   durable_bytes_ = 0;
   save_record(turn, SaveKind::record);
   turn.events.emplace_back(ManifestKnown{record_.id});
+  if (is_listing_) {
+    close_peers(turn, wire::ShareCloseReason::stopped);
+    return;
+  }
   open_storage(turn);
   tell_state(turn);
 }

@@ -21,7 +21,22 @@ void Swarm::forget_reader(ReaderId reader) {
 }
 
 void Swarm::update_urgent() {
-  if (picker_) picker_->set_urgent(readers_.urgent(picker_->lacking()));
+  if (!picker_) return;
+  std::vector<std::uint32_t> urgent = readers_.urgent(picker_->lacking());
+  if (is_sequential_) {
+    const std::uint32_t count = window_pieces(metadata_.manifest().layout());
+    std::uint32_t taken = 0;
+    for (auto piece = picker_->lacking().next_set(0); piece && taken < count; ++taken) {
+      if (std::ranges::find(urgent, *piece) == urgent.end()) urgent.push_back(*piece);
+      piece = picker_->lacking().next_set(*piece + 1);
+    }
+  }
+  picker_->set_urgent(std::move(urgent));
+}
+
+void Swarm::set_sequential(bool is_sequential) {
+  is_sequential_ = is_sequential;
+  update_urgent();
 }
 
 Result<std::uint32_t> Swarm::find_file(const std::string& path) const {
@@ -40,8 +55,17 @@ Result<std::uint32_t> Swarm::find_file(const std::string& path) const {
 
 // Why the read cannot be answered with bytes, now or later.
 std::optional<Error> Swarm::read_error(const Readers::Read& read) const {
+  if (is_listing_) return Error{Errc::refused, "only the list of files is fetched", {}};
   if (is_removing_) return Error{Errc::cancelled, "the share was removed", {}};
   if (error_) return error_;
+  if (picker_ && read.file_index) {
+    const std::uint32_t piece =
+        metadata_.manifest().layout().piece_at(*read.file_index, read.offset);
+    if (!served_.test(piece) && record_.stage == ShareStage::complete && !is_repairing_) {
+      return Error{Errc::corrupt, "this part of the file is damaged",
+                   "peernet verify --repair " + to_short_text(record_.id) + " fetches it again"};
+    }
+  }
   const bool is_there =
       picker_ && read.file_index &&
       served_.test(metadata_.manifest().layout().piece_at(*read.file_index, read.offset));
@@ -77,7 +101,7 @@ void Swarm::serve_reads(Turn& turn) {
     }
     if (auto error = read_error(read)) {
       answer_read(turn, id, *std::move(error));
-    } else if (picker_ && read.file_index) {
+    } else if (picker_ && is_open_ && read.file_index) {
       start_read(turn, id, read);
     }
   }

@@ -13,7 +13,10 @@ ShareState Swarm::state() const {
   if (record_.is_paused) return ShareState::paused;
   if (!metadata_.is_complete()) return ShareState::finding;
   if (!picker_) return ShareState::opening;
-  if (record_.stage == ShareStage::complete) return ShareState::seeding;
+  if (record_.stage == ShareStage::complete) {
+    if (is_repairing_) return ShareState::repairing;
+    return served_.all() ? ShareState::seeding : ShareState::damaged;
+  }
   return served_.all() ? ShareState::finishing : ShareState::fetching;
 }
 
@@ -43,7 +46,13 @@ Reason Swarm::reason(Time now, const Peers& peers, const Dialer& dialer) const {
     reason.cause = Cause::paused;
     return reason;
   }
-  if (record_.stage == ShareStage::complete || (picker_ && served_.all())) return reason;
+  if (picker_ && served_.all()) return reason;
+  if (record_.stage == ShareStage::complete && !is_repairing_) {
+    if (!picker_) return reason;
+    reason.cause = Cause::damaged;
+    reason.count = served_.size() - served_.count_set();
+    return reason;
+  }
   return members_.empty() ? reason_alone(dialer) : reason_connected(now, peers);
 }
 
@@ -112,7 +121,7 @@ Reason Swarm::reason_connected(Time now, const Peers& peers) const {
   if (spoken == 0) return is(Cause::no_have_state);
   // Only what nobody has stands in the way; the rest is a matter of time.
   const std::uint32_t lost = picker_->without_holder_count();
-  const std::uint32_t missing = served_.size() - served_.count_set();
+  const std::uint32_t missing = picker_->lacking().count_set();
   if (lost > 0 && lost == missing) return is(Cause::no_holder, lost);
   if (limited_at_ && now - *limited_at_ <= kWhyHeldBack) {
     reason.rate = limit_rate_;
@@ -230,7 +239,7 @@ WhyFacts Swarm::why(Time now, const Peers& peers, const Dialer& dialer) const {
 
 std::optional<Duration> Swarm::eta(Time now) const {
   constexpr double kLongestShown = 1e9;  // seconds
-  if (state() != ShareState::fetching) return std::nullopt;
+  if (state() != ShareState::fetching && state() != ShareState::repairing) return std::nullopt;
   const double rate = down_.rate(now, 10);
   const std::uint64_t done = done_bytes_ + picker_->partial_bytes();
   const std::uint64_t size = metadata_.manifest().layout().total_size();
@@ -278,6 +287,9 @@ ShareStatus Swarm::status(Time now, const Peers& peers, const Dialer& dialer) co
   status.peers_known =
       std::max(static_cast<std::uint32_t>(dialer.known(record_.id)), peers_count());
   status.lookup = lookup_;
+  if (verification_) {
+    status.verification = {verification_->done, verification_->total, verification_->damaged_bytes};
+  }
   status.added = record_.added;
   status.completed = record_.completed;
   return status;

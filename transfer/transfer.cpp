@@ -273,18 +273,54 @@ Result<ShareId> Transfer::fetch(Time now, const FetchRequest& request, Effects& 
     if (known->is_removing()) {
       return Error{Errc::refused, "this share is just being removed", "try again in a moment"};
     }
+    if (known->is_listing()) {
+      return Error{Errc::refused, "the files of this share are just being listed",
+                   "try again in a moment"};
+    }
     known->resume(t);
+    if (request.is_sequential) known->set_sequential(*request.is_sequential);
     if (known->wants_data()) add_hints(t, *known, request.link);
     schedule_share(now, *known);
     sweep(t);
     dial(t);
     return id;
   }
+  auto begun = begin_fetch(t, request);
+  if (!begun) return begun.error();
+  Swarm& swarm = **begun;
+  swarm.start_new(t);
+  if (request.is_sequential) swarm.set_sequential(*request.is_sequential);
+  add_hints(t, swarm, request.link);
+  schedule_share(now, swarm);
+  sweep(t);
+  dial(t);
+  return id;
+}
+
+Result<bool> Transfer::list(Time now, const FetchRequest& request, Effects& out) {
+  Turn t = turn(now, out);
+  if (const Swarm* known = find_swarm(request.link.id)) {
+    if (!known->is_listing() && !known->is_removing()) return true;
+    return Error{Errc::refused, "this share is just being listed or removed",
+                 "try again in a moment"};
+  }
+  auto begun = begin_fetch(t, request);
+  if (!begun) return begun.error();
+  (*begun)->start_listing(t);
+  add_hints(t, **begun, request.link);
+  schedule_share(now, **begun);
+  sweep(t);
+  dial(t);
+  return false;
+}
+
+// A share of which nothing is known but the link.
+Result<Swarm*> Transfer::begin_fetch(Turn& t, const FetchRequest& request) {
   if (swarms_.size() >= kSharesMax) {
     return Error{Errc::too_large, "this node has as many shares as it can hold", "remove some"};
   }
   ShareRecord record;
-  record.id = id;
+  record.id = request.link.id;
   record.storage = StorageId{rng_.next()};
   record.parent = request.directory;
   // Only a hint until the manifest is known: a name that is no name is not shown.
@@ -299,14 +335,7 @@ Result<ShareId> Transfer::fetch(Time now, const FetchRequest& request, Effects& 
       record.hints.push_back(*literal);
     }
   }
-  Swarm& swarm =
-      add_swarm(std::move(record), PathRules{.allow_unportable = request.allow_unportable});
-  swarm.start_new(t);
-  add_hints(t, swarm, request.link);
-  schedule_share(now, swarm);
-  sweep(t);
-  dial(t);
-  return id;
+  return &add_swarm(std::move(record), PathRules{.allow_unportable = request.allow_unportable});
 }
 
 void Transfer::add_hints(Turn& t, Swarm& swarm, const Link& link) {
@@ -368,6 +397,21 @@ Result<ReadId> Transfer::read(Time now, ReadRequest request, Effects& out) {
     for (auto& [conn, peer] : peers_) fill(t, peer);
   }
   return id;
+}
+
+Result<void> Transfer::verify(Time now, const ShareId& id, bool is_repair, Effects& out) {
+  Swarm* swarm = find_swarm(id);
+  if (swarm == nullptr) return Error{Errc::not_found, "no such share", "peernet ls"};
+  Turn t = turn(now, out);
+  auto begun = swarm->verify(t, is_repair);
+  schedule_share(now, *swarm);
+  sweep(t);
+  return begun;
+}
+
+void Transfer::cancel_verify(Time now, const ShareId& id, Effects& out) {
+  Turn t = turn(now, out);
+  if (Swarm* swarm = find_swarm(id)) swarm->cancel_verify(t);
 }
 
 void Transfer::end_reader(Time /*now*/, ReaderId reader, Effects& /*out*/) {

@@ -68,6 +68,9 @@ class Transfer {
   // A share already known is resumed if it was paused. Errors: refused, too_large, exists
   // (something stands at the target; seen later too, as a failed state).
   Result<ShareId> fetch(Time now, const FetchRequest& request, Effects& out);
+  // Fetches the manifest only, and does nothing with it: ManifestKnown, then files(), then
+  // remove(). True: the share is here already, and stays. Errors: refused, too_large.
+  Result<bool> list(Time now, const FetchRequest& request, Effects& out);
   Result<void> pause(Time now, const ShareId& id, Effects& out);   // not_found
   Result<void> resume(Time now, const ShareId& id, Effects& out);  // not_found
   // Ends with Removed, after the last disk job of the share has reported. not_found.
@@ -75,6 +78,10 @@ class Transfer {
   // Bytes of a file in order, as soon as they are there; what follows is fetched first. Ends with
   // FileRead. One read of a reader at a time. Errors: not_found, refused (too many readers).
   Result<ReadId> read(Time now, ReadRequest request, Effects& out);
+  // Hashes again all that the share claims; with `is_repair` what is damaged at its place is
+  // fetched again. Ends with Verified. Errors: not_found, refused, unavailable.
+  Result<void> verify(Time now, const ShareId& id, bool is_repair, Effects& out);
+  void cancel_verify(Time now, const ShareId& id, Effects& out);
   // What it waits for is dropped without an answer, and nothing is fetched for it any more.
   void end_reader(Time now, ReaderId reader, Effects& out);
   // From now on. Of the node, and of one share beside that (not_found). A share's that are
@@ -193,6 +200,7 @@ class Transfer {
   Swarm* find_swarm(const ShareId& id);
   const Swarm* find_swarm(const ShareId& id) const;
   Swarm* find_swarm(const DhtId& key);
+  Result<Swarm*> begin_fetch(Turn& turn, const FetchRequest& request);
   void add_hints(Turn& turn, Swarm& swarm, const Link& link);
   void offer(Turn& turn, Swarm& swarm, const Endpoint& endpoint, Dialer::Source source);
   void on_import(Turn& turn, Importer& importer);

@@ -354,7 +354,7 @@ void Transfer::schedule_share(Time now, const Swarm& swarm) {
     dialer_.remove_share(id);
     return;
   }
-  if (!announces_.contains(id)) {
+  if (!announces_.contains(id) && !swarm.is_listing()) {
     // Many shares at once, as after a start, go out one after the other.
     Time at = now;
     if (last_announce_at_ >= now) at = last_announce_at_ + kAnnounceStagger;

@@ -38,6 +38,9 @@ std::string phrase(const Reason& reason) {
     case Cause::paused: return {};
     case Cause::fault:
     case Cause::disk_full: return reason.what;
+    case Cause::damaged:
+      return plural(count, "piece is", "pieces are") +
+             " damaged: peernet verify --repair fetches what is";
     case Cause::lookups_off: return "no provider known, and the DHT is off";
     case Cause::looking: return "looking for providers";
     case Cause::dht_empty: return "no provider found: the DHT has no node to ask";
@@ -78,6 +81,7 @@ std::string_view word(Cause cause) {
     case Cause::fault: return "fault";
     case Cause::disk_full: return "disk_full";
     case Cause::paused: return "paused";
+    case Cause::damaged: return "damaged";
     case Cause::lookups_off: return "lookups_off";
     case Cause::looking: return "looking";
     case Cause::dht_empty: return "dht_empty";

@@ -227,7 +227,12 @@ Error Storage::file_error(int error_number, std::uint32_t file_index, const char
 }
 
 Result<FileCache::SharedFd> Storage::open_file(std::uint32_t file_index, bool is_created) {
-  if (auto fd = cache_.find(wanted_.storage, file_index)) return fd;
+  if (auto fd = cache_.find(wanted_.storage, file_index)) {
+    // What was opened before the storage was opened anew for repair may only be read.
+    const bool is_enough = !is_created || (fcntl(fd->get(), F_GETFL) & O_ACCMODE) == O_RDWR;
+    if (is_enough) return fd;
+    cache_.drop(wanted_.storage, file_index);
+  }
   auto fd = open_by_name(file_index, is_created);
   if (!fd) return fd.error();
   struct stat status {};
@@ -275,6 +280,10 @@ Result<Fd> Storage::open_writable(int parent, const std::string& path) {
     dirty_directories_.insert(directory);
   }
   fd = open_beneath(here, name, O_RDWR | O_CREAT | O_EXCL, mode);
+  if (fd) {
+    const std::lock_guard lock(dirty_mutex_);
+    made_files_.insert(path);
+  }
   // Another thread was first.
   if (!fd && fd.error().code == Errc::exists) return open_beneath(parent, path, O_RDWR);
   return fd;

@@ -102,7 +102,8 @@ class Storage {
   Result<void> hash_blocks(const HashRange& wanted, int fd, std::vector<Hash>& leaves);
   Result<void> sync_marked(bool are_modes_synced);
   Result<void> sync_leaves(bool is_new);
-  Result<void> finish_file(std::uint32_t file_index);
+  Result<void> finish_file(std::uint32_t file_index, bool is_in_place);
+  bool is_made(std::uint32_t file_index);
   Result<void> adopt_own_change(std::uint32_t file_index, int fd);
   Result<void> finish_directories(int parent);
   Result<void> rename_top(int parent, const std::string& name);
@@ -128,6 +129,7 @@ class Storage {
 
   std::mutex dirty_mutex_;
   std::set<std::uint32_t> dirty_files_;      // written since the last sync
+  std::set<std::string> made_files_;         // by us, below the parent
   std::set<std::string> dirty_directories_;  // below the parent; "" is the parent
   bool is_leaf_file_dirty_ = false;
   bool is_leaf_file_new_ = false;

@@ -132,11 +132,13 @@ FileResult Storage::finish(const std::string& name) {
   PN_CHECK(is_writable_);
   auto parent = open_parent();
   if (!parent) return parent.error();
+  // Repaired where it stands: what was there before keeps its mode.
+  const bool is_in_place = wanted_.top == name;
   for (std::uint32_t i = 0; i < states_.size(); ++i) {
-    auto finished = finish_file(i);
+    auto finished = finish_file(i, is_in_place);
     if (!finished) return finished.error();
   }
-  if (!wanted_.is_single_file) {
+  if (!wanted_.is_single_file && !is_in_place) {
     auto finished = finish_directories(parent->get());
     if (!finished) return finished.error();
   }
@@ -147,7 +149,7 @@ FileResult Storage::finish(const std::string& name) {
   return done_unless(sync_directory(parent->get()));
 }
 
-Result<void> Storage::finish_file(std::uint32_t file_index) {
+Result<void> Storage::finish_file(std::uint32_t file_index, bool is_in_place) {
   const FileSpec& file = wanted_.files[file_index];
   auto fd = open_file(file_index, file.size == 0);
   if (!fd) return fd.error();
@@ -159,7 +161,8 @@ Result<void> Storage::finish_file(std::uint32_t file_index) {
   if (fstat((*fd)->get(), &status) != 0) return file_error(errno, file_index, "look at");
   count_change(state, Stamp::of(status));
   const bool is_size_wrong = static_cast<std::uint64_t>(status.st_size) != file.size;
-  const bool is_mode_wrong = (status.st_mode & (kFileMode | kExecuteMode)) != mode;
+  const bool is_mode_ours = !is_in_place || is_made(file_index);
+  const bool is_mode_wrong = is_mode_ours && (status.st_mode & (kFileMode | kExecuteMode)) != mode;
   if (!is_size_wrong && !is_mode_wrong) return {};
   if (is_size_wrong && ftruncate((*fd)->get(), static_cast<off_t>(file.size)) != 0) {
     return file_error(errno, file_index, "set the size of");
@@ -169,6 +172,11 @@ Result<void> Storage::finish_file(std::uint32_t file_index) {
   }
   mark_dirty(file_index);
   return adopt_own_change(file_index, (*fd)->get());
+}
+
+bool Storage::is_made(std::uint32_t file_index) {
+  const std::lock_guard lock(dirty_mutex_);
+  return made_files_.contains(path_of(file_index));
 }
 
 // Requires: the stripe of the file is held, and count_change() was called before the change.
@@ -216,8 +224,10 @@ Result<void> Storage::rename_top(int parent, const std::string& name) {
   }
   {
     const std::lock_guard lock(names_);
-    auto renamed = rename_exclusive(parent, wanted_.top, name);
-    if (!renamed) return renamed;
+    if (wanted_.top != name) {
+      auto renamed = rename_exclusive(parent, wanted_.top, name);
+      if (!renamed) return renamed;
+    }
     wanted_.top = name;
     is_writable_ = false;
   }

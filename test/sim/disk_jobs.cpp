@@ -267,7 +267,7 @@ FileResult Disk::run_finish(const FinishStorage& job) {
   if (storage == nullptr) return failed(Errc::not_found, "the storage is not open");
   OpenStorage& spec = storage->spec;
   const std::string target = join(spec.parent, job.name, "");
-  if (stands(target)) {
+  if (job.name != spec.top && stands(target)) {
     return failed(Errc::exists, target + " stands there already");
   }
   std::vector<std::string> old_names;

@@ -87,6 +87,10 @@ struct Host {
   std::map<ShareId, ShareFacts> shares;
   std::map<transfer::ImportId, std::string> imports;  // name of the content
   std::set<PeerId> banned;
+  bool is_reading = false;
+  std::uint64_t read_offset = 0;
+  std::uint64_t read_bytes = 0;  // of the last read that was answered
+  std::string read_content;      // its name
   std::uint64_t inputs_count = 0;
   std::uint64_t fetched_bytes = 0;  // of the blocks given to WriteBlocks, over all lives
 

@@ -37,6 +37,8 @@ const std::vector<Scenario>& scenarios() {
       {"dead_bootstrap", "after all have joined, the bootstrap node is gone", dead_bootstrap},
       {"peers_of_peers", "no DHT: who knows one peer learns of the others", peers_of_peers},
       {"one_seed_20_leechers", "against the fluid bound, with capped links", one_seed_20_leechers},
+      {"ordered_read", "a reader in order while the swarm fetches", ordered_read},
+      {"repair", "damage on disks, found by verify and put right", repair},
       {"capped_16", "the same as other clients were measured in it: 32 MiB, 2 MB/s up", capped_16},
       {"capped_4", "four leechers", capped_4},
       {"capped_64", "64 leechers", capped_64},

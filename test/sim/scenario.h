@@ -72,6 +72,8 @@ void crash_restart(World& world, Report& report);
 void crash_at_the_end(World& world, Report& report);
 void lossy_cut(World& world, Report& report);
 void liar(World& world, Report& report);
+void ordered_read(World& world, Report& report);
+void repair(World& world, Report& report);
 void split(World& world, Report& report);
 void disk_full(World& world, Report& report);
 void limited_share(World& world, Report& report);

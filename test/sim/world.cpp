@@ -181,8 +181,7 @@ std::optional<ShareId> World::share_id(const Content& content) const {
   return found->second;
 }
 
-void World::fetch(HostIndex index, const Content& content,
-                  const std::vector<HostIndex>& hints) {
+void World::fetch(HostIndex index, const Content& content, const std::vector<HostIndex>& hints) {
   Host* host = commanded(index);
   const auto id = share_id(content);
   if (host == nullptr || !id) return;
@@ -222,10 +221,35 @@ void World::pause(HostIndex index, const Content& content, bool is_paused) {
 void World::limit(HostIndex index, const Content& content, const transfer::Limits& limits) {
   Host* host = commanded(index);
   if (host == nullptr) return;
-  const auto result =
-      host->node->set_share_limits(timeline.now(), share_id(content).value(), limits, false,
-                                   host->out);
+  const auto result = host->node->set_share_limits(timeline.now(), share_id(content).value(),
+                                                   limits, false, host->out);
   if (!result) oracle.fail(*host, "a limit is refused: " + result.error().what);
+  settle(*host);
+}
+
+void World::read(HostIndex index, const Content& content, std::uint64_t offset,
+                 std::uint32_t size) {
+  Host* host = commanded(index);
+  if (host == nullptr) return;
+  transfer::ReadRequest request;
+  request.id = share_id(content).value();
+  request.path = content.files.front().path;
+  request.offset = offset;
+  request.size = size;
+  host->is_reading = true;
+  host->read_offset = offset;
+  host->read_content = content.name;
+  const auto read = host->node->read(timeline.now(), std::move(request), host->out);
+  if (!read) oracle.fail(*host, "a read is refused: " + read.error().what);
+  settle(*host);
+}
+
+void World::verify(HostIndex index, const Content& content, bool is_repair) {
+  Host* host = commanded(index);
+  if (host == nullptr) return;
+  const auto begun =
+      host->node->verify(timeline.now(), share_id(content).value(), is_repair, host->out);
+  if (!begun) oracle.fail(*host, "verify is refused: " + begun.error().what);
   settle(*host);
 }
 

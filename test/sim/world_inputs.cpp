@@ -315,6 +315,21 @@ void World::take_events(Host& host) {
                        oracle.fail(host, "remove fails: " + removed.result.error().what);
                      }
                    },
+                   [&](const transfer::FileRead& read) {
+                     host.is_reading = false;
+                     if (!read.result) {
+                       oracle.fail(host, "a read fails: " + read.result.error().what);
+                       return;
+                     }
+                     const Bytes& got = read.result->bytes;
+                     const Bytes& whole = contents_.at(host.read_content)->files.front().bytes;
+                     host.read_bytes = got.size();
+                     const auto begin =
+                         whole.begin() + static_cast<std::ptrdiff_t>(host.read_offset);
+                     if (!std::equal(got.begin(), got.end(), begin)) {
+                       oracle.fail(host, "a reader was given wrong bytes");
+                     }
+                   },
                    [](const auto&) {},
                },
                *event);
