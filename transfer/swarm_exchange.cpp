@@ -301,7 +301,8 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& /*share*/,
     return protocol_error("a reject of blocks that do not exist");
   }
   picker_->on_rejected(peer.conn(), run);
-  picker_->forget_blocks(peer.conn(), run.piece);
+  // After a choke it may serve them again later; otherwise they are gone.
+  if (!peer.is_choking) picker_->forget_blocks(peer.conn(), run.piece);
   peer.pipeline.on_rejected(run.count);
   return {};
 }
