@@ -1,5 +1,7 @@
 #include "transfer/pex.h"
 
+#include <span>
+
 namespace peernet::transfer {
 
 std::optional<wire::Pex> PexTold::next(Time now, const std::set<Endpoint>& there,
@@ -17,8 +19,8 @@ std::optional<wire::Pex> PexTold::next(Time now, const std::set<Endpoint>& there
     const bool is_news = endpoint != self && !told_.contains(endpoint);
     if (is_news && may_learn(endpoint, to, special_use_is_global)) fresh.push_back(endpoint);
   }
-  // Everybody is told of others first, so that no address is everybody's first.
-  rng.shuffle(fresh);
+  // In random order, so that no address is everybody's first.
+  rng.shuffle(std::span<Endpoint>(fresh));
   for (const Endpoint& endpoint : fresh) {
     if (message.added.size() == wire::kPexCountMax || told_.size() >= kPexRememberedMax) break;
     message.added.push_back(endpoint);

@@ -165,6 +165,11 @@ class Swarm {
   bool is_removing() const { return is_removing_; }
   bool is_removed() const { return is_removed_; }
   const Result<void>& removal() const { return removal_; }
+  const Bitfield& held() const { return served_; }  // empty before the exchange
+  // Pieces that are missing and that no connected peer has. Requires: is_exchanging().
+  std::vector<std::uint32_t> pieces_without_holder() const {
+    return picker_->without_holder(served_.size());
+  }
   std::uint32_t peers_count() const { return static_cast<std::uint32_t>(members_.size()); }
   Time started() const { return started_; }
   Time completed() const { return completed_; }
