@@ -194,6 +194,11 @@ class Swarm {
   const Spread& spread() const { return spread_; }
   // Bytes of this share that a stranger may be sent.
   std::uint64_t allowance(const Peers& peers) const;
+  const Bitfield& held() const { return served_; }  // empty before the exchange
+  // Pieces that are missing and that no connected peer has. Requires: is_exchanging().
+  std::vector<std::uint32_t> pieces_without_holder() const {
+    return picker_->without_holder(served_.size());
+  }
   std::uint32_t peers_count() const { return static_cast<std::uint32_t>(members_.size()); }
   Time started() const { return started_; }
   Time completed() const { return completed_; }

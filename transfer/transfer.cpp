@@ -465,6 +465,9 @@ TransferStats Transfer::stats() const {
 void Transfer::add_peers(Time now, const DhtId& key, const std::vector<Endpoint>& peers,
                          Effects& out) {
   Swarm* swarm = find_swarm(key);
+  if (const auto segment = by_segment_.find(key); segment != by_segment_.end()) {
+    swarm = find_swarm(segment->second);
+  }
   if (swarm == nullptr || !swarm->wants_data()) return;
   Turn t = turn(now, out);
   for (const Endpoint& endpoint : peers) offer(t, *swarm, endpoint, Dialer::Source::dht);

@@ -28,6 +28,7 @@
 #include "transfer/lan.h"
 #include "transfer/peer.h"
 #include "transfer/probe.h"
+#include "transfer/segments.h"
 #include "transfer/status.h"
 #include "transfer/swarm.h"
 #include "transfer/why.h"
@@ -171,6 +172,9 @@ class Transfer {
   std::set<Endpoint> listeners_of(const ShareId& share) const;
   void on_pex(Turn& turn, Peer& peer, const wire::Pex& message);
   void say_on_lan(Time now, const Swarm& swarm);
+  // Piece discovery: likewise.
+  void say_and_seek_segments(Time now, const Swarm& swarm);
+  void end_segments(const ShareId& share);
 
   // Who is asked, served, dialled, and when: transfer_schedule.cpp.
   void fill(Turn& turn, Peer& peer);
@@ -230,6 +234,8 @@ class Transfer {
   std::map<ShareId, Swarm> swarms_;
   std::vector<ShareId> order_;  // as they were added
   std::map<DhtId, ShareId> by_key_;
+  std::map<DhtId, ShareId> by_segment_;
+  std::map<ShareId, Segments> segments_;
   std::set<ShareId> removing_;
   std::map<JobId, ShareId> job_owners_;
   std::map<ImportId, Importer> importers_;

@@ -1,7 +1,9 @@
-// Peers found without the DHT: those that peers tell of, and those on the local network.
+// Peers found otherwise than by the share's own key in the DHT: by peers, by the keys of its
+// segments, on the local network.
 
 #include <utility>
 
+#include "transfer/share_key.h"
 #include "transfer/transfer.h"
 
 namespace peernet::transfer {
@@ -53,6 +55,36 @@ void Transfer::on_pex(Turn& t, Peer& peer, const wire::Pex& message) {
   const auto named = peer.pex_named.take(message, peer.endpoint(), config_.special_use_is_global);
   for (const Endpoint& endpoint : named) offer(t, *swarm, endpoint, Dialer::Source::pex);
   dial(t);
+}
+
+// ---- Piece discovery
+
+void Transfer::say_and_seek_segments(Time now, const Swarm& swarm) {
+  if (!swarm.is_exchanging() || swarm.held().size() < kSegmentedPiecesMin) return;
+  const ShareId& id = swarm.id();
+  const auto [place, is_first] = segments_.try_emplace(id);
+  for (std::uint8_t i = 0; is_first && i < kSegmentsCount; ++i) {
+    by_segment_.emplace(segment_key(id, i), id);
+  }
+  for (const std::uint8_t segment : place->second.say(now, swarm.held())) {
+    events_.emplace_back(AnnounceWanted{segment_key(id, segment)});
+  }
+  const auto lost = swarm.pieces_without_holder();
+  for (std::size_t i = 0; i < kSegmentsSoughtMax; ++i) {
+    const auto segment = place->second.seek(now, lost, swarm.held().size());
+    if (segment) events_.emplace_back(PeersWanted{segment_key(id, *segment)});
+  }
+}
+
+// The share is complete, or not active any more: whoever has all of it is found by its own key.
+void Transfer::end_segments(const ShareId& share) {
+  const auto found = segments_.find(share);
+  if (found == segments_.end()) return;
+  for (const std::uint8_t segment : found->second.said()) {
+    events_.emplace_back(AnnounceOver{segment_key(share, segment)});
+  }
+  for (std::uint8_t i = 0; i < kSegmentsCount; ++i) by_segment_.erase(segment_key(share, i));
+  segments_.erase(found);
 }
 
 // ---- The local network

@@ -351,6 +351,7 @@ void Transfer::schedule_share(Time now, const Swarm& swarm) {
     held_by_few_.erase(id);
     lookups_.cancel(id);
     lookup_tries_.erase(id);
+    end_segments(id);
     dialer_.remove_share(id);
     return;
   }
@@ -364,6 +365,7 @@ void Transfer::schedule_share(Time now, const Swarm& swarm) {
   if (!swarm.wants_data()) {
     lookups_.cancel(id);
     lookup_tries_.erase(id);
+    end_segments(id);
   } else if (!lookups_.contains(id)) {
     lookup_tries_[id] = 0;
     lookups_.set(id, now + kLookupFirst);
@@ -411,6 +413,7 @@ void Transfer::on_due_shares(Turn& t) {
     if (swarm == nullptr || !swarm->wants_data()) continue;
     unsigned& tries = lookup_tries_[*id];
     if (swarm->peers_count() < kPeersEnough) events_.emplace_back(PeersWanted{swarm->key()});
+    say_and_seek_segments(t.now, *swarm);
     const Duration wait =
         std::min<Duration>(kLookupFirst * (1U << std::min(tries, 10U)), kLookupMax);
     ++tries;

@@ -209,7 +209,7 @@ TEST_CASE("why tells the cause first, then the facts behind it in the order of a
       "pieces_count": 7, "pieces_done": 6,
       "lookup": {"time": "2026-11-20T10:17:55.123Z", "nodes_asked": 37, "peers_found": 2}},
     "has_lookups": true, "dials_count": 2, "peers_count": 1,
-    "dials": [{"endpoint": "1.2.3.4:5", "state": "waiting", "outcome": "refused",
+    "dials": [{"endpoint": "1.2.3.4:5", "found_by": "dht", "state": "waiting", "outcome": "refused",
                "meaning": "nothing listens", "message": "x", "next": "2026-11-20T10:18:00.000Z"},
               {"endpoint": "1.2.3.4:6", "state": "connected", "outcome": null}],
     "peers": [{"id": "pabcdefgh", "endpoint": "1.2.3.4:6", "has_manifest": true,
@@ -225,7 +225,7 @@ TEST_CASE("why tells the cause first, then the facts behind it in the order of a
         "  share       s7q2mfx4  a\\x1b\n"
         "  lookup      ok       37 nodes asked, 2 addresses found (10:17:55 UTC)\n"
         "  dial        1 ok     1 failed\n"
-        "              1.2.3.4:5  nothing listens; again 10:18:00 UTC\n"
+        "              1.2.3.4:5 (dht)  nothing listens; again 10:18:00 UTC\n"
         "  peers       1 peer connected\n"
         "              pabcdefg 1.2.3.4:6  has 85%, nothing of it that we miss\n"
         "  banned      pliarlia 1.2.3.4:7  it lied (10:17:50 UTC)\n"

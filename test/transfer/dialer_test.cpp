@@ -473,6 +473,35 @@ TEST_CASE_METHOD(DialerTest, "what came of each address of a share is told", "[t
   CHECK(dialer.attempts(kShare).empty());
 }
 
+TEST_CASE_METHOD(DialerTest, "who named an address first is told, or else the user", "[transfer]") {
+  CHECK_FALSE(dialer.source(host(1)));
+  add(host(1), Source::pex);
+  add(host(1), Source::dht);
+  add(host(2), Source::lan);
+  CHECK(dialer.source(host(1)) == Source::pex);
+  CHECK(dialer.attempts(kShare)[1].source == Source::lan);
+  add(host(1), Source::link);
+  CHECK(dialer.source(host(1)) == Source::link);
+}
+
+TEST_CASE_METHOD(DialerTest,
+                 "liars of every kind together have an address dialled once in ten minutes",
+                 "[transfer]") {
+  std::vector<Time> dials;
+  const Time begun = now;
+  while (now < begun + Dialer::kUnprovenWait - std::chrono::seconds(1)) {
+    for (const Source source : {Source::dht, Source::pex, Source::lan, Source::remembered}) {
+      add(host(1), source, tagged<ShareId>(dials.size() + 10));
+      while (const auto next = dialer.next(now)) {
+        dials.push_back(now);
+        dialer.on_failed(now, *next, "refused");
+      }
+    }
+    now += std::chrono::seconds(20);
+  }
+  CHECK(dials.size() == 1);
+}
+
 TEST_CASE_METHOD(DialerTest, "a connection that ended by a ban says so", "[transfer]") {
   prove(host(1));
   dialer.on_closed(now, host(1), Dialer::Outcome::banned);
