@@ -33,7 +33,7 @@ TEST_CASE("add prints the link alone on stdout and the story on stderr", "[cli]"
   CHECK(stage.out.text() == "peernet:s1?dn=a.bin\n");
   CHECK(stage.err.text() ==
         "hashing   a.bin   100 B   7 B/s   100%\n"
-        "left out, because a share holds only files:\n"
+        "left out (a share holds only files, and not what is excluded):\n"
         "  l\\x1b  (symlink)\n"
         "  and 2 more\n");
   const auto asked = stage.asked();
@@ -77,7 +77,7 @@ TEST_CASE("fetch follows the share and prints where it stands", "[cli]") {
   stage.will_tell(R"({"kind":"completed","id":")" + kShareId + R"("})");
   stage.will_answer(share_json("seeding"));
 
-  CHECK(fetch(stage.session(), {"peernet:s1", {}, {}, false, false}) == 0);
+  CHECK(fetch(stage.session(), {.link = "peernet:s1"}) == 0);
   CHECK(stage.out.text() == "/d/a.bin\n");
   CHECK(stage.err.text() ==
         "a.bin  100 B   1 connected\n"
@@ -96,7 +96,7 @@ TEST_CASE("a fetch that fails ends with the exit code of its fault", "[cli]") {
         {{"code", code}, {"kind", "k"}, {"message", "it cannot be"}, {"hint", "do this"}});
     stage.will_answer(failed.dump());
 
-    CHECK(fetch(stage.session(), {"peernet:s1", {}, {}, false, false}) == exit_code);
+    CHECK(fetch(stage.session(), {.link = "peernet:s1"}) == exit_code);
     CHECK(stage.out.text().empty());
     CHECK(stage.err.text() == "peernet: it cannot be\nhint: do this\n");
   }
@@ -106,7 +106,7 @@ TEST_CASE("a detached fetch prints the id and does not wait", "[cli]") {
   Stage stage;
   stage.will_answer(R"({"id":")" + kShareId + R"("})");
 
-  CHECK(fetch(stage.session(), {"peernet:s1", "/d", {}, true, false}) == 0);
+  CHECK(fetch(stage.session(), {.link = "peernet:s1", .directory = "/d", .is_detached = true}) == 0);
   CHECK(stage.out.text() == kShareId + "\n");
   CHECK(stage.err.text() == "fetching in the background: peernet status s7q2mfx4\n");
   CHECK(stage.asked().at(0)["params"]["directory"] == "/d");
@@ -121,7 +121,7 @@ TEST_CASE("a fetch that is not done in time says whether anybody was found", "[c
                       R"(,"peers_connected":0})");
     stage.will_answer(R"({"is_enabled":true,"nodes_count":0})");
 
-    CHECK(fetch(stage.session(), {"peernet:s1", {}, "0s", false, false}) == exit_code);
+    CHECK(fetch(stage.session(), {.link = "peernet:s1", .timeout = "0s"}) == exit_code);
     CHECK(stage.err.text().find("peernet status s7q2mfx4") != std::string::npos);
   }
 }
@@ -137,7 +137,7 @@ TEST_CASE("a daemon that goes away ends every command with 4", "[cli]") {
   fetching.will_answer(R"({"id":")" + kShareId + R"("})");
   fetching.will_answer(share_json("fetching"));
   fetching.will_go_away();
-  CHECK(fetch(fetching.session(), {"peernet:s1", {}, {}, false, false}) == 4);
+  CHECK(fetch(fetching.session(), {.link = "peernet:s1"}) == 4);
 }
 
 TEST_CASE("shutdown waits until the daemon has closed the connection", "[cli]") {
