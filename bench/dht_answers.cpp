@@ -1,7 +1,8 @@
 // How many queries a second the DHT engine answers on one core, driven in process: ping, find_node
 // and get_peers in turn, from hosts in 2,000 networks of /16, with a table of 200 nodes, 1,000 keys
 // kept for others, and every limit on. Then the same without the limits per source, so that
-// every answer is whole.
+// every answer is whole. With "memory" as its argument it measures instead what private memory a
+// node takes that has everything it can have.
 
 #include <spdlog/sinks/null_sink.h>
 #include <spdlog/spdlog.h>
@@ -10,13 +11,18 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstring>
+#include <fstream>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/check.h"
 #include "core/rng.h"
 #include "dht/dht.h"
+#include "dht/item.h"
 #include "dht/krpc.h"
+#include "dht/node_id.h"
 
 namespace {
 
@@ -29,6 +35,7 @@ constexpr std::uint32_t kHostsOfRegion = 16;
 constexpr unsigned kNodes = 200;
 constexpr unsigned kKeys = 1'000;
 constexpr unsigned kPeersOfKey = 20;
+constexpr unsigned kDeepestBucket = 150;  // nearer to us than that there are too few ids
 constexpr std::size_t kQueriesCount = 1'500'000;
 constexpr double kRate = 150'000;  // queries a second of the engine's time
 
@@ -64,8 +71,47 @@ class Bench {
  public:
   explicit Bench(bool are_sources_limited) : dht_(config(are_sources_limited), Rng(1), quiet()) {
     dht_.start(now_, {}, out_);
-    for (unsigned n = 0; n < kNodes; ++n) list(n);
+  }
+
+  void prepare() {
+    for (unsigned n = 0; n < kNodes; ++n) list(n, rng_.tagged<DhtId>());
     for (unsigned n = 0; n < kKeys; ++n) announce(n);
+  }
+
+  // Everything there may be: nodes and spares in every bucket that can have some, proven sources,
+  // budgets of tens of thousands of sources; then peers and items.
+  void fill() {
+    const double before = private_kib();
+    const DhtId own = dht_.stats().id;
+    unsigned n = 0;
+    for (unsigned bits = 0; bits < kDeepestBucket; ++bits) {
+      const unsigned wanted = bits < 3 ? kWideBucketSize * 2 : kBucketSize * 3;
+      for (unsigned i = 0; i < wanted; ++i) list(n++, random_id_sharing(own, bits, rng_));
+    }
+    const Bytes ping = query(rng_, Ping{});
+    for (std::uint32_t i = 0; i < kRegions * kHostsOfRegion; ++i) {
+      now_ += 50us;
+      dht_.on_datagram(now_, source(i % kRegions, i / kRegions), ping, out_);
+      out_.clear();
+    }
+    std::printf("table of %u nodes and budgets     %7.0f KiB\n", dht_.stats().nodes,
+                private_kib() - before);
+    std::uint32_t host = 0;
+    for (std::size_t key = 0; key < kStoreKeysMax; ++key) {
+      const DhtId id = rng_.tagged<DhtId>();
+      for (std::size_t i = 0; i < kStorePeersTotalMax / kStoreKeysMax; ++i) {
+        now_ += 500us;
+        if (dht_.deadline() <= now_) dht_.on_time(now_, out_);
+        put_peer(id, anywhere(host++));
+      }
+    }
+    for (std::size_t i = 0; i < kItemsMax; ++i) {
+      now_ += 20ms;
+      put_value(i, anywhere(host++));
+    }
+    const Stats stats = dht_.stats();
+    std::printf("and %u keys, %u peers, %u items %7.1f MiB\n", stats.stored_keys,
+                stats.stored_peers, stats.stored_items, (private_kib() - before) / 1024);
   }
 
   void run(const char* name) {
@@ -110,10 +156,50 @@ class Bench {
     return result;
   }
 
+  static double private_kib() {
+    std::ifstream file("/proc/self/smaps_rollup");
+    double sum = 0;
+    for (std::string line; std::getline(file, line);) {
+      if (line.starts_with("Private_")) sum += std::stod(line.substr(line.find(':') + 1));
+    }
+    return sum;
+  }
+  // Spread over most of the address space.
+  static Endpoint anywhere(std::uint32_t n) {
+    return Endpoint::v4(0x10000000U + n * 2'654'435'761U % 0xb0000000U, 7000);
+  }
+  // The token that a query is answered with.
+  Bytes token_for(const Endpoint& from, const QueryBody& body) {
+    Bytes token;
+    dht_.on_datagram(now_, from, query(rng_, body), out_);
+    for (const Effect& effect : std::exchange(out_, {})) {
+      const auto* sent = std::get_if<SendDatagram>(&effect);
+      const auto message = decode(sent->bytes);
+      const auto* reply = message ? std::get_if<Reply>(&*message) : nullptr;
+      if (reply != nullptr) token = to_bytes(reply->token);
+    }
+    return token;
+  }
+  void put_peer(const DhtId& key, const Endpoint& from) {
+    const Bytes token = token_for(from, GetPeers{key});
+    dht_.on_datagram(now_, from, query(rng_, AnnouncePeer{key, 7000, false, token}), out_);
+    out_.clear();
+  }
+  void put_value(std::size_t n, const Endpoint& from) {
+    std::string text = "990:" + std::to_string(n);
+    text.resize(994, 'x');
+    const Item item = immutable_item(as_bytes(text));
+    Put put;
+    put.value = item.value;
+    const Bytes token = token_for(from, Get{item_target(item), std::nullopt});
+    put.token = token;
+    dht_.on_datagram(now_, from, query(rng_, put), out_);
+    out_.clear();
+  }
+
   // A node asks us, and answers the ping it gets.
-  void list(unsigned n) {
+  void list(unsigned n, const DhtId& id) {
     const Endpoint from = Endpoint::v4(0xa0000001U + (n << 16U), 7000);
-    const DhtId id = rng_.tagged<DhtId>();
     now_ += 200ms;
     Query ask;
     ask.txid = as_bytes("aa");
@@ -141,18 +227,7 @@ class Bench {
     keys_.push_back(rng_.tagged<DhtId>());
     for (unsigned peer = 0; peer < kPeersOfKey; ++peer) {
       now_ += 1ms;
-      const Endpoint from = Endpoint::v4(0xb0000001U + (peer << 16U) + (n << 4U), 7000);
-      dht_.on_datagram(now_, from, query(rng_, GetPeers{keys_.back()}), out_);
-      for (const Effect& effect : std::exchange(out_, {})) {
-        const auto* sent = std::get_if<SendDatagram>(&effect);
-        if (sent == nullptr) continue;
-        const auto message = decode(sent->bytes);
-        const auto* reply = message ? std::get_if<Reply>(&*message) : nullptr;
-        if (reply == nullptr) continue;
-        dht_.on_datagram(now_, from,
-                         query(rng_, AnnouncePeer{keys_.back(), 7000, false, reply->token}), out_);
-      }
-      out_.clear();
+      put_peer(keys_.back(), Endpoint::v4(0xb0000001U + (peer << 16U) + (n << 4U), 7000));
     }
   }
 
@@ -187,10 +262,17 @@ void run_strangers(std::size_t size) {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
   crypto_start();
-  Bench(true).run("limits as they are");
-  Bench(false).run("no limits per source");
+  if (argc == 2 && std::strcmp(argv[1], "memory") == 0) {
+    Bench(true).fill();
+    return 0;
+  }
+  for (const bool are_limited : {true, false}) {
+    Bench bench(are_limited);
+    bench.prepare();
+    bench.run(are_limited ? "limits as they are" : "no limits per source");
+  }
   run_strangers(100);
   run_strangers(1'400);
   return 0;

@@ -5,7 +5,6 @@
 // SECURITY.md 1.4: what a stranger tells us is dialled only if it is no more local than he is.
 
 #include <array>
-#include <bit>
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -26,12 +25,6 @@ struct Endpoint {
 
   // NOLINTNEXTLINE(modernize-use-nullptr): it takes the comparison with 0 for a pointer
   auto operator<=>(const Endpoint&) const = default;
-  // By words: the tables of the DHT are searched for endpoints all the time.
-  bool operator==(const Endpoint& other) const {
-    using Words = std::array<std::uint64_t, 2>;
-    return std::bit_cast<Words>(address) == std::bit_cast<Words>(other.address) &&
-           port == other.port && is_v6 == other.is_v6;
-  }
 
   static Endpoint v4(std::uint32_t host_order_address, std::uint16_t port);
   // Normalises ::ffff:a.b.c.d to IPv4.

@@ -110,6 +110,10 @@ void Dht::set_read_only(bool is_read_only) {
   for_each(kBoth, [&](Node& node) { node.set_read_only(is_read_only); });
 }
 
+void Dht::set_own_addresses(Time now, const std::vector<Endpoint>& addresses) {
+  for_each(kBoth, [&](Node& node) { node.set_own_addresses(now, addresses); });
+}
+
 void Dht::add_node(Time now, const Endpoint& endpoint, Effects& out) {
   if (Node* node = node_of(endpoint)) node->add_node(now, endpoint, out);
   settle(now, out);
@@ -162,6 +166,7 @@ Stats Dht::stats() const {
     sum.bytes_in += v6.bytes_in;
     sum.bytes_out += v6.bytes_out;
     sum.is_joined |= v6.is_joined;
+    sum.is_hidden &= v6.is_hidden;
     sum.lookups_active = std::max(sum.lookups_active, v6.lookups_active);
   }
   return sum;

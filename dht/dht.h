@@ -65,6 +65,9 @@ class Dht {
   // BEP 43: whether we ask only, and answer nobody. For a node nobody can reach, as behind a NAT
   // without a mapped port, while others would list it in vain.
   void set_read_only(bool is_read_only);
+  // The addresses of our interfaces, ports aside. If others see us at none of them and nobody asks
+  // us of himself, we are read-only for our first ten minutes.
+  void set_own_addresses(Time now, const std::vector<Endpoint>& addresses);
   // Here may be a node, for example at the UDP port of a connected peer: asks it who it is.
   void add_node(Time now, const Endpoint& endpoint, Effects& out);
   // Is anybody there? Ends in Pinged with this number. False: it cannot be asked (now).

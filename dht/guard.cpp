@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/codec.h"
 #include "dht/krpc.h"
 
 namespace peernet::dht {
@@ -92,12 +91,13 @@ Guard::Guard(bool special_use_is_global, bool is_limiting, Rng& rng)
       // Two at once, one more every 5 s: counted in tenths of an answer.
       large_answers_(kUnprovenCells / 2, 2, 20) {}
 
-bool Guard::admit(Time now, const Endpoint& from) {
+bool Guard::admit(Time now, const Endpoint& source) {
+  const Location from = location(source);
   if (is_exempt(from)) return true;
   Budget& budget = budgets_[is_proven(now, from) ? 1 : 0];
-  const std::uint64_t host = hash(host_of(from));
-  const std::uint64_t network = hash(network_of(from));
-  const std::uint64_t region = hash(region_of(from));
+  const std::uint64_t host = hash(from.host);
+  const std::uint64_t network = hash(from.network);
+  const std::uint64_t region = hash(from.region);
   if (budget.hosts.room(now, host) == 0 || budget.networks.room(now, network) == 0 ||
       budget.regions.room(now, region) == 0) {
     return false;
@@ -108,39 +108,36 @@ bool Guard::admit(Time now, const Endpoint& from) {
   return true;
 }
 
-std::size_t Guard::answer_size_max(Time now, const Endpoint& from, std::size_t query_size,
+std::size_t Guard::answer_size_max(Time now, const Endpoint& source, std::size_t query_size,
                                    std::size_t also_sent) {
+  const Location from = location(source);
   if (is_proven(now, from)) return kDatagramOutMax;
-  const std::uint64_t host = hash(host_of(from));
+  const std::uint64_t host = hash(from.host);
   unproven_bytes_.pay(now, host, static_cast<std::uint32_t>(query_size * 3 / 4));
   const std::size_t floor = query_size + kAnswerSurplus;
   std::size_t result = std::min(query_size * kAmplificationNumerator / kAmplificationDenominator,
                                 std::max<std::size_t>(unproven_bytes_.room(now, host), floor));
   result = result > also_sent ? result - also_sent : 0;
-  if (large_answers_.room(now, hash(network_of(from))) < 10) {
+  if (large_answers_.room(now, hash(from.network)) < 10) {
     result = std::min(result, kLargeAnswer);
   }
   return std::min(std::max(result, floor), kDatagramOutMax);
 }
 
 void Guard::on_answered(Time now, const Endpoint& to, std::size_t answer_size) {
-  if (is_proven(now, to)) return;
-  unproven_bytes_.owe(now, hash(host_of(to)), static_cast<std::uint32_t>(answer_size));
-  if (answer_size > kLargeAnswer) large_answers_.owe(now, hash(network_of(to)), 10);
+  const Location receiver = location(to);
+  if (is_proven(now, receiver)) return;
+  unproven_bytes_.owe(now, hash(receiver.host), static_cast<std::uint32_t>(answer_size));
+  if (answer_size > kLargeAnswer) large_answers_.owe(now, hash(receiver.network), 10);
 }
 
-void Guard::prove(Time now, const Endpoint& from) {
-  if (!is_exempt(from)) proven_.add(now, hash(host_of(from)));
+void Guard::prove(Time now, const Endpoint& source) {
+  const Location from = location(source);
+  if (!is_exempt(from)) proven_.add(now, hash(from.host));
 }
 
-bool Guard::is_proven(Time now, const Endpoint& from) const {
-  return is_exempt(from) || proven_.contains(now, hash(host_of(from)));
-}
-
-std::uint64_t Guard::hash(const Endpoint& prefix) const {
-  // A prefix is at most 64 bits long.
-  Reader reader(prefix.address);
-  return keyed_hash_(std::array<std::uint64_t, 2>{reader.u64(), prefix.is_v6 ? 1U : 0U});
+bool Guard::is_proven(Time now, const Endpoint& source) const {
+  return is_proven(now, location(source));
 }
 
 }  // namespace peernet::dht

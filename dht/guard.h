@@ -84,16 +84,16 @@ class Guard {
   Guard(bool special_use_is_global, bool is_limiting, Rng& rng);
 
   // May a query of this source be answered at all? Counts it, if so.
-  bool admit(Time now, const Endpoint& from);
+  bool admit(Time now, const Endpoint& source);
   // The longest answer allowed to a query of `query_size` bytes, to which `also_sent` bytes go out
   // as well. Requires: admit() said yes.
-  std::size_t answer_size_max(Time now, const Endpoint& from, std::size_t query_size,
+  std::size_t answer_size_max(Time now, const Endpoint& source, std::size_t query_size,
                               std::size_t also_sent);
   void on_answered(Time now, const Endpoint& to, std::size_t answer_size);
 
-  void prove(Time now, const Endpoint& from);
+  void prove(Time now, const Endpoint& source);
   // Exempt sources count as proven.
-  bool is_proven(Time now, const Endpoint& from) const;
+  bool is_proven(Time now, const Endpoint& source) const;
 
  private:
   struct Budget {
@@ -102,9 +102,13 @@ class Guard {
     DebtTable networks;
     DebtTable regions;
   };
-  std::uint64_t hash(const Endpoint& prefix) const;
-  bool is_exempt(const Endpoint& from) const {
-    return !is_limiting_ || !is_limited(from, special_use_is_global_);
+  std::uint64_t hash(std::uint64_t prefix) const { return keyed_hash_(std::array{prefix}); }
+  Location location(const Endpoint& endpoint) const {
+    return location_of(endpoint, special_use_is_global_);
+  }
+  bool is_exempt(const Location& from) const { return !is_limiting_ || !from.is_limited; }
+  bool is_proven(Time now, const Location& from) const {
+    return is_exempt(from) || proven_.contains(now, hash(from.host));
   }
 
   bool special_use_is_global_;

@@ -44,16 +44,15 @@ void Join::start(Time now, const std::vector<Contact>& remembered) {
 
 void Join::on_time(Time now, Family& family, Effects& out) {
   if (now >= repeat_at_) {
-    repeat_at_ = kNever;
-    for (Bootstrap& bootstrap : bootstrap_) {
-      for (const Endpoint& endpoint : bootstrap.endpoints) ask_twice(now, endpoint, family, out);
-    }
+    repeat_at_ = ++repeats_ < kJoinRepeatsMax ? now + kJoinRepeatAfter : kNever;
+    ask_bootstrap_again(now, family, out);
   }
   if (now < attempt_at_) return;
   // Those who were good once come first; the bootstrap nodes serve all the world.
   if (attempts_ > 0 || remembered_.empty()) {
     for (Bootstrap& bootstrap : bootstrap_) ask_bootstrap(now, bootstrap, family, out);
-    if (nodes_count_ == 0 && !bootstrap_.empty()) repeat_at_ = now + kJoinRepeatAfter;
+    repeats_ = 0;
+    if (!bootstrap_.empty()) repeat_at_ = now + kJoinRepeatAfter;
   }
   ask_remembered(now, family, out);
   attempt_at_ = now + backoff(attempts_);
@@ -77,8 +76,8 @@ void Join::on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoin
 
 void Join::on_table(Time now, std::size_t nodes_count) {
   const std::size_t before = std::exchange(nodes_count_, nodes_count);
-  if (nodes_count > 0) repeat_at_ = kNever;
   if (nodes_count >= kJoinEnough) {
+    repeat_at_ = kNever;
     attempt_at_ = kNever;
     attempts_ = 0;
   } else if (nodes_count == 0 && before > 0) {
@@ -124,10 +123,26 @@ void Join::ask_bootstrap(Time now, Bootstrap& bootstrap, Family& family, Effects
 
 void Join::ask_twice(Time now, const Endpoint& endpoint, Family& family, Effects& out) {
   ask(now, endpoint, family, out);
-  if (!may_ask(endpoint, family)) return;
-  DhtId opposite = family.table.own_id();
-  for (std::uint8_t& byte : opposite.bytes) byte = static_cast<std::uint8_t>(~byte);
-  family.ask(now, endpoint, FindNode{opposite}, {Why::Kind::probe, 0}, out);
+  if (may_ask(endpoint, family)) ask_for_others(now, endpoint, 0x80, family, out);
+}
+
+void Join::ask_bootstrap_again(Time now, Family& family, Effects& out) {
+  for (const Bootstrap& bootstrap : bootstrap_) {
+    for (const Endpoint& endpoint : bootstrap.endpoints) {
+      // What it was asked first may have been lost.
+      ask_twice(now, endpoint, family, out);
+      if (!endpoint.is_usable() || endpoint.is_v6 != family.is_v6) continue;
+      const std::uint8_t quarter = repeats_ == 1 ? 0x40 : 0xc0;
+      ask_for_others(now, endpoint, quarter, family, out);
+    }
+  }
+}
+
+void Join::ask_for_others(Time now, const Endpoint& endpoint, std::uint8_t bits, Family& family,
+                          Effects& out) {
+  DhtId target = family.table.own_id();
+  target.bytes[0] ^= bits;
+  family.ask(now, endpoint, FindNode{target}, {Why::Kind::probe, 0}, out);
 }
 
 void Join::ask(Time now, const Endpoint& endpoint, Family& family, Effects& out) {

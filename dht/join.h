@@ -3,8 +3,9 @@
 // How the engine gets into the network, and back into it: it asks nodes remembered from better
 // times, 16 at once, and the bootstrap nodes, again after 1, 2, 4, 8... seconds up to 5 minutes
 // while fewer than 8 nodes are known. A bootstrap node is asked for nodes near us and for nodes as
-// far as can be, and once more if nothing comes back soon: one lost datagram costs little, and
-// twice as many nodes are heard of. When the last known node is lost, it begins anew.
+// far as can be, and twice more, for others, while fewer than 8 have answered: one lost or late
+// datagram costs little, and more nodes are heard of. When the last known node is lost, it begins
+// anew.
 
 #include <algorithm>
 #include <cstdint>
@@ -23,6 +24,7 @@ inline constexpr std::size_t kJoinAtOnce = 16;  // remembered nodes asked in one
 inline constexpr std::size_t kJoinEnough = 8;   // nodes in the table that end joining
 inline constexpr Duration kJoinRetryMin = std::chrono::seconds(1);
 inline constexpr Duration kJoinRepeatAfter = std::chrono::milliseconds(150);
+inline constexpr unsigned kJoinRepeatsMax = 2;  // in one attempt
 inline constexpr Duration kJoinRetryMax = std::chrono::minutes(5);
 
 class Join {
@@ -53,7 +55,11 @@ class Join {
 
   void ask_remembered(Time now, Family& family, Effects& out);
   void ask_bootstrap(Time now, Bootstrap& bootstrap, Family& family, Effects& out);
+  void ask_bootstrap_again(Time now, Family& family, Effects& out);
   static void ask_twice(Time now, const Endpoint& endpoint, Family& family, Effects& out);
+  // For nodes whose ids part from ours in these bits of the first byte.
+  static void ask_for_others(Time now, const Endpoint& endpoint, std::uint8_t bits, Family& family,
+                             Effects& out);
   static void ask(Time now, const Endpoint& endpoint, Family& family, Effects& out);
   static bool may_ask(const Endpoint& endpoint, const Family& family);
 
@@ -65,6 +71,7 @@ class Join {
   unsigned attempts_ = 0;
   Time attempt_at_ = kNever;
   Time repeat_at_ = kNever;
+  unsigned repeats_ = 0;
 };
 
 }  // namespace peernet::dht

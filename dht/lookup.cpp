@@ -24,19 +24,24 @@ void Lookup::add(const Contact& contact) {
   }
   Candidate candidate;
   candidate.contact = contact;
+  candidate.path = ++path_next_;
+  path_next_ %= kLookupPaths;
   insert(std::move(candidate));
 }
 
 void Lookup::add(const Contact& contact, const Contact& teller) {
   const Candidate* by = find(teller);
   const std::uint32_t told_by = by == nullptr ? 0 : by->number;
+  const std::uint8_t path = by == nullptr ? 0 : by->path;
   if (Candidate* known = find(contact)) {
     if (known->told_by != told_by) known->told_by = 0;
+    if (known->path != path) known->path = 0;
     return;
   }
   Candidate candidate;
   candidate.contact = contact;
   candidate.told_by = told_by;
+  candidate.path = path;
   candidate.hop = by == nullptr ? 1 : by->hop + 1;
   insert(std::move(candidate));
 }
@@ -210,7 +215,13 @@ Lookup::Places Lookup::places(Awaited awaited, std::size_t width_min) const {
           return candidates_[index].location.*part == candidate.location.*part;
         }));
   };
+  const auto held_at_path = [&](std::uint8_t path) {
+    return static_cast<std::size_t>(
+        std::count_if(result.held_by.begin(), result.held_by.end(),
+                      [&](std::size_t index) { return candidates_[index].path == path; }));
+  };
   const auto fill = [&](bool are_suspects) {
+    std::size_t dead = 0;  // nearer than the candidate
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
       const Candidate& candidate = candidates_[i];
       const std::size_t width =
@@ -220,8 +231,9 @@ Lookup::Places Lookup::places(Awaited awaited, std::size_t width_min) const {
       if (result.held_by.size() >= width && !is_region_wanted) return;
       const bool is_fresh = candidate.state == State::fresh;
       const bool is_suspect = is_fresh && candidate.told_by != 0 && merits[candidate.told_by] < 0;
-      if (is_suspect != are_suspects) continue;
-      if (candidate.state == State::failed || candidate.state == State::lapsed) continue;
+      const bool is_dead = candidate.state == State::failed || candidate.state == State::lapsed;
+      if (is_dead) ++dead;
+      if (is_dead || is_suspect != are_suspects) continue;
       if (candidate.state == State::slow && awaited != Awaited::all) continue;
       if (candidate.state != State::answered && awaited == Awaited::none) continue;
       if (is_fresh && (asked_count_ >= kLookupQueriesMax || !may_ask(candidate))) continue;
@@ -230,12 +242,24 @@ Lookup::Places Lookup::places(Awaited awaited, std::size_t width_min) const {
            held_at(&Location::region, candidate) >= kLookupRegionPlacesMax)) {
         continue;
       }
-      const auto nearer = std::count_if(result.held_by.begin(), result.held_by.end(),
-                                        [&](std::size_t index) { return index < i; });
-      if (network_size_ > 0 && static_cast<double>(nearer + 1) > crowd_max(candidate.expected)) {
-        result.is_crowded = true;
-        continue;
+      const auto nearer =
+          static_cast<std::size_t>(std::count_if(result.held_by.begin(), result.held_by.end(),
+                                                 [&](std::size_t index) { return index < i; }));
+      if (network_size_ > 0) {
+        const double most = crowd_max(candidate.expected);
+        if (static_cast<double>(nearer + 1) > most) {
+          result.is_crowded = true;
+          continue;
+        }
+        // The dead were to be expected too. Who is one too many with them may be the next of those
+        // that one source invents without end; but the word of several counts for more.
+        const bool is_word_of_one = is_fresh && candidate.told_by != 0;
+        if (is_word_of_one && static_cast<double>(nearer + dead + 1) > most) continue;
       }
+      const bool is_path_full = is_thorough_ && result.is_crowded && candidate.path != 0 &&
+                                !are_suspects &&
+                                held_at_path(candidate.path) >= kLookupPathPlacesMax;
+      if (is_path_full) continue;
       result.held_by.push_back(i);
     }
   };

@@ -6,7 +6,8 @@
 // to ask or still waited for. Values found never end it. Who gets a place is more than a matter of
 // distance: not more than the size of the network makes likely at that distance (the rest are
 // sybils or invented), at most 2 of a /24 and 3 of a /16, and last those of whom we know from one
-// source alone that told us of more dead nodes than living ones.
+// source alone that told us of more dead nodes than living ones. An announce of ours into a crowd
+// runs over disjoint paths: no part of what we began with leads to more than a share of the places.
 
 #include <cstdint>
 #include <optional>
@@ -21,6 +22,10 @@ inline constexpr std::size_t kLookupWidth = 8;          // answering nodes that 
 inline constexpr std::size_t kLookupParallelism = 4;    // and one more for each slow query
 inline constexpr std::size_t kLookupInFlightMax = 8;    // waiting and slow ones
 inline constexpr std::size_t kLookupWidthCrowded = 12;  // where more nodes are than there should be
+// Into so many paths the nodes we begin with are dealt. Who was told of along one path belongs to
+// it, who was told of along several to none.
+inline constexpr std::uint8_t kLookupPaths = 4;
+inline constexpr std::size_t kLookupPathPlacesMax = 4;  // in a crowd, of one path
 // An announce into a crowd goes to all places that are expected to be among the 20 nearest.
 inline constexpr double kLookupRegion = 20;
 inline constexpr std::size_t kLookupCandidatesMax = 128;
@@ -85,6 +90,7 @@ class Lookup {
     std::uint32_t hop = 1;
     std::uint32_t number = 0;   // it was the number-th to be asked; 0: not yet
     std::uint32_t told_by = 0;  // number of the only one that told of it; 0: our table, or several
+    std::uint8_t path = 0;      // from 1 on; 0: several
     State state = State::fresh;
     Bytes token;
   };
@@ -108,6 +114,7 @@ class Lookup {
   std::vector<Candidate> candidates_;  // nearest first
   std::size_t asked_count_ = 0;
   std::size_t answered_count_ = 0;
+  std::uint8_t path_next_ = 0;
 };
 
 }  // namespace peernet::dht

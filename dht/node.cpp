@@ -42,6 +42,7 @@ void Node::start(Time now, const DhtRecord& saved, Effects& out) {
   }
   if (wall_clock_) on_wall_clock(wall_clock_->first, wall_clock_->second);
   set_read_only(config_.is_read_only);
+  reach_.start(now);
   join_.start(now, remembered);
   log_->debug("dht: starts as {} with {} saved nodes", to_hex(id.view()), remembered.size());
   settle(now, out);
@@ -71,7 +72,7 @@ void Node::on_datagram(Time now, const Endpoint& from, BytesView bytes, const No
                  [&](const BadQuery& query) {
                    ++counts_.queries_in;
                    Running& r = running();
-                   if (!config_.is_read_only && r.server.admit(now, from)) {
+                   if (!is_read_only() && r.server.admit(now, from)) {
                      r.server.on_bad_query(now, from, query, bytes.size(), r.family.outlet, out);
                    } else {
                      ++counts_.dropped_in;
@@ -94,6 +95,7 @@ void Node::on_time(Time now, Effects& out) {
   r.searches.on_time(now, r.family, out);
   r.item_searches.on_time(now, r.family, out);
   r.upkeep.on_time(now, r.family, r.searches, out);
+  if (is_hidden_ && now >= reach_.young_until()) consider_reach(now);
   if (now >= expiry_at_) {
     r.server.on_time(now);
     expiry_at_ = r.server.is_empty() ? kNever : now + kExpiryEvery;
@@ -155,7 +157,13 @@ void Node::set_wants_both(bool wants_both) {
 
 void Node::set_read_only(bool is_read_only) {
   config_.is_read_only = is_read_only;
-  running().family.caller.set_read_only(is_read_only);
+  running().family.caller.set_read_only(this->is_read_only());
+}
+
+void Node::set_own_addresses(Time now, std::vector<Endpoint> addresses) {
+  std::erase_if(addresses, [&](const Endpoint& own) { return own.is_v6 != is_v6_; });
+  reach_.set_own_addresses(std::move(addresses));
+  consider_reach(now);
 }
 
 void Node::add_node(Time now, const Endpoint& endpoint, Effects& out) {
@@ -189,6 +197,7 @@ Time Node::deadline() const {
       std::min({r.family.caller.deadline(), r.searches.deadline(), r.item_searches.deadline(),
                 r.upkeep.deadline(), join_.deadline(), expiry_at_});
   if (is_changed_ && r.upkeep.is_grown()) earliest = std::min(earliest, changes_told_at_);
+  if (is_hidden_) earliest = std::min(earliest, reach_.young_until());
   return earliest;
 }
 
@@ -207,6 +216,7 @@ Stats Node::stats() const {
   stats.queries_out = r.family.caller.queries_count();
   stats.bytes_out = r.family.outlet.bytes_count();
   stats.is_joined = is_joined_;
+  stats.is_hidden = is_hidden_;
   return stats;
 }
 
@@ -246,8 +256,12 @@ void Node::on_query(Time now, const Endpoint& from, const Query& query, std::siz
                     const Node* other, Effects& out) {
   ++counts_.queries_in;
   Running& r = running();
+  if (!r.server.is_proven(now, from) && !r.family.caller.is_asking(from)) {
+    reach_.on_unasked();
+    if (is_hidden_) consider_reach(now);
+  }
   // Our own id: our own datagram, come back to us, or somebody who borrows our name.
-  if (config_.is_read_only || query.sender == r.id || !r.server.admit(now, from)) {
+  if (is_read_only() || query.sender == r.id || !r.server.admit(now, from)) {
     ++counts_.dropped_in;
     return;
   }
@@ -370,6 +384,7 @@ void Node::on_stage(Time now, const Transaction& transaction, Effects& out) {
 void Node::on_seen_as(Time now, const Endpoint& by, const Endpoint& address) {
   Running& r = running();
   r.vote.add(by, address);
+  consider_reach(now);
   if (is_bound_to(r.id, address) || now < id_change_from_) return;
   const auto ours = r.vote.winner();
   if (!ours || is_bound_to(r.id, *ours)) return;
@@ -383,6 +398,14 @@ void Node::on_seen_as(Time now, const Endpoint& by, const Endpoint& address) {
   is_changed_ = true;
   log_->debug("dht: our address is {}, our id now {}", ours->address_to_string(),
               to_hex(r.id.view()));
+}
+
+void Node::consider_reach(Time now) {
+  const bool is_hidden = reach_.is_hidden(now, running().vote);
+  if (is_hidden == is_hidden_) return;
+  is_hidden_ = is_hidden;
+  running().family.caller.set_read_only(is_read_only());
+  log_->debug("dht: {}", is_hidden ? "nobody reaches us: we ask only" : "we answer others");
 }
 
 void Node::tell_step(Time now, const Transaction& transaction, LookupStep step) {

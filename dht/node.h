@@ -22,6 +22,7 @@
 #include "dht/item.h"
 #include "dht/item_searches.h"
 #include "dht/join.h"
+#include "dht/reach.h"
 #include "dht/searches.h"
 #include "dht/server.h"
 #include "dht/stats.h"
@@ -65,6 +66,7 @@ class Node {
   // Requires: check(item) said yes.
   void put_item(Time now, const Item& item, std::optional<std::int64_t> cas, Effects& out);
   void set_read_only(bool is_read_only);
+  void set_own_addresses(Time now, std::vector<Endpoint> addresses);
   // Our queries ask for contacts of both families.
   void set_wants_both(bool wants_both);
   void add_node(Time now, const Endpoint& endpoint, Effects& out);
@@ -103,6 +105,9 @@ class Node {
   void on_stage(Time now, const Transaction& transaction, Effects& out);
   // A node says this is our address: if enough do, our id must fit it (BEP 42).
   void on_seen_as(Time now, const Endpoint& by, const Endpoint& address);
+  // Read-only is who is told to be, and who cannot be reached (Reach).
+  void consider_reach(Time now);
+  bool is_read_only() const { return config_.is_read_only || is_hidden_; }
   void tell_step(Time now, const Transaction& transaction, LookupStep step);
   void tell_pinged(Time now, const Transaction& transaction, const std::optional<DhtId>& id);
   // Every input and command ends here.
@@ -119,6 +124,8 @@ class Node {
   Bytes opened_;  // the datagram that is dealt with, in a private network
   std::optional<std::pair<Time, WallTime>> wall_clock_;
   Join join_;
+  Reach reach_;
+  bool is_hidden_ = false;
   std::optional<Running> running_;
   std::deque<Event> events_;
   std::vector<Introduced> introductions_;

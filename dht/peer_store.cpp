@@ -1,61 +1,58 @@
 #include "dht/peer_store.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
+#include "core/codec.h"
 #include "dht/node_id.h"
 
 namespace peernet::dht {
 
-PeerStore::PeerStore(const DhtId& own_id, bool special_use_is_global)
-    : own_id_(own_id), special_use_is_global_(special_use_is_global) {}
+PeerStore::PeerStore(const DhtId& own_id, bool special_use_is_global, Rng& rng)
+    : own_id_(own_id), special_use_is_global_(special_use_is_global), keyed_hash_(rng) {}
 
 bool PeerStore::would_keep(Time now, const DhtId& key, const Endpoint& peer) const {
   const DhtId place = distance(key, own_id_);
   const auto found = keys_.find(place);
   if (found == keys_.end()) return !room_for(now, place, nullptr, peer).is_refused;
-  const Peers& peers = found->second;
+  const PackedPeers& peers = found->second;
   // Which of its ports a host will announce is not known; it may always refresh one.
-  const Endpoint host = host_of(peer);
-  return std::any_of(peers.begin(), peers.end(),
-                     [&](const Peer& known) { return host_of(known.endpoint) == host; }) ||
-         !room_for(now, place, &peers, peer).is_refused;
+  return peers.has_host(host_of(peer)) || !room_for(now, place, &peers, peer).is_refused;
 }
 
 bool PeerStore::put(Time now, const DhtId& key, const Endpoint& peer) {
   const DhtId place = distance(key, own_id_);
   auto found = keys_.find(place);
   if (found != keys_.end()) {
-    for (Peer& known : found->second) {
-      if (known.endpoint != peer) continue;
-      known.expires = now + kStoredFor;
+    if (const auto known = found->second.find(peer)) {
+      found->second.renew(*known, now + kStoredFor);
       return true;
     }
   }
   const Room room = room_for(now, place, found == keys_.end() ? nullptr : &found->second, peer);
   if (room.is_refused) return false;
-  if (room.peer_evicted != nullptr) erase_peer(found->second, Endpoint(*room.peer_evicted));
+  if (room.peer_evicted) erase_peer(found->second, *room.peer_evicted);
   if (room.is_key_evicted) erase_key(std::prev(keys_.end()));
 
-  Peers& peers = keys_[place];
+  PackedPeers& peers = keys_[place];
   const Endpoint host = host_of(peer);
-  const bool is_host_known = std::any_of(peers.begin(), peers.end(), [&](const Peer& known) {
-    return host_of(known.endpoint) == host;
-  });
-  if (!is_host_known && is_limited(peer, special_use_is_global_)) ++keys_of_host_[host];
-  peers.push_back({peer, now + kStoredFor});
+  if (is_limited(peer, special_use_is_global_) && !peers.has_host(host)) {
+    keys_of_host_.increment(hash(host));
+  }
+  peers.add(peer, now + kStoredFor);
   ++peers_count_;
   return true;
 }
 
 void PeerStore::drop_expired(Time now) {
   for (auto key = keys_.begin(); key != keys_.end();) {
-    Peers& peers = key->second;
+    PackedPeers& peers = key->second;
     for (std::size_t i = 0; i < peers.size();) {
-      if (peers[i].expires > now) {
+      if (peers.expires(i) > now) {
         ++i;
       } else {
-        erase_peer(peers, Endpoint(peers[i].endpoint));
+        erase_peer(peers, i);
       }
     }
     const auto here = key++;
@@ -77,10 +74,13 @@ std::vector<Endpoint> PeerStore::sample(Time now, const DhtId& key, std::size_t 
   const auto found = keys_.find(distance(key, own_id_));
   if (found == keys_.end() || count_max == 0) return result;
   std::vector<Endpoint> live;
-  for (const Peer& peer : found->second) {
-    if (peer.expires <= now) continue;
-    if (receiver == nullptr || may_learn(peer.endpoint, *receiver, special_use_is_global_)) {
-      live.push_back(peer.endpoint);
+  const PackedPeers& peers = found->second;
+  live.reserve(peers.size());
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    if (peers.expires(i) <= now) continue;
+    const Endpoint peer = peers.endpoint(i);
+    if (receiver == nullptr || may_learn(peer, *receiver, special_use_is_global_)) {
+      live.push_back(peer);
     }
   }
   if (live.size() <= count_max) return live;
@@ -112,12 +112,11 @@ std::vector<DhtId> PeerStore::sample_keys(std::size_t count_max, Rng& rng) const
   return result;
 }
 
-PeerStore::Room PeerStore::room_for(Time now, const DhtId& place, const Peers* peers,
+PeerStore::Room PeerStore::room_for(Time now, const DhtId& place, const PackedPeers* peers,
                                     const Endpoint& peer) const {
   Room room;
   room.is_refused = true;
-  if (peers != nullptr && std::any_of(peers->begin(), peers->end(),
-                                      [&](const Peer& known) { return known.endpoint == peer; })) {
+  if (peers != nullptr && peers->find(peer)) {
     room.is_refused = false;
     return room;
   }
@@ -125,7 +124,7 @@ PeerStore::Room PeerStore::room_for(Time now, const DhtId& place, const Peers* p
   const bool is_key_new = peers == nullptr;
   if (!is_key_new && peers->size() >= kStorePeersMax) {
     room.peer_evicted = displaced_by(*peers, peer);
-    room.is_refused = room.peer_evicted == nullptr;
+    room.is_refused = !room.peer_evicted;
     return room;
   }
   if (peers_count_ >= kStorePeersTotalMax || (is_key_new && keys_.size() >= kStoreKeysMax)) {
@@ -137,7 +136,7 @@ PeerStore::Room PeerStore::room_for(Time now, const DhtId& place, const Peers* p
   return room;
 }
 
-bool PeerStore::breaks_rule(Time now, const Peers* peers, const Endpoint& peer) const {
+bool PeerStore::breaks_rule(Time now, const PackedPeers* peers, const Endpoint& peer) const {
   if (peer.port < 1024 || !peer.is_usable()) return true;
   if (!is_limited(peer, special_use_is_global_)) return false;
   const Endpoint host = host_of(peer);
@@ -145,59 +144,54 @@ bool PeerStore::breaks_rule(Time now, const Peers* peers, const Endpoint& peer) 
   std::size_t ports_count = 0;
   std::set<Endpoint> hosts;
   if (peers != nullptr) {
-    for (const Peer& known : *peers) {
-      if (known.expires <= now || network_of(known.endpoint) != network) continue;
-      hosts.insert(host_of(known.endpoint));
-      if (host_of(known.endpoint) == host) ++ports_count;
+    for (std::size_t i = 0; i < peers->size(); ++i) {
+      const Endpoint known = peers->endpoint(i);
+      if (peers->expires(i) <= now || network_of(known) != network) continue;
+      hosts.insert(host_of(known));
+      if (host_of(known) == host) ++ports_count;
     }
   }
   if (ports_count > 0) return ports_count >= kStorePortsMax;
   if (hosts.size() >= kStoreHostsOfNetworkMax) return true;
-  const auto keys = keys_of_host_.find(host);
-  return keys != keys_of_host_.end() && keys->second >= kStoreKeysOfHostMax;
+  return keys_of_host_.count(hash(host)) >= kStoreKeysOfHostMax;
 }
 
-const Endpoint* PeerStore::displaced_by(const Peers& peers, const Endpoint& peer) const {
+std::optional<std::size_t> PeerStore::displaced_by(const PackedPeers& peers, const Endpoint& peer) {
   std::map<Endpoint, std::size_t> count_of_region;
-  for (const Peer& known : peers) ++count_of_region[region_of(known.endpoint)];
+  for (std::size_t i = 0; i < peers.size(); ++i) ++count_of_region[region_of(peers.endpoint(i))];
   const auto fullest =
       std::max_element(count_of_region.begin(), count_of_region.end(),
                        [](const auto& a, const auto& b) { return a.second < b.second; });
   const auto own = count_of_region.find(region_of(peer));
   const std::size_t own_count = own == count_of_region.end() ? 0 : own->second;
-  if (own_count + 1 >= fullest->second) return nullptr;
-  const Peer* soonest = nullptr;
-  for (const Peer& known : peers) {
-    if (region_of(known.endpoint) != fullest->first) continue;
-    if (soonest == nullptr || known.expires < soonest->expires) soonest = &known;
+  if (own_count + 1 >= fullest->second) return std::nullopt;
+  std::optional<std::size_t> soonest;
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    if (region_of(peers.endpoint(i)) != fullest->first) continue;
+    if (!soonest || peers.expires(i) < peers.expires(*soonest)) soonest = i;
   }
-  return &soonest->endpoint;
+  return soonest;
 }
 
-void PeerStore::erase_peer(Peers& peers, const Endpoint& endpoint) {
-  const auto found = std::find_if(peers.begin(), peers.end(),
-                                  [&](const Peer& peer) { return peer.endpoint == endpoint; });
-  if (found == peers.end()) return;
-  *found = peers.back();
-  peers.pop_back();
+void PeerStore::erase_peer(PackedPeers& peers, std::size_t number) {
+  const Endpoint peer = peers.endpoint(number);
+  peers.erase(number);
   --peers_count_;
-  forget_host(peers, endpoint);
+  const Endpoint host = host_of(peer);
+  if (is_limited(peer, special_use_is_global_) && !peers.has_host(host)) {
+    keys_of_host_.decrement(hash(host));
+  }
 }
 
 void PeerStore::erase_key(Keys::iterator key) {
-  Peers& peers = key->second;
-  while (!peers.empty()) erase_peer(peers, Endpoint(peers.back().endpoint));
+  PackedPeers& peers = key->second;
+  while (!peers.empty()) erase_peer(peers, peers.size() - 1);
   keys_.erase(key);
 }
 
-// Uncounts the host of an endpoint just erased, unless another port of it is left.
-void PeerStore::forget_host(const Peers& peers, const Endpoint& endpoint) {
-  const Endpoint host = host_of(endpoint);
-  for (const Peer& peer : peers) {
-    if (host_of(peer.endpoint) == host) return;
-  }
-  const auto count = keys_of_host_.find(host);
-  if (count != keys_of_host_.end() && --count->second == 0) keys_of_host_.erase(count);
+std::uint64_t PeerStore::hash(const Endpoint& host) const {
+  Reader address(host.address);
+  return keyed_hash_(std::array<std::uint64_t, 2>{address.u64(), host.is_v6 ? 1U : 0U});
 }
 
 }  // namespace peernet::dht

@@ -6,28 +6,32 @@
 // full key favours the regions (/16) it knows least of. Loopback and private addresses are exempt
 // from the rules per address, never from those on the total.
 
-#include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "core/rng.h"
 #include "core/time.h"
 #include "dht/contact.h"
+#include "dht/hash_counts.h"
+#include "dht/keyed_hash.h"
+#include "dht/packed_peers.h"
 
 namespace peernet::dht {
 
 inline constexpr std::size_t kStoreKeysMax = 4'096;
-inline constexpr std::size_t kStorePeersMax = 256;             // under one key
-inline constexpr std::size_t kStorePeersTotalMax = 1U << 18U;  // 8 MiB, 16 with slack
-inline constexpr std::size_t kStorePortsMax = 4;               // of one address under one key
+inline constexpr std::size_t kStorePeersMax = 256;  // under one key
+inline constexpr std::size_t kStorePeersTotalMax = 1U << 19U;
+inline constexpr std::size_t kStorePortsMax = 4;  // of one address under one key
 inline constexpr std::size_t kStoreKeysOfHostMax = 64;
+static_assert(kStoreKeysOfHostMax < HashCounts::kCountMax);
 inline constexpr std::size_t kStoreHostsOfNetworkMax = 8;  // under one key
 inline constexpr Duration kStoredFor = std::chrono::minutes(30);
 
 class PeerStore {
  public:
-  PeerStore(const DhtId& own_id, bool special_use_is_global);
+  PeerStore(const DhtId& own_id, bool special_use_is_global, Rng& rng);
 
   // Would an announce of this endpoint be kept? If not, no token is given.
   bool would_keep(Time now, const DhtId& key, const Endpoint& peer) const;
@@ -49,32 +53,26 @@ class PeerStore {
   std::size_t peers_count() const { return peers_count_; }
 
  private:
-  struct Peer {
-    Endpoint endpoint;
-    Time expires;
-  };
-  using Peers = std::vector<Peer>;
-  using Keys = std::map<DhtId, Peers>;  // by distance from our own id
+  using Keys = std::map<DhtId, PackedPeers>;  // by distance from our own id
   // What a new peer needs before there is room for it.
   struct Room {
     bool is_refused = false;
-    bool is_key_evicted = false;             // the farthest key goes
-    const Endpoint* peer_evicted = nullptr;  // this peer of the same key goes
+    bool is_key_evicted = false;              // the farthest key goes
+    std::optional<std::size_t> peer_evicted;  // this peer of the same key goes
   };
 
-  Room room_for(Time now, const DhtId& place, const Peers* peers, const Endpoint& peer) const;
-  bool breaks_rule(Time now, const Peers* peers, const Endpoint& peer) const;
-  const Endpoint* displaced_by(const Peers& peers, const Endpoint& peer) const;
-  void erase_peer(Peers& peers, const Endpoint& peer);
+  Room room_for(Time now, const DhtId& place, const PackedPeers* peers, const Endpoint& peer) const;
+  bool breaks_rule(Time now, const PackedPeers* peers, const Endpoint& peer) const;
+  static std::optional<std::size_t> displaced_by(const PackedPeers& peers, const Endpoint& peer);
+  void erase_peer(PackedPeers& peers, std::size_t number);
   void erase_key(Keys::iterator key);
-  void forget_host(const Peers& peers, const Endpoint& endpoint);
+  std::uint64_t hash(const Endpoint& host) const;
 
   DhtId own_id_;
   bool special_use_is_global_;
   Keys keys_;
-  // Under how many keys each limited host stands. Invariant: no zero counts, so that its size is
-  // bounded by that of the store.
-  std::map<Endpoint, std::size_t> keys_of_host_;
+  KeyedHash keyed_hash_;
+  HashCounts keys_of_host_;  // under how many keys each limited host stands
   std::size_t peers_count_ = 0;
 };
 

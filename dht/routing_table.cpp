@@ -12,6 +12,10 @@ namespace {
 
 constexpr unsigned kTwinBits = 3;  // one in eight pairs of places a bucket has is that near
 
+std::uint64_t prefix_of(const DhtId& id) {
+  return distance_prefix(id, DhtId{});
+}
+
 }  // namespace
 
 template <class Visit>
@@ -42,8 +46,12 @@ RoutingTable::Outcome RoutingTable::on_answer(Time now, const Contact& contact, 
   if (breaks_rule(contact, location, index)) return Outcome::unwanted;
 
   used_ = std::max(used_, index + 1);
-  Node node{contact, location, now, now, now, 0, has_right_to_id(contact, special_use_is_global_),
-            {}};
+  Node node;
+  node.contact = contact;
+  node.location = location;
+  node.id_prefix = prefix_of(contact.id);
+  node.listed = node.heard = node.tested = now;
+  node.has_right = has_right_to_id(contact, special_use_is_global_);
   node.response_time.add(took);
   std::erase_if(bucket.spares, [&](const Node& spare) {
     return spare.contact.id == contact.id || spare.contact.endpoint == contact.endpoint;
@@ -99,6 +107,7 @@ std::vector<Contact> RoutingTable::closest(const DhtId& target, std::size_t coun
     std::uint64_t distance;
     const Node* node;
   };
+  const std::uint64_t target_prefix = prefix_of(target);
   const std::size_t wanted = receiver ? count + kBucketSize : count;
   std::vector<Place> places;
   places.reserve(wanted + kWideBucketSize);
@@ -108,7 +117,7 @@ std::vector<Contact> RoutingTable::closest(const DhtId& target, std::size_t coun
                        !may_learn(node.contact.endpoint, *receiver, special_use_is_global_))) {
         continue;
       }
-      places.push_back({distance_prefix(node.contact.id, target), &node});
+      places.push_back({node.id_prefix ^ target_prefix, &node});
     }
   };
   // The target shares `own` bits with our id. Nearest to it are the nodes that share exactly as
@@ -128,8 +137,11 @@ std::vector<Contact> RoutingTable::closest(const DhtId& target, std::size_t coun
   const auto place_at = [&](std::size_t index) {
     return places.begin() + static_cast<std::ptrdiff_t>(std::min(index, places.size()));
   };
-  std::partial_sort(places.begin(), place_at(wanted), places.end(), nearer);
-  places.erase(place_at(wanted), places.end());
+  if (places.size() > wanted) {
+    std::nth_element(places.begin(), place_at(wanted), places.end(), nearer);
+    places.resize(wanted);
+  }
+  std::sort(places.begin(), places.end(), nearer);
   if (places.size() > count) {
     const auto end = std::stable_partition(
         places.begin(), places.end(), [](const Place& place) { return place.node->has_right; });
@@ -177,8 +189,11 @@ bool RoutingTable::contains(const Contact& contact) const {
 }
 
 bool RoutingTable::contains(const Endpoint& endpoint) const {
+  const std::uint64_t host = location_of(endpoint, special_use_is_global_).host;
   bool is_found = false;
-  for_each([&](const Node& node) { is_found |= node.contact.endpoint == endpoint; });
+  for_each([&](const Node& node) {
+    is_found |= node.location.host == host && node.contact.endpoint == endpoint;
+  });
   return is_found;
 }
 
@@ -191,8 +206,10 @@ bool RoutingTable::has_room_for(const Contact& contact) const {
                                        [](const Node& node) { return !node.has_right; });
     if (!has_loser || !has_right_to_id(contact, special_use_is_global_)) return false;
   }
-  const bool is_id_known = std::any_of(bucket.nodes.begin(), bucket.nodes.end(),
-                                       [&](const Node& n) { return n.contact.id == contact.id; });
+  const std::uint64_t prefix = prefix_of(contact.id);
+  const bool is_id_known = std::any_of(
+      bucket.nodes.begin(), bucket.nodes.end(),
+      [&](const Node& node) { return node.id_prefix == prefix && node.contact.id == contact.id; });
   return !is_id_known &&
          !breaks_rule(contact, location_of(contact.endpoint, special_use_is_global_), index);
 }
@@ -201,11 +218,13 @@ std::optional<Contact> RoutingTable::rival_of(const Contact& contact, Time now) 
   if (contact.id == own_id_) return std::nullopt;
   const unsigned index = index_of(contact.id);
   const Bucket& bucket = buckets_[index];
+  const std::uint64_t prefix = prefix_of(contact.id);
   const Node* rival = nullptr;
   for (const Node& node : bucket.nodes) {
-    if (node.contact == contact) return std::nullopt;
+    const bool is_same_id = node.id_prefix == prefix && node.contact.id == contact.id;
+    if (is_same_id && node.contact == contact) return std::nullopt;
     if (now - node.heard < kRetestAfter) continue;
-    if (node.contact.id == contact.id) return node.contact;
+    if (is_same_id) return node.contact;
     if (!is_full(index) || !node.is_questionable(now)) continue;
     if (rival == nullptr || node.heard < rival->heard) rival = &node;
   }
@@ -278,8 +297,9 @@ unsigned RoutingTable::index_of(const DhtId& id) const {
 
 const RoutingTable::Node* RoutingTable::find(const Contact& contact) const {
   if (contact.id == own_id_) return nullptr;
+  const std::uint64_t prefix = prefix_of(contact.id);
   for (const Node& node : buckets_[index_of(contact.id)].nodes) {
-    if (node.contact == contact) return &node;
+    if (node.id_prefix == prefix && node.contact == contact) return &node;
   }
   return nullptr;
 }
@@ -304,10 +324,12 @@ bool RoutingTable::breaks_rule(const Contact& contact, const Location& location,
 }
 
 void RoutingTable::drop_other_ids(Time now, const Contact& contact) {
+  const std::uint64_t host = location_of(contact.endpoint, special_use_is_global_).host;
   for (unsigned index = 0; index < used_; ++index) {
     Bucket& bucket = buckets_[index];
     const auto is_other = [&](const Node& node) {
-      return node.contact.endpoint == contact.endpoint && node.contact.id != contact.id;
+      return node.location.host == host && node.contact.endpoint == contact.endpoint &&
+             node.contact.id != contact.id;
     };
     std::erase_if(bucket.spares, is_other);
     const std::size_t dropped = std::erase_if(bucket.nodes, is_other);

@@ -94,6 +94,7 @@ class RoutingTable {
   struct Node {
     Contact contact;
     Location location;
+    std::uint64_t id_prefix = 0;  // its first 64 bits
     Time listed;
     Time heard;   // its last answer
     Time tested;  // when upkeep last asked it

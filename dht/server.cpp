@@ -10,29 +10,33 @@ namespace {
 constexpr std::size_t kPeerSize = 8;  // "6:" and the compact form
 constexpr std::size_t kPeerSizeV6 = 21;
 
-// What one step of shortening takes away, in the order of what the receiver misses least.
-void shorten(Reply& reply, std::size_t excess) {
+// Takes what is too much away, in the order of what the receiver misses least: one kind at a time.
+// How many bytes less that makes, at least.
+std::size_t shorten(Reply& reply, std::size_t excess) {
   const auto drop = [&](auto& items, std::size_t item_size) {
     const std::size_t count = std::min(items.size(), (excess + item_size - 1) / item_size);
     items.resize(items.size() - count);
+    return count * item_size;
   };
   if (reply.samples && !reply.samples->keys.empty()) {
     BytesView& keys = reply.samples->keys;
     const std::size_t count = (excess + DhtId::kSize - 1) / DhtId::kSize;
-    keys = keys.first(keys.size() - std::min(keys.size(), count * DhtId::kSize));
-  } else if (!reply.values.empty()) {
-    drop(reply.values, reply.values.front().is_v6 ? kPeerSizeV6 : kPeerSize);
-  } else if (!reply.nodes6.empty() && !(reply.seen_as && reply.seen_as->is_v6)) {
-    drop(reply.nodes6, kContactSizeV6);
-  } else if (!reply.nodes.empty()) {
-    drop(reply.nodes, kContactSize);
-  } else if (!reply.nodes6.empty()) {
-    drop(reply.nodes6, kContactSizeV6);
-  } else {
-    reply.token = {};
-    reply.seen_as.reset();
-    reply.samples.reset();
+    const std::size_t dropped = std::min(keys.size(), count * DhtId::kSize);
+    keys = keys.first(keys.size() - dropped);
+    return dropped;
   }
+  if (!reply.values.empty()) {
+    return drop(reply.values, reply.values.front().is_v6 ? kPeerSizeV6 : kPeerSize);
+  }
+  if (!reply.nodes6.empty() && !(reply.seen_as && reply.seen_as->is_v6)) {
+    return drop(reply.nodes6, kContactSizeV6);
+  }
+  if (!reply.nodes.empty()) return drop(reply.nodes, kContactSize);
+  if (!reply.nodes6.empty()) return drop(reply.nodes6, kContactSizeV6);
+  reply.token = {};
+  reply.seen_as.reset();
+  reply.samples.reset();
+  return excess;
 }
 
 // A value goes whole or not at all, and first the contacts make room for it. An unproven source
@@ -65,7 +69,7 @@ Server::Server(const DhtId& own_id, const Config& config, Rng rng)
       is_private_(config.network_key.has_value()),
       rng_(rng),
       tokens_(rng_),
-      store_(own_id, config.special_use_is_global),
+      store_(own_id, config.special_use_is_global, rng_),
       items_(own_id, config.special_use_is_global),
       guard_(config.special_use_is_global, config.are_sources_limited, rng_) {}
 
@@ -143,7 +147,9 @@ void Server::answer(Time now, const Endpoint& to, Reply reply, std::size_t query
   if (!reply.value.empty()) fit_item(reply, size_max, guard_.is_proven(now, to));
   Bytes bytes = encode(reply);
   while (bytes.size() > size_max && (reply.seen_as || !reply.token.empty())) {
-    shorten(reply, bytes.size() - size_max);
+    for (std::size_t excess = bytes.size() - size_max; excess > 0;) {
+      excess -= std::min(excess, shorten(reply, excess));
+    }
     bytes = encode(reply);
   }
   if (bytes.size() > size_max) return;

@@ -30,6 +30,7 @@ struct Stats {
   std::uint64_t bytes_in = 0;    // of payload
   std::uint64_t bytes_out = 0;
   bool is_joined = false;
+  bool is_hidden = false;  // nobody reaches us, as it seems, and we ask only
 };
 
 }  // namespace peernet::dht

@@ -2,6 +2,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <vector>
+
 #include "dht/krpc.h"
 
 namespace peernet::dht::test {
@@ -43,6 +45,20 @@ TEST_CASE("a /24 has four times and a /16 sixteen times the budget of a source",
   CHECK(f.admitted(kStart + 1s, 0x3c010101, 1, 200) == 40);
   CHECK(f.admitted(kStart, 0x3c020001, 0x100, 256) == 256);
   CHECK(f.admitted(kStart, 0x3c020002, 0x100, 256) == 64);
+}
+
+TEST_CASE("a table of debts grows with their number, and forgets none when it does", "[dht]") {
+  DebtTable debts(1'024, 10, 20);
+  Rng rng(1);
+  std::vector<std::uint64_t> hashes;
+  for (int i = 0; i < 1'000; ++i) hashes.push_back(rng.next());
+  debts.owe(kStart, hashes[0], 20);
+  CHECK(debts.cells_count() == 64);
+  for (const std::uint64_t hash : hashes) debts.owe(kStart, hash, 1);
+  CHECK(debts.cells_count() == 1'024);
+  CHECK(debts.room(kStart, hashes[0]) == 0);
+  for (const std::uint64_t hash : hashes) CHECK(debts.room(kStart, hash) <= 19);
+  CHECK(debts.room(kStart + 2s, hashes[0]) == 20);
 }
 
 TEST_CASE("four hundred flooding sources starve neither a proven nor most unproven ones", "[dht]") {

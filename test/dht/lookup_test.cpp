@@ -327,4 +327,49 @@ TEST_CASE("a node that answered before the search began is not asked again", "[d
   CHECK_FALSE(f.lookup.next());
 }
 
+TEST_CASE("nobody makes a lookup ask for ever new nodes that are not there", "[dht]") {
+  Fixture f(100);
+  const Contact teller = f.added(1);
+  const Contact witness = f.added(2);
+  while (const auto contact = f.lookup.next()) f.answer(*contact);
+  std::vector<Contact> invented;
+  for (unsigned i = 0; i < 12; ++i) invented.push_back(f.contact(24 + i));
+  for (const Contact& contact : invented) f.lookup.add(contact, teller);
+  std::size_t asked = 0;
+  for (; const auto contact = f.lookup.next(); ++asked) f.lookup.on_failed(*contact);
+  CHECK(asked == 2);
+  CHECK(f.lookup.is_over());
+  // What several tell of is asked all the same.
+  f.lookup.add(invented[0], witness);
+  CHECK(f.lookup.next() == invented[0]);
+}
+
+TEST_CASE("in a crowd no path of an announce leads to more than four places", "[dht]") {
+  Fixture f(64);
+  f.lookup.be_thorough();
+  const Contact teller = f.added(1);
+  const Contact other = f.added(1);
+  for (unsigned i = 0; i < kLookupPaths; ++i) f.added(0);
+  while (const auto contact = f.lookup.next()) f.answer(*contact);
+  std::vector<Contact> told;
+  for (unsigned i = 0; i < 4; ++i) told.push_back(f.contact(24 + i));
+  for (unsigned i = 0; i < 8; ++i) told.push_back(f.contact(3));
+  for (const Contact& contact : told) f.lookup.add(contact, teller);
+  const Contact honest = f.contact(3);
+  f.lookup.add(honest, other);
+  std::vector<Contact> asked;
+  while (const auto contact = f.lookup.next()) {
+    asked.push_back(*contact);
+    f.answer(*contact);
+  }
+  CHECK(f.lookup.is_crowded());
+  CHECK(std::find(asked.begin(), asked.end(), honest) != asked.end());
+  std::size_t of_teller = 0;
+  for (const Lookup::Found& found : f.lookup.nearest()) {
+    of_teller += std::find(told.begin(), told.end(), found.contact) != told.end() ? 1U : 0U;
+  }
+  CHECK(of_teller <= kLookupPathPlacesMax);
+  CHECK(of_teller >= 2);
+}
+
 }  // namespace peernet::dht::test

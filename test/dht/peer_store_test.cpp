@@ -18,7 +18,7 @@ constexpr Time kStart{1000s};
 struct Fixture {
   Rng rng{1};
   DhtId own = rng.tagged<DhtId>();
-  PeerStore store{own, false};
+  PeerStore store{own, false, rng};
 
   DhtId key(unsigned bits_shared = 0) { return random_id_sharing(own, bits_shared, rng); }
 };

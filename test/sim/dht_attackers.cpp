@@ -10,6 +10,8 @@ namespace peernet::dht_sim {
 namespace {
 
 constexpr std::size_t kVictimsAtOnce = 4;
+// More would take long, and fill no more tables: they are full.
+constexpr std::size_t kVictimsMax = 300;
 constexpr Duration kVictimsEvery = std::chrono::milliseconds(100);
 constexpr unsigned kSybilBits = 16;
 constexpr unsigned kInventedBits = 24;
@@ -38,13 +40,16 @@ void Gangster::on_datagram(World& world, HostId self, const Endpoint& from, Byte
 
 Time Gangster::on_time(World& world, HostId self) {
   for (std::size_t i = 0; i < kVictimsAtOnce; ++i) {
-    if (victim_next_ >= gang_->victims.size()) return kNever;
+    const auto& victims = gang_->victims;
+    if (victims_told_ >= std::min(kVictimsMax, victims.size())) return kNever;
+    // Each begins elsewhere.
+    const Endpoint& victim = victims[(index_ * kVictimsMax + victims_told_++) % victims.size()];
     dht::Query query;
     const auto txid = world.rng().tagged<Tagged<struct AttackTxidTag, 4>>();
     query.txid = txid.view();
     query.sender = contact().id;
     query.body = dht::FindNode{contact().id};
-    world.send(self, gang_->victims[victim_next_++], dht::encode(query));
+    world.send(self, victim, dht::encode(query));
   }
   return world.now() + kVictimsEvery;
 }

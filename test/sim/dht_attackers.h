@@ -33,7 +33,7 @@ class Gangster : public Actor {
   Gangster(std::shared_ptr<Gang> gang, std::size_t index) : gang_(std::move(gang)), index_(index) {}
 
   void on_datagram(World& world, HostId self, const Endpoint& from, BytesView bytes) override;
-  // Makes itself known to one victim after the other.
+  // Makes itself known to one victim after the other, to 300 of a larger network.
   Time on_time(World& world, HostId self) override;
 
  protected:
@@ -46,7 +46,7 @@ class Gangster : public Actor {
 
  private:
   std::size_t index_;
-  std::size_t victim_next_ = 0;
+  std::size_t victims_told_ = 0;
 };
 
 class Sybil : public Gangster {
