@@ -33,7 +33,7 @@ class Multicast {
     ~Inputs() = default;
   };
 
-  Multicast(uv_loop_t* loop, Inputs& inputs) : loop_(loop), inputs_(inputs) {}
+  Multicast(uv_loop_t* loop, Inputs& inputs);
   // Requires: close_all() was called and the loop has run.
   ~Multicast();
   Multicast(const Multicast&) = delete;
