@@ -77,7 +77,7 @@ socklen_t group_address(bool is_v6, std::uint32_t interface_index, sockaddr_stor
   const Endpoint group =
       is_v6 ? Endpoint::v6(kGroupV6, kMulticastPort) : Endpoint::v4(kGroupV4, kMulticastPort);
   const socklen_t size = to_socket_address(group, out);
-  if (is_v6) reinterpret_cast<sockaddr_in6&>(out).sin6_scope_id = interface_index;
+  if (is_v6) reinterpret_cast<sockaddr_in6*>(&out)->sin6_scope_id = interface_index;
   return size;
 }
 

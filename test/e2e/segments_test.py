@@ -50,11 +50,13 @@ def test():
     off = {"lan": False, "pex": False}
     with World() as world, Half(content, 0, PIECES // 2) as known, Half(content, PIECES // 2, PIECES) as hidden:
         first = world.node("first", discovery=off)
+        helper = world.node("helper", [first.port], discovery=off)
         node = world.node("leecher", [first.port], discovery=off)
-        wait_for("the DHT", lambda: node.rpc("dht.status")["is_joined"], 30)
+        for one in (helper, node):
+            wait_for("the DHT", lambda one=one: one.rpc("dht.status")["is_joined"], 30)
         # The second half is announced under segments of it alone.
         for segment in range(8, 12):
-            first.rpc("dht.announce", key=segment_key(known.id, segment), port=hidden.port)
+            helper.rpc("dht.announce", key=segment_key(known.id, segment), port=hidden.port)
         directory = world.path("got")
         share_id = node.fetch(known.link(), directory)
         node.wait_complete(share_id, 60)
@@ -62,16 +64,16 @@ def test():
               {"": (hashlib.sha256(content).hexdigest(), False)}, "the file differs")
         check(not known.errors and not hidden.errors, f"{known.errors} {hidden.errors}")
         check(hidden.sent_blocks >= PIECES // 2, "the hidden half came from elsewhere")
-        own = first.rpc("dht.lookup", key=dht_key(known.id).hex())["peers"]
+        own = helper.rpc("dht.lookup", key=dht_key(known.id).hex())["peers"]
         check(f"127.0.0.1:{hidden.port}" not in own, "it is found by the share's own key")
 
         # While it had a part it said so: under four segments at most, of what it had.
         said = [segment for segment in range(16)
-                if f"127.0.0.1:{node.port}" in first.rpc("dht.lookup", key=segment_key(known.id, segment))["peers"]]
+                if f"127.0.0.1:{node.port}" in helper.rpc("dht.lookup", key=segment_key(known.id, segment))["peers"]]
         check(1 <= len(said) <= 4 and max(said) < 8, f"announced: {said}")
         print("the second half was found by its segments")
-        node.stop()
-        first.stop()
+        for one in (node, helper, first):
+            one.stop()
 
 
 run(test)

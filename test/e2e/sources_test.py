@@ -107,7 +107,7 @@ def pex(world):
     """A slow seed that all know, and leechers that know only it: they hear of each other from it."""
     only = {**OFF, "pex": True}
     seed = world.node("slow", discovery=only, limits={"up": "400KB/s"})
-    path, link = shared(world, seed, "slow.bin", 3_000_000)
+    path, link = shared(world, seed, "slow.bin", 2_000_000)
     hinted = link_to(id_bytes(link), seed.port)
     leechers = [world.node(f"pex-{i}", discovery=only) for i in range(3)]
     mute = world.node("no-pex", discovery=OFF)
