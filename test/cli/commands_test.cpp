@@ -33,7 +33,7 @@ TEST_CASE("add prints the link alone on stdout and the story on stderr", "[cli]"
   CHECK(stage.out.text() == "peernet:s1?dn=a.bin\n");
   CHECK(stage.err.text() ==
         "hashing   a.bin   100 B   7 B/s   100%\n"
-        "left out, because a share holds only files:\n"
+        "left out (a share holds only files, and not what is excluded):\n"
         "  l\\x1b  (symlink)\n"
         "  and 2 more\n");
   const auto asked = stage.asked();
