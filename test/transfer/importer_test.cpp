@@ -402,13 +402,10 @@ TEST_CASE("more than 2^53 bytes, or more files than a manifest may have, are ref
   const auto listed_as = [](std::vector<TreeEntry> entries) {
     JobIds jobs(JobOwner::transfer);
     Effects out;
-    Importer importer(ImportId{1},
-                      {.parent = "/",
-                       .name = "x",
-                       .piece_length = {},
-                       .allow_unportable = false,
-                       .exclude = {}},
-                      StorageId{1});
+    Importer importer(
+        ImportId{1},
+        {.parent = "/", .name = "x", .piece_length = {}, .allow_unportable = false, .exclude = {}},
+        StorageId{1});
     importer.start(kStart, jobs, out);
     const JobId job = std::get<ListTree>(out.front()).job;
     out.clear();
