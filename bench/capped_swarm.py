@@ -280,7 +280,7 @@ class Aria2(Client):
         time.sleep(3)
 
     def run(self, number, save):
-        self.start(number, "aria2c", "--no-conf", "--seed-ratio=0", "--listen-port=6881", "--enable-dht=false",
+        self.start(number, "aria2c", "--no-conf", "--seed-ratio=0.0", "--listen-port=6881", "--enable-dht=false",
                    "--bt-enable-lpd=false", "--check-integrity=true", "--summary-interval=0", "--file-allocation=none",
                    "--bt-tracker-interval=2", "--enable-peer-exchange=false",
                    f"--on-bt-download-complete={self.mark(number)}", "-d", save, self.file)
@@ -356,6 +356,11 @@ def measure(kind, options, path):
             row["riders_had"] = statistics.median(had[number] for number in client.riders)
             row["riders_median"] = statistics.median(times.get(number, float("inf")) for number in client.riders)
         return row
+    except OSError:
+        for name in sorted(name for name in os.listdir(directory) if name.endswith(".log")):
+            with open(os.path.join(directory, name), encoding="utf-8", errors="replace") as log:
+                print(f"--- {name}\n{log.read()[-1000:]}", file=sys.stderr)
+        raise
     finally:
         client.close()
         shutil.rmtree(directory, ignore_errors=True)

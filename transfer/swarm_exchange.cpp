@@ -16,7 +16,7 @@ constexpr std::size_t kWriteBlocksMax = 64;  // in one disk job
 // job for each handful of blocks costs more in hand-overs than in work.
 constexpr std::uint32_t kWriteJobsBusy = 2;
 constexpr std::size_t kWriteBlocksGoal = 32;
-constexpr std::uint32_t kSteerAhead = 32;      // blocks suggested beyond twice what is asked for
+constexpr std::uint32_t kSteerAhead = 32;  // blocks suggested beyond twice what is asked for
 // What strangers may have, of a leecher all of them together, of a seed each.
 constexpr std::uint64_t kAllowancePart = 4;  // of the share
 constexpr std::uint64_t kAllowanceMin = std::uint64_t{64} << 10U;
@@ -223,9 +223,9 @@ void Swarm::steer(Turn& /*turn*/, Peer& peer, PeerShare& share) {
   }
 }
 
-// Together the strangers that a leecher is connected to may have a part of the share from it, so that
-// nobody gets far who asks everybody and gives nothing. At a seed it is as many pieces as it takes
-// to show that one passes them on.
+// Together the strangers that a leecher is connected to may have a part of the share from it, so
+// that nobody gets far who asks everybody and gives nothing. At a seed it is as many pieces as it
+// takes to show that one passes them on.
 std::uint64_t Swarm::allowance(const Peers& peers) const {
   if (!picker_) return 0;
   std::uint64_t leechers = 0;
@@ -235,8 +235,8 @@ std::uint64_t Swarm::allowance(const Peers& peers) const {
   }
   const Layout& layout = metadata_.manifest().layout();
   const std::uint64_t part = layout.total_size() / kAllowancePart;
-  const std::uint64_t bytes = std::clamp(part / std::max<std::uint64_t>(leechers, 1),
-                                         kAllowanceMin, kAllowanceMax);
+  const std::uint64_t bytes =
+      std::clamp(part / std::max<std::uint64_t>(leechers, 1), kAllowanceMin, kAllowanceMax);
   if (wants_data()) return bytes;
   return std::max(bytes, kAllowancePieces * metadata_.manifest().piece_length());
 }

@@ -181,8 +181,7 @@ std::optional<ShareId> World::share_id(const Content& content) const {
   return found->second;
 }
 
-void World::fetch(HostIndex index, const Content& content,
-                  const std::vector<HostIndex>& hints) {
+void World::fetch(HostIndex index, const Content& content, const std::vector<HostIndex>& hints) {
   Host* host = commanded(index);
   const auto id = share_id(content);
   if (host == nullptr || !id) return;
