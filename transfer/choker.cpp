@@ -103,9 +103,8 @@ std::int64_t budget_of(const ChokeCandidate& c, std::uint64_t owed, bool is_seed
   const std::uint64_t given = c.received_total + c.credit;
   if (!is_seeding) return signed_of(c.allowance + kReturn * given) - signed_of(owed);
   // What it keeps to itself is bounded, the more loosely the more it has passed on.
-  return std::min(
-      signed_of(c.allowance + c.passed_on / kSeedReturn) - signed_of(c.kept),
-      signed_of(c.allowance + kSeedReturn * (given + c.passed_on)) - signed_of(owed));
+  return std::min(signed_of(c.allowance + c.passed_on / kSeedReturn) - signed_of(c.kept),
+                  signed_of(c.allowance + kSeedReturn * (given + c.passed_on)) - signed_of(owed));
 }
 
 Budgets budgets_of(std::span<const ChokeCandidate> candidates, const ChokeRound& round) {
@@ -206,9 +205,8 @@ void choose_leeching(const Ranked& all, const Budgets& budgets, const ChokeRound
   std::stable_partition(rest.begin(), rest.end(),
                         [](const ChokeCandidate* c) { return c->is_unchoked; });
   while (regular_slots > 0 && !rest.empty()) {
-    const ChokeCandidate* chosen = rest.front()->is_unchoked
-                                       ? rest.front()
-                                       : draw(rest, round.special_use_is_global, rng);
+    const ChokeCandidate* chosen =
+        rest.front()->is_unchoked ? rest.front() : draw(rest, round.special_use_is_global, rng);
     unchoke(*chosen, budgets, decision);
     remove(rest, chosen);
     --regular_slots;

@@ -1,9 +1,9 @@
 #pragma once
 
-// Who is unchoked this round, and how much each may be sent: a pure function of what the peers gave,
-// what they were given and how long they wait. Whoever gives is served for it; a stranger is lent a
-// little, once; whoever owes more waits until nobody else has wanted anything for a while. To a
-// seed, giving is passing on what it got there: a peer that keeps pieces to itself owes them.
+// Who is unchoked this round, and how much each may be sent: a pure function of what the peers
+// gave, what they were given and how long they wait. Whoever gives is served for it; a stranger is
+// lent a little, once; whoever owes more waits until nobody else has wanted anything for a while.
+// To a seed, giving is passing on what it got there: a peer that keeps pieces to itself owes them.
 
 #include <cstdint>
 #include <functional>

@@ -133,8 +133,8 @@ class Peer {
   std::optional<Duration> round_trip;
   std::uint64_t credit = 0;       // verified bytes of earlier sessions
   std::uint64_t owed_before = 0;  // bytes it was sent in earlier sessions, not long ago
-  RateMeter received;        // verified bytes
-  RateMeter sent;            // bytes of blocks
+  RateMeter received;             // verified bytes
+  RateMeter sent;                 // bytes of blocks
   Pipeline pipeline;
   UploadQueue upload;
   std::uint32_t hash_requests = 0;  // being answered

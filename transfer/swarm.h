@@ -405,7 +405,7 @@ class Swarm {
   Result<void> removal_;
   Time started_{};
   Time completed_{};
-  Spread spread_;  // of what we sent
+  Spread spread_;             // of what we sent
   std::set<ConnId> members_;  // peers with whom the share is open
 
   // A share that failed is opened anew on resume; what jobs of an earlier opening report is only

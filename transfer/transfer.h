@@ -259,8 +259,8 @@ class Transfer {
   Time next_tick_ = kNever;
   Time next_rechoke_ = kNever;
   Time last_rechoke_{};
-  Time idle_since_ = kNever;       // the last decisions were is_idle
-  bool has_free_slot_ = false;     // somebody may earn it
+  Time idle_since_ = kNever;    // the last decisions were is_idle
+  bool has_free_slot_ = false;  // somebody may earn it
   Time optimistic_at_{};
   std::uint32_t adaptive_slots_;
   bool is_stopping_ = false;

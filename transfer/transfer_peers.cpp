@@ -181,7 +181,8 @@ void Transfer::on_session(Turn& t, Peer& peer) {
   if (const auto listen = peer.listen_endpoint()) by_listen_[*listen] = conn;
   if (const auto known = remembered_.find(id); known != remembered_.end()) {
     peer.credit = known->second.downloaded;
-    if (t.wall.unix_ms - known->second.seen.unix_ms < kDebtKept) peer.owed_before = known->second.uploaded;
+    if (t.wall.unix_ms - known->second.seen.unix_ms < kDebtKept)
+      peer.owed_before = known->second.uploaded;
   }
   events_.emplace_back(PeerJoined{id, peer.endpoint()});
   remember(t, peer);

@@ -170,7 +170,8 @@ void Oracle::check_block(Host& host, const Holding& holding, const WriteBlocks& 
   const BytesView got = BytesView(block.record).subspan(block.data_begin, block.size);
   const std::string where =
       " of file " + std::to_string(job.file_index) + " at " + std::to_string(block.offset);
-  if (file->leaves.at(block.offset / merkle::kBlockSize) != block.leaf) fail(host, "expects a wrong leaf for the block" + where);
+  if (file->leaves.at(block.offset / merkle::kBlockSize) != block.leaf)
+    fail(host, "expects a wrong leaf for the block" + where);
   if (is_everybody_honest && !std::equal(right.begin(), right.end(), got.begin(), got.end())) {
     fail(host, "was sent wrong bytes for the block" + where);
   }

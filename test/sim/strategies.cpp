@@ -81,8 +81,8 @@ class Tyrant {
       book.is_chosen = true;
       const auto candidate = std::find_if(candidates.begin(), candidates.end(),
                                           [&](const auto& c) { return c.conn == conn; });
-      book.sent_until = candidate->sent_total +
-                        static_cast<std::uint64_t>(book.price * seconds(kTyrantRound));
+      book.sent_until =
+          candidate->sent_total + static_cast<std::uint64_t>(book.price * seconds(kTyrantRound));
     }
   }
 
@@ -98,10 +98,10 @@ transfer::Chooser free_ride() {
 }
 
 transfer::Chooser tyrant(std::uint64_t up) {
-  return [state = std::make_shared<Tyrant>(up)](auto candidates, const auto& round, Time now,
-                                                Rng&) {
-    return state->choose(candidates, round, now);
-  };
+  return
+      [state = std::make_shared<Tyrant>(up)](auto candidates, const auto& round, Time now, Rng&) {
+        return state->choose(candidates, round, now);
+      };
 }
 
 transfer::Chooser sybil(const Endpoint& own) {

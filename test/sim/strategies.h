@@ -14,8 +14,8 @@ namespace peernet::sim {
 // Serves nobody.
 transfer::Chooser free_ride();
 
-// BitTyrant (Piatek et al. 2007): gives each peer just enough to be given back, and first those that
-// give most for it. up: its uplink, bytes a second.
+// BitTyrant (Piatek et al. 2007): gives each peer just enough to be given back, and first those
+// that give most for it. up: its uplink, bytes a second.
 transfer::Chooser tyrant(std::uint64_t up);
 
 // Serves those of its own network only, which is one person with many identities.

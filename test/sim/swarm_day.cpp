@@ -51,8 +51,8 @@ class Day {
     SwarmFigures figures;
     const auto honest_count = day_.leechers_count - day_.hostile_count;
     const bool do_all_give = day_.hostile == Hostile::tyrant;
-    figures.bound = fluid_bound(day_, day_.leechers_count,
-                                do_all_give ? day_.leechers_count : honest_count);
+    figures.bound =
+        fluid_bound(day_, day_.leechers_count, do_all_give ? day_.leechers_count : honest_count);
     figures.bound_honest =
         do_all_give ? figures.bound : fluid_bound(day_, honest_count, honest_count);
     if (!populate()) return figures;
@@ -64,9 +64,9 @@ class Day {
       world_.fail("half of the honest do not complete");
       return figures;
     }
-    figures.uplinks_used = static_cast<double>(sent() - before) /
-                           (peernet::seconds(world_.timeline.now() - start) *
-                            static_cast<double>(day_.up) * honest_count);
+    figures.uplinks_used =
+        static_cast<double>(sent() - before) / (peernet::seconds(world_.timeline.now() - start) *
+                                                static_cast<double>(day_.up) * honest_count);
     std::vector<double> had;
     for (const HostIndex host : hostile_) had.push_back(world_.done(host, *content_));
     figures.hostile_had = median_of(had);

@@ -38,11 +38,11 @@ struct SwarmFigures {
   double bound_honest = 0;  // likewise those that give, if those that do not got nothing
   double median = 0;        // s, of the honest
   double last = 0;
-  double copies = 0;         // that the seed had sent when the last honest had all
-  double uplinks_used = 0;   // of the honest leechers, until their median
-  double jain = 0;           // of gave / got, over the honest
-  double gave = 0;           // median of gave / got, over the honest
-  double hostile_had = 0;    // of the file, median at the median of the honest; 0 without them
+  double copies = 0;          // that the seed had sent when the last honest had all
+  double uplinks_used = 0;    // of the honest leechers, until their median
+  double jain = 0;            // of gave / got, over the honest
+  double gave = 0;            // median of gave / got, over the honest
+  double hostile_had = 0;     // of the file, median at the median of the honest; 0 without them
   double hostile_median = 0;  // s; 0 without them or where it did not come to that
 };
 

@@ -170,7 +170,8 @@ TEST_CASE("many identities in one network have the chance of one", "[transfer]")
   CHECK(many_of(candidates, true) < 260);
 }
 
-TEST_CASE("slots that nobody has earned are lent to strangers, up to their allowance", "[transfer]") {
+TEST_CASE("slots that nobody has earned are lent to strangers, up to their allowance",
+          "[transfer]") {
   std::vector<ChokeCandidate> candidates;
   for (std::uint64_t i = 1; i <= 4; ++i) candidates.push_back(candidate(i));
   auto decision = leech(candidates, 4);
