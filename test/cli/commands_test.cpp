@@ -106,7 +106,8 @@ TEST_CASE("a detached fetch prints the id and does not wait", "[cli]") {
   Stage stage;
   stage.will_answer(R"({"id":")" + kShareId + R"("})");
 
-  CHECK(fetch(stage.session(), {.link = "peernet:s1", .directory = "/d", .is_detached = true}) == 0);
+  CHECK(fetch(stage.session(), {.link = "peernet:s1", .directory = "/d", .is_detached = true}) ==
+        0);
   CHECK(stage.out.text() == kShareId + "\n");
   CHECK(stage.err.text() == "fetching in the background: peernet status s7q2mfx4\n");
   CHECK(stage.asked().at(0)["params"]["directory"] == "/d");
