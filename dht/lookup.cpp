@@ -217,8 +217,9 @@ Lookup::Places Lookup::places(Awaited awaited, std::size_t width_min) const {
   };
   const auto held_at_path = [&](std::uint8_t path) {
     return static_cast<std::size_t>(
-        std::count_if(result.held_by.begin(), result.held_by.end(),
-                      [&](std::size_t index) { return candidates_[index].path == path; }));
+        std::count_if(result.held_by.begin(), result.held_by.end(), [&](std::size_t index) {
+          return candidates_[index].path == path && candidates_[index].hop > 1;
+        }));
   };
   const auto fill = [&](bool are_suspects) {
     std::size_t dead = 0;  // nearer than the candidate
@@ -256,8 +257,9 @@ Lookup::Places Lookup::places(Awaited awaited, std::size_t width_min) const {
         const bool is_word_of_one = is_fresh && candidate.told_by != 0;
         if (is_word_of_one && static_cast<double>(nearer + dead + 1) > most) continue;
       }
+      // Those of our own table, which answered us before, are no step of a path.
       const bool is_path_full = is_thorough_ && result.is_crowded && candidate.path != 0 &&
-                                !are_suspects &&
+                                candidate.hop > 1 && !are_suspects &&
                                 held_at_path(candidate.path) >= kLookupPathPlacesMax;
       if (is_path_full) continue;
       result.held_by.push_back(i);

@@ -12,8 +12,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const Endpoint kOutside = Endpoint::v4(0x3c630101, 0);
-const Endpoint kInside = Endpoint::v4(0xc0a80105, 0);
+const Endpoint kOutside = Endpoint::v4(0x3c630101, 7000);
+const Endpoint kInside = Endpoint::v4(0xc0a80105, 7000);
 
 // Eight nodes in as many regions have answered, and said that we are seen there.
 void be_seen(Engine& engine, const Endpoint& address) {
