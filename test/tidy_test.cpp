@@ -314,7 +314,8 @@ const std::vector<Library>& libraries() {
       {"nlohmann/",
        {"daemon/rpc.cpp", "daemon/rpc_dht.cpp", "daemon/rpc_methods.cpp", "daemon/rpc_values.cpp",
         "daemon/rpc_events.cpp", "daemon/rpc_discover.cpp", "daemon/rpc_why.cpp",
-        "daemon/rpc_metrics.cpp", "daemon/rpc_config.cpp", "daemon/config_edit.cpp",
+        "daemon/rpc_metrics.cpp", "daemon/rpc_config.cpp", "daemon/rpc_read.cpp",
+        "daemon/rpc_verify.cpp", "daemon/rpc_preview.cpp", "daemon/config_edit.cpp",
         "daemon/config.cpp", "daemon/json.cpp", "cli"}},
       // Heavy: where something is written, never in a header.
       {"spdlog/", {"dht", "transfer", "daemon"}},
