@@ -3,11 +3,12 @@
 stops, and several at once; its exit codes."""
 
 import hashlib
+import json
 import os
 import subprocess
 import time
 
-from nodes import PEERNET, World, check, run, wait_for, write_random
+from nodes import PEERNET, RpcError, World, check, run, wait_for, write_random
 
 SIZE = 24 << 20
 
@@ -80,10 +81,39 @@ def test():
         alone.cli("cat", f"{link}/film.bin", "--stall", "1s", expect=5)
         alone.cli("cat", f"{link}/film.bin", "--timeout", "1s", expect=5)
 
-        # While it is fetched at 12 MB/s, a reader at 6 MB/s: begins at once and never waits.
+        # And fetch: it goes on in the daemon.
+        alone.cli("fetch", link, "--stall", "1s", expect=5)
+        check(len(alone.rpc("share.list")["shares"]) == 1, "it goes on in the background")
+
+        # What would be fetched, from the manifest; nothing stays behind.
         leech = world.node("leech", bootstrap=[seed.port], limits={"down": "12MB/s"})
+        here = f"{link}&pe=127.0.0.1:{seed.port}"
+        seen = leech.cli("fetch", "-n", here)
+        check("film.bin" in seen.stdout and "sub/other.bin" in seen.stdout, f"-n lists: {seen.stdout}")
+        wait_for("it is forgotten", lambda: leech.rpc("share.list")["count"] == 0)
+        told = json.loads(leech.cli("--json", "fetch", "-n", here).stdout)
+        check([file["size"] for file in told["files"]] == [SIZE, SIZE], f"with sizes: {told}")
+        wait_for("it is forgotten", lambda: leech.rpc("share.list")["count"] == 0)
+        check(not os.path.exists(os.path.join(leech.home, "downloads")) or
+              os.listdir(os.path.join(leech.home, "downloads")) == [], "no file was made")
+
+        # In order, where that is asked for.
+        inorder = world.node("inorder", bootstrap=[seed.port], limits={"down": "4MB/s"})
+        inorder.cli("fetch", "--sequential", "-d", here)
+
+        def files_done():
+            try:
+                return [file["done"] for file in inorder.rpc("share.files", id=share)["files"]]
+            except RpcError:
+                return [0, 0]
+
+        wait_for("some of the first file", lambda: files_done()[0] >= 6 << 20)
+        check(files_done()[1] == 0, f"nothing of the second before the first is there: {files_done()}")
+        inorder.stop()
+
+        # While it is fetched at 12 MB/s, a reader at 6 MB/s: begins at once and never waits.
         begun = time.monotonic()
-        slow = start_cat(leech, f"{link}&pe=127.0.0.1:{seed.port}/film.bin")
+        slow = start_cat(leech, f"{here}/film.bin")
         data, first, longest = read_slowly(slow, 6_000_000, begun)
         check(slow.wait(30) == 0 and data == film, "what came is the file")
         print(f"first byte after {first:.2f} s, longest wait {longest:.2f} s")
