@@ -39,9 +39,9 @@ Outcome<std::string> keep_stdin(Session& session, const std::string& name);
 
 struct FetchOptions {
   std::string link;
-  std::optional<std::string> directory;
-  std::optional<std::string> timeout;  // "10m"
-  std::optional<std::string> stall;    // likewise, in which nothing comes
+  std::optional<std::string> directory{};
+  std::optional<std::string> timeout{};  // "10m"
+  std::optional<std::string> stall{};    // likewise, in which nothing comes
   bool is_detached = false;
   bool is_preview = false;
   bool is_sequential = false;
