@@ -3,10 +3,7 @@ find_program(GZIP gzip REQUIRED)
 set(debian ${CMAKE_CURRENT_LIST_DIR}/debian)
 set(documents ${CMAKE_BINARY_DIR}/debian)
 configure_file(${debian}/changelog.in ${documents}/changelog @ONLY)
-add_custom_command(OUTPUT ${documents}/changelog.gz
-  COMMAND ${GZIP} -9nkf ${documents}/changelog
-  DEPENDS ${documents}/changelog VERBATIM)
-add_custom_target(debian_changelog ALL DEPENDS ${documents}/changelog.gz)
+execute_process(COMMAND ${GZIP} -9nkf ${documents}/changelog COMMAND_ERROR_IS_FATAL ANY)
 install(FILES ${debian}/copyright ${documents}/changelog.gz DESTINATION share/doc/peernet)
 
 set(CPACK_GENERATOR DEB)
