@@ -17,7 +17,7 @@ std::uint32_t whole_seconds(Time time) {
 }
 
 bool begins_with(BytesView bytes, BytesView prefix) {
-  return std::equal(prefix.begin(), prefix.end(), bytes.begin());
+  return std::ranges::mismatch(prefix, bytes).in1 == prefix.end();
 }
 
 }  // namespace

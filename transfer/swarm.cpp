@@ -242,6 +242,7 @@ void Swarm::retry(Turn& turn) {
   if (!retry_at()) return;
   retry_at_.reset();
   started_ = turn.now;
+  save_record(turn, SaveKind::record);  // the fault may have been that it could not be saved
   if (metadata_.is_complete()) {
     open_storage(turn);
     return;
