@@ -19,7 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 KINDS = ["honest", "rider", "large_view", "sybil", "tyrant"]
-COLOURS = {"product": "#1f5fa8", "tit_for_tat": "#c4552d"}
+COLOURS = {"product": "#1f5fa8", "budgets": "#c4552d"}
 WIDTH, HEIGHT, LEFT, TOP = 300, 200, 45, 40
 
 

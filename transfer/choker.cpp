@@ -81,59 +81,8 @@ void remove(Ranked& candidates, const ChokeCandidate* chosen) {
   candidates.erase(std::find(candidates.begin(), candidates.end(), chosen));
 }
 
-// ---- Standing
-
-// How many bytes each may still be sent; below zero it owes. Strangers of one network share an
-// allowance, so that many identities are lent what one is.
-using Budgets = std::map<ConnId, std::int64_t>;
-
-std::int64_t signed_of(std::uint64_t bytes) {
-  return static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, std::uint64_t{1} << 60U));
-}
-
-bool is_stranger(const ChokeCandidate& candidate) {
-  return candidate.received_total + candidate.credit + candidate.passed_on == 0;
-}
-
-std::uint64_t owed_of(const ChokeCandidate& candidate) {
-  return candidate.sent_total + std::min(candidate.owed_before, candidate.allowance);
-}
-
-std::int64_t budget_of(const ChokeCandidate& c, std::uint64_t owed, bool is_seeding) {
-  const std::uint64_t given = c.received_total + c.credit;
-  if (!is_seeding) return signed_of(c.allowance + kReturn * given) - signed_of(owed);
-  // What it keeps to itself is bounded, the more loosely the more it has passed on.
-  return std::min(signed_of(c.allowance + c.passed_on / kSeedReturn) - signed_of(c.kept),
-                  signed_of(c.allowance + kSeedReturn * (given + c.passed_on)) - signed_of(owed));
-}
-
-Budgets budgets_of(std::span<const ChokeCandidate> candidates, const ChokeRound& round) {
-  std::map<PrefixKey, std::uint64_t> lent;
-  for (const ChokeCandidate& candidate : candidates) {
-    if (!is_stranger(candidate)) continue;
-    lent[prefix_of(candidate, round.special_use_is_global)] += owed_of(candidate);
-  }
-  Budgets budgets;
-  for (const ChokeCandidate& candidate : candidates) {
-    const std::uint64_t owed = is_stranger(candidate)
-                                   ? lent[prefix_of(candidate, round.special_use_is_global)]
-                                   : owed_of(candidate);
-    budgets[candidate.conn] = budget_of(candidate, owed, round.is_seeding);
-  }
-  return budgets;
-}
-
-// Who was choked for what it owes comes back with a quarter of its allowance and not with a byte.
-bool is_in_good_standing(const ChokeCandidate& candidate, const Budgets& budgets) {
-  const std::int64_t least = candidate.is_unchoked ? 0 : signed_of(candidate.allowance) / 4;
-  return budgets.at(candidate.conn) > least;
-}
-
-void unchoke(const ChokeCandidate& candidate, const Budgets& budgets, ChokeDecision& decision) {
-  decision.unchoked.push_back(candidate.conn);
-  const std::int64_t budget = budgets.at(candidate.conn);
-  decision.budgets[candidate.conn] =
-      budget > 0 ? static_cast<std::uint64_t>(budget) : candidate.allowance / 4 + 1;
+bool is_in_debt(const ChokeCandidate& candidate) {
+  return candidate.sent_total > candidate.received_total + candidate.credit + kDebtMax;
 }
 
 // ---- Leeching
@@ -142,8 +91,7 @@ bool is_better_giver(const ChokeCandidate* a, const ChokeCandidate* b) {
   return std::tuple(a->received, a->credit, b->conn) > std::tuple(b->received, b->credit, a->conn);
 }
 
-void choose_optimistic(Ranked& rest, const Budgets& budgets, const ChokeRound& round, Rng& rng,
-                       ChokeDecision& decision) {
+void choose_optimistic(Ranked& rest, const ChokeRound& round, Rng& rng, ChokeDecision& decision) {
   const ChokeCandidate* chosen = nullptr;
   const auto current = std::find_if(rest.begin(), rest.end(),
                                     [](const ChokeCandidate* c) { return c->is_optimistic; });
@@ -156,59 +104,42 @@ void choose_optimistic(Ranked& rest, const Budgets& budgets, const ChokeRound& r
   }
   if (chosen == nullptr) return;
   decision.optimistic = chosen->conn;
-  unchoke(*chosen, budgets, decision);
+  decision.unchoked.push_back(chosen->conn);
   remove(rest, chosen);
 }
 
-// Nobody in good standing wants anything: in time, what is idle goes to those that owe least.
-void choose_idle(Ranked rest, const Budgets& budgets, const ChokeRound& round,
-                 ChokeDecision& decision) {
-  decision.is_idle = true;
-  if (round.idle < kIdleTime) return;
-  std::stable_sort(rest.begin(), rest.end(), [&](const auto* a, const auto* b) {
-    return budgets.at(a->conn) > budgets.at(b->conn);
-  });
-  if (rest.size() > round.slots) rest.resize(round.slots);
-  for (const ChokeCandidate* candidate : rest) unchoke(*candidate, budgets, decision);
-}
-
-void choose_leeching(const Ranked& all, const Budgets& budgets, const ChokeRound& round, Rng& rng,
-                     ChokeDecision& decision) {
-  Ranked rest;
-  for (const ChokeCandidate* candidate : all) {
-    if (candidate->is_snubbed || !is_in_good_standing(*candidate, budgets)) continue;
-    rest.push_back(candidate);
-  }
-  if (rest.empty()) {
-    choose_idle(all, budgets, round, decision);
-    return;
-  }
+void choose_leeching(Ranked rest, const ChokeRound& round, Rng& rng, ChokeDecision& decision) {
   // A single slot is the optimistic one: without it nobody new could ever begin to give.
   std::size_t regular_slots = round.slots - 1;
   std::sort(rest.begin(), rest.end(), is_better_giver);
   Ranked givers;
   for (const ChokeCandidate* candidate : rest) {
     if (givers.size() == regular_slots) break;
-    if (candidate->received > 0) givers.push_back(candidate);
+    if (candidate->received > 0 && !candidate->is_snubbed) givers.push_back(candidate);
   }
   for (const ChokeCandidate* giver : givers) {
-    unchoke(*giver, budgets, decision);
+    decision.unchoked.push_back(giver->conn);
     remove(rest, giver);
   }
   regular_slots -= givers.size();
   std::sort(rest.begin(), rest.end(),
             [](const auto* a, const auto* b) { return a->conn < b->conn; });
-  choose_optimistic(rest, budgets, round, rng, decision);
+  choose_optimistic(rest, round, rng, decision);
 
   // What nobody has earned is lent: at the start of a swarm nobody can have given anything.
+  Ranked trusted;
+  for (const ChokeCandidate* candidate : rest) {
+    if (!candidate->is_snubbed && !is_in_debt(*candidate)) trusted.push_back(candidate);
+  }
   // Those that are being served already stay, so that slots do not change hands without a reason.
-  std::stable_partition(rest.begin(), rest.end(),
+  std::stable_partition(trusted.begin(), trusted.end(),
                         [](const ChokeCandidate* c) { return c->is_unchoked; });
-  while (regular_slots > 0 && !rest.empty()) {
-    const ChokeCandidate* chosen =
-        rest.front()->is_unchoked ? rest.front() : draw(rest, round.special_use_is_global, rng);
-    unchoke(*chosen, budgets, decision);
-    remove(rest, chosen);
+  while (regular_slots > 0 && !trusted.empty()) {
+    const ChokeCandidate* chosen = trusted.front()->is_unchoked
+                                       ? trusted.front()
+                                       : draw(trusted, round.special_use_is_global, rng);
+    decision.unchoked.push_back(chosen->conn);
+    remove(trusted, chosen);
     --regular_slots;
   }
 }
@@ -247,20 +178,14 @@ Queue make_queue(Ranked members, Time now, Rng& rng) {
   return queue;
 }
 
-void choose_seeding(const Ranked& all, const Budgets& budgets, const ChokeRound& round, Time now,
-                    Rng& rng, ChokeDecision& decision) {
-  Ranked candidates;
-  for (const ChokeCandidate* candidate : all) {
-    if (is_in_good_standing(*candidate, budgets)) candidates.push_back(candidate);
-  }
-  // A seed has nothing better to do than to serve those that owe, when nobody else is there.
-  if (candidates.empty()) candidates = all;
+void choose_seeding(const Ranked& candidates, const ChokeRound& round, Time now, Rng& rng,
+                    ChokeDecision& decision) {
   std::vector<Queue> queues;
   for (const auto& [prefix, members] : by_prefix(candidates, round.special_use_is_global)) {
     queues.push_back(make_queue(members, now, rng));
   }
   const auto serve = [&](Queue& queue, Ranked::iterator at) {
-    unchoke(**at, budgets, decision);
+    decision.unchoked.push_back((*at)->conn);
     queue.waiting.erase(at);
     ++queue.served;
   };
@@ -303,11 +228,10 @@ ChokeDecision choose(std::span<const ChokeCandidate> candidates, const ChokeRoun
   ChokeDecision decision;
   Ranked rest = interested(candidates);
   if (round.slots == 0 || rest.empty()) return decision;
-  const Budgets budgets = budgets_of(candidates, round);
   if (round.is_seeding) {
-    choose_seeding(rest, budgets, round, now, rng, decision);
+    choose_seeding(rest, round, now, rng, decision);
   } else {
-    choose_leeching(rest, budgets, round, rng, decision);
+    choose_leeching(std::move(rest), round, rng, decision);
   }
   std::sort(decision.unchoked.begin(), decision.unchoked.end());
   PN_CHECK(decision.unchoked.size() <= round.slots);

@@ -1,9 +1,9 @@
 #pragma once
 
-// Who is unchoked this round, and how much each may be sent: a pure function of what the peers
-// gave, what they were given and how long they wait. Whoever gives is served for it; a stranger is
-// lent a little, once; whoever owes more waits until nobody else has wanted anything for a while.
-// To a seed, giving is passing on what it got there: a peer that keeps pieces to itself owes them.
+// Who is unchoked this round: a pure function of what the peers gave and how long they wait
+// (DESIGN.md 6). Leeching, the best givers of verified bytes get the regular slots and one
+// optimistic slot rotates; seeding, those that wait longest are served, prefix by prefix, so that
+// many identities in one network get no more than one does.
 
 #include <cstdint>
 #include <functional>
@@ -24,12 +24,9 @@ inline constexpr Duration kChokeIntervalShort = std::chrono::seconds(2);
 inline constexpr Duration kOptimisticInterval = std::chrono::seconds(30);
 inline constexpr Duration kSeedTurn = std::chrono::seconds(30);  // a slot is kept at least so long
 inline constexpr unsigned kNewcomerWeight = 3;
-// A peer may be sent its allowance, and for each byte it gave so many.
-inline constexpr std::uint64_t kReturn = 2;
-// Likewise at a seed, for each byte that it passed on.
-inline constexpr std::uint64_t kSeedReturn = 4;
-// Nobody in good standing has wanted anything for so long: what is idle goes to the others.
-inline constexpr Duration kIdleTime = std::chrono::seconds(20);
+// Slots that nobody has earned go to peers that owe us less than this; the rest only get the
+// optimistic slot.
+inline constexpr std::uint64_t kDebtMax = 8ULL << 20U;
 
 struct ChokeCandidate {
   ConnId conn{};
@@ -47,6 +44,7 @@ struct ChokeCandidate {
   // Where not: since it was last choked or became interested, whichever was later.
   Time waiting_since{};
   std::optional<Time> last_served;  // when it was last choked after having been unchoked
+  // What the simulator's strategies go by.
   std::uint64_t owed_before = 0;  // bytes of earlier sessions not long ago; counts up to allowance
   std::uint64_t passed_on = 0;    // bytes of pieces that it alone had, from us, and others have now
   std::uint64_t kept = 0;         // likewise, and nobody else has them yet

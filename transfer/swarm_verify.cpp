@@ -33,9 +33,10 @@ Result<void> Swarm::verify(Turn& turn, bool is_repair) {
         verification_ ? "this share is being verified already" : "this share is being repaired",
         "peernet status " + to_short_text(record_.id)};
   }
-  verification_.emplace();
-  verification_->is_repair_wanted = is_repair;
-  verification_->claimed = picker_ ? served_ : durable_;
+  verification_ = Verification{.is_repair_wanted = is_repair,
+                               .claimed = picker_ ? served_ : durable_,
+                               .singles = {},
+                               .damaged = {}};
   verification_->total = bytes_of(verification_->claimed);
   if (error_) {
     // Whatever stopped it: what is there is looked at.

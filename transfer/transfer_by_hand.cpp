@@ -266,8 +266,7 @@ std::vector<PeerId> Transfer::known_peers(Time now) const {
   for (const Bans::Banned& banned : bans_.banned(now)) all.push_back(banned.peer);
   for (const auto& [id, record] : remembered_) all.push_back(id);
   std::ranges::sort(all);
-  const auto [begin, end] = std::ranges::unique(all);
-  all.erase(begin, end);
+  all.erase(std::unique(all.begin(), all.end()), all.end());
   return all;
 }
 

@@ -4,6 +4,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
@@ -166,9 +167,27 @@ void Multicast::send(BytesView bytes) {
     sockaddr_storage address{};
     const socklen_t size =
         group_address(socket->place.address.is_v6, socket->place.interface_index, address);
-    static_cast<void>(sendto(socket->fd.get(), bytes.data(), bytes.size(),
-                             MSG_DONTWAIT | MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address),
-                             size));
+    iovec data{const_cast<std::uint8_t*>(bytes.data()), bytes.size()};
+    msghdr message{};
+    message.msg_name = &address;
+    message.msg_namelen = size;
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    // The kernel would send from the link-local address, at which nobody can be dialled.
+    alignas(cmsghdr) std::array<std::uint8_t, CMSG_SPACE(sizeof(in6_pktinfo))> control{};
+    if (socket->place.address.is_v6) {
+      message.msg_control = control.data();
+      message.msg_controllen = control.size();
+      cmsghdr* header = CMSG_FIRSTHDR(&message);
+      header->cmsg_level = IPPROTO_IPV6;
+      header->cmsg_type = IPV6_PKTINFO;
+      header->cmsg_len = CMSG_LEN(sizeof(in6_pktinfo));
+      in6_pktinfo source{};
+      std::memcpy(&source.ipi6_addr, socket->place.address.address.data(), sizeof(in6_addr));
+      source.ipi6_ifindex = socket->place.interface_index;
+      std::memcpy(CMSG_DATA(header), &source, sizeof(source));
+    }
+    static_cast<void>(sendmsg(socket->fd.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL));
   }
 }
 

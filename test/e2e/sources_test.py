@@ -56,7 +56,8 @@ def hint_and_remembered(world):
     seed = world.node("seed", discovery=OFF)
     leecher = world.node("leecher", discovery=OFF)
     path, link = shared(world, seed, "first.bin")
-    gets(world, leecher, link_to(id_bytes(link), seed.port), path, "link")
+    first = gets(world, leecher, link_to(id_bytes(link), seed.port), path, "link")
+    leecher.rpc("share.remove", id=first)  # its hint with it
     # The second share comes without a hint; after a restart whoever was met before is asked for it.
     path, link = shared(world, seed, "second.bin")
     directory = world.path("got", "remembered")

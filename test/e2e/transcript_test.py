@@ -32,6 +32,7 @@ MASKS = (
     (r"\d{4}-\d\d-\d\d", "[date]"),
     (r"[\d.]+ [KMGT]?i?B/s", "[rate]"),
     (r"up \d+ s", "up [age]"),
+    (r"\d+ running or waiting", "[n] running or waiting"),
     (r" +\d+ (ms|s)\b", " [took]"),
     (r"/tmp/peernet-e2e\.[^/ \n]+", "/tmp/[world]"),
 )

@@ -74,7 +74,8 @@ class Tyrant {
     books_ = std::move(books);
     std::sort(ranked.begin(), ranked.end());
     double left = up_;
-    for (const auto& [rank, conn] : ranked) {
+    for (const auto& entry : ranked) {
+      const ConnId conn = std::get<ConnId>(entry);
       Book& book = books_.at(conn);
       if (book.price > left) break;
       left -= book.price;

@@ -21,9 +21,10 @@ transfer::Chooser tyrant(std::uint64_t up);
 // Serves those of its own network only, which is one person with many identities.
 transfer::Chooser sybil(const Endpoint& own);
 
-// BEP 3 as most clients have it: the best givers of the last 20 s, one optimistic slot, slots that
-// nobody has earned are lent; seeds serve whoever waits longest.
-transfer::ChokeDecision tit_for_tat(std::span<const transfer::ChokeCandidate> candidates,
-                                    const transfer::ChokeRound& round, Time now, Rng& rng);
+// Whoever gives is served for it; a stranger is lent a little, once; whoever owes more waits until
+// nobody else has wanted anything for a while. To a seed, giving is passing on what it got there.
+// Riders get little by it; but a fast peer is held to the pace at which slow ones take from it.
+transfer::ChokeDecision budgets(std::span<const transfer::ChokeCandidate> candidates,
+                                const transfer::ChokeRound& round, Time now, Rng& rng);
 
 }  // namespace peernet::sim

@@ -121,7 +121,7 @@ class Day {
   }
 
   HostOptions with_policy(HostOptions options) const {
-    if (day_.is_tit_for_tat) options.transfer.chooser = tit_for_tat;
+    if (day_.is_by_budgets) options.transfer.chooser = budgets;
     return options;
   }
 

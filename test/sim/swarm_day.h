@@ -23,7 +23,7 @@ struct SwarmDay {
   std::uint32_t leechers_count = 16;  // hostile ones included
   std::uint32_t hostile_count = 0;
   Hostile hostile = Hostile::rider;
-  bool is_tit_for_tat = false;  // of those that are honest, in the place of the product's way
+  bool is_by_budgets = false;  // of those that are honest, in the place of the product's way
   std::uint64_t size = 32 * kMiB;
   std::uint32_t piece_length = 262'144;
   std::uint64_t seed_up = 2'000'000;

@@ -23,7 +23,7 @@ constexpr const char* kUsage =
     "  --leechers N    hostile ones included (16)\n"
     "  --hostile N     of them (0)\n"
     "  --kind K        rider, large_view, tyrant or sybil (rider)\n"
-    "  --policy P      of the honest: product or tit_for_tat (product)\n"
+    "  --policy P      of the honest: product or budgets (product)\n"
     "  --kib N         size of the file (32768)\n"
     "  --piece-kib N   (256)\n"
     "  --seed-up N     bytes a second (2000000)\n"
@@ -76,7 +76,7 @@ std::optional<Arguments> parse(int argc, char** argv) {
     if (name == "--kind" && kinds.contains(value)) {
       day.hostile = kinds.at(value);
     } else if (name == "--policy") {
-      day.is_tit_for_tat = std::string_view(value) == "tit_for_tat";
+      day.is_by_budgets = std::string_view(value) == "budgets";
     } else if (numbers.contains(name) && number(value)) {
       numbers.at(name)(*number(value));
     } else {
