@@ -62,9 +62,14 @@ class ChangedFile:
 class FullDisk:
     def __init__(self, world, chance, seeds, target):
         self.path = os.path.join(target, "filler")
-        free = os.statvfs(target)
         with open(self.path, "wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(1, free.f_bavail * free.f_frsize - 65536))
+            for _ in range(100):
+                free = os.statvfs(target)
+                try:
+                    os.posix_fallocate(file.fileno(), 0, max(1, free.f_bavail * free.f_frsize - 65536))
+                    return
+                except OSError:  # the download took it meanwhile
+                    time.sleep(0.01)
 
     def end(self):
         os.remove(self.path)
