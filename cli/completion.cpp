@@ -239,7 +239,7 @@ std::vector<Candidate> candidates(const Grammar& grammar, const std::vector<std:
   } else if (!command.positionals.empty()) {
     // The last one may stand several times.
     const std::size_t at = std::min(place.positionals, command.positionals.size() - 1);
-    add_values(grammar, command.positionals[at], word, session, found);
+    add_values(grammar, command.positionals[at].name, word, session, found);
   }
   std::erase_if(found, [&](const Candidate& candidate) {
     return candidate.text != ":files" && !candidate.text.starts_with(word);

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/completion.h"
 #include "cli/control.h"
+#include "cli/man.h"
 #include "cli/text.h"
 #include "core/nearest.h"
 
@@ -25,6 +26,7 @@ struct Arguments {
   bool is_system = false;
   bool is_json = false;
   bool is_color_off = false;
+  bool is_man_page_wanted = false;
 
   AddOptions add;
   FetchOptions fetch;
@@ -238,13 +240,15 @@ void declare_rest(CLI::App& app, Arguments& arguments) {
 
 void declare(CLI::App& app, Arguments& arguments) {
   CLI::Option* const home =
-      app.add_option("--home", arguments.home, "the directory of the node; PEERNET_HOME otherwise");
+      app.add_option("--home", arguments.home, "the directory of the node; PEERNET_HOME otherwise")
+          ->type_name("DIR");
   app.add_flag("--system", arguments.is_system,
                "the node of the machine, run by its service manager; for root and the user peernet")
       ->excludes(home);
   app.add_flag("--json", arguments.is_json, "answer with one JSON document");
   app.add_flag("--no-color", arguments.is_color_off, "no colours; NO_COLOR does the same");
   app.set_version_flag("--version", std::string("peernet " PEERNET_VERSION));
+  app.add_flag("--man-page", arguments.is_man_page_wanted)->group("");  // for the build
   app.require_subcommand(0, 1);
   app.fallthrough();
   declare_transfers(app, arguments);
@@ -370,8 +374,6 @@ int enter(Screen& screen, const CLI::App& command, const Arguments& arguments) {
   return run(command.get_name(), command, session, arguments);
 }
 
-// ---- Completion
-
 Grammar grammar_of(const CLI::App& app) {
   Grammar grammar;
   grammar.name = app.get_name();
@@ -379,8 +381,11 @@ Grammar grammar_of(const CLI::App& app) {
   grammar.help = app.get_description();
   const auto add_options = [&](const CLI::App& from) {
     for (const CLI::Option* option : from.get_options()) {
+      if (option->get_group().empty()) continue;  // hidden
       if (option->get_positional()) {
-        grammar.positionals.push_back(option->get_name(true));
+        grammar.positionals.push_back({option->get_name(true), option->get_description(),
+                                       option->get_required(),
+                                       option->get_items_expected_max() > 1});
         continue;
       }
       Grammar::Option row;
@@ -445,6 +450,10 @@ int start(int argc, char** argv) {
   }
   Screen screen(stdout, stderr, make_options());
   const auto given = app.get_subcommands();
+  if (arguments.is_man_page_wanted) {
+    screen.answer(man_page(grammar_of(app), PEERNET_VERSION));
+    return kExitDone;
+  }
   if (given.empty()) return help(screen, app, {});
   if (given.front()->get_name() == "help") return help(screen, app, arguments.help_for);
   if (given.front()->get_name() == "completion") {

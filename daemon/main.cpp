@@ -22,6 +22,7 @@
 #include "daemon/config.h"
 #include "daemon/config_edit.h"
 #include "daemon/key_file.h"
+#include "daemon/man.h"
 #include "daemon/node.h"
 #include "daemon/rpc.h"
 #include "daemon/rpc_table.h"
@@ -48,6 +49,7 @@ struct Arguments {
   bool is_system = false;
   bool is_detached = false;
   bool are_paths_printed = false;
+  std::optional<std::string> man_page;
 };
 
 std::optional<std::string> environment(const char* name) {
@@ -348,18 +350,42 @@ int Daemon::run(Background& background) {
   _exit(ending == Loop::Ending::disk_hangs ? 1 : 0);
 }
 
-std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) {
-  Arguments arguments;
-  CLI::App app("The PeerNet daemon: shares and fetches files, driven by the peernet command.");
+void declare(CLI::App& app, Arguments& arguments) {
   app.set_version_flag("--version", std::string("peernetd ") + PEERNET_VERSION);
   CLI::Option* const home = app.add_option("--home", arguments.home,
-                                           "One directory for config, state, socket and downloads");
+                                           "One directory for config, state, socket and downloads")
+                                ->type_name("DIR");
   app.add_flag("--system", arguments.is_system,
                "Be the node of the machine: /etc/peernet, /var/lib/peernet, /run/peernet")
       ->excludes(home);
-  app.add_option("--config", arguments.config, "The config file");
+  app.add_option("--config", arguments.config, "The config file")->type_name("FILE");
   app.add_flag("--detach", arguments.is_detached, "Go to the background once it is ready");
   app.add_flag("--print-paths", arguments.are_paths_printed, "Print where things are, and end");
+  app.add_option("--man-page", arguments.man_page)->group("");  // for the build
+}
+
+// A page of the manual, or nothing if there is none of that name.
+std::string man_page(const CLI::App& app, const std::string& name) {
+  if (name == "peernetd") {
+    OptionRows options;
+    for (const CLI::Option* option : app.get_options()) {
+      if (option->get_group().empty()) continue;  // hidden
+      const bool takes_value = option->get_items_expected_max() > 0;
+      options.emplace_back(
+          option->get_name(false, true) + (takes_value ? " " + option->get_type_name() : ""),
+          option->get_description());
+    }
+    return daemon_man_page(PEERNET_VERSION, options);
+  }
+  if (name == "peernet-config") return config_man_page(PEERNET_VERSION);
+  if (name == "peernet-rpc") return rpc_man_page(PEERNET_VERSION);
+  return {};
+}
+
+std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) {
+  Arguments arguments;
+  CLI::App app("The PeerNet daemon: shares and fetches files, driven by the peernet command.");
+  declare(app, arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -369,6 +395,10 @@ std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) 
       exit_code = kExitUsage;
       std::fputs(error_text({Errc::malformed, error.what(), "peernetd --help"}).c_str(), stderr);
     }
+    return std::nullopt;
+  }
+  if (arguments.man_page) {
+    std::fputs(man_page(app, *arguments.man_page).c_str(), stdout);
     return std::nullopt;
   }
   return arguments;
