@@ -187,7 +187,7 @@ class Follower {
       screen.answer_text(text_at(share_, "path"));
       return kExitDone;
     }
-    if (state == "failed") {
+    if (state == "failed" || state == "quarantined") {
       Failure failure = failure_of(at(share_, "error"));
       if (failure.message.empty()) failure.message = text_at(share_, "reason");
       if (failure.hint.empty()) failure.hint = "try again with: peernet resume " + short_id(id_);

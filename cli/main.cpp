@@ -146,6 +146,7 @@ void declare_shares(CLI::App& app, Arguments& arguments) {
       .add_flag("--repair", arguments.is_repair, "fetch again, into its place, what is damaged");
   with_id("pause", "Neither fetch nor serve a share for now");
   with_id("resume", "Go on with a paused share, or try a failed one again");
+  with_id("accept", "Take a quarantined share as it is");
   with_id("link", "The link of a share");
   with_id("why", "Why a share is not further, with the facts behind it");
 }
@@ -273,6 +274,7 @@ int run(const std::string& name, const CLI::App& command, Session& session,
   if (name == "verify") return verify(session, arguments.needed_id, arguments.is_repair);
   if (name == "pause") return pause(session, arguments.needed_id);
   if (name == "resume") return resume(session, arguments.needed_id);
+  if (name == "accept") return accept(session, arguments.needed_id);
   if (name == "link") return link(session, arguments.needed_id);
   if (name == "limit") return limit(session, arguments.limit);
   if (name == "metrics") return metrics(session);

@@ -132,6 +132,7 @@ NodeConfig node_config(const DaemonConfig& config, const std::optional<Key>& net
   transfer.rate_up = config.limit_up;
   transfer.rate_down = config.limit_down;
   transfer.memory_max = config.memory;
+  transfer.hooks = {!config.hooks.scan.empty(), !config.hooks.completed.empty()};
   transfer.has_lan = config.lan;
   transfer.has_pex = config.pex;
   transfer.network_key = network_key;
@@ -201,12 +202,15 @@ Result<void> Daemon::start(Background& background) {
   network_key_ = *std::move(network_key);
   auto opened = open_state();
   if (!opened) return opened;
-  const std::string log_file = background.is_detached() ? paths_.state + "/peernetd.log" : "";
-  journal_ = std::make_unique<Journal>(config_.log_level, config_.log_format, log_file);
+  const std::string log_file =
+      config_.log_file.value_or(background.is_detached() ? paths_.state + "/peernetd.log" : "");
+  journal_ =
+      std::make_unique<Journal>(config_.log_levels, config_.log_format, log_file, config_.log_size);
   auto made = make_downloads(paths_.downloads, user_umask_);
   if (!made) journal_->log().warn("{}", escape(Untrusted{made.error().what}));
 
   loop_ = std::make_unique<Loop>(StoragePlace{paths_.leaves, user_umask_}, journal_->log());
+  loop_->use_hooks(config_.hooks);
   auto port = loop_->listen(config_.listen, config_.listen_is_default);
   if (!port) return port.error();
   port_ = *port;
@@ -301,7 +305,7 @@ Result<ConfigChange> Daemon::reload(Time now, Effects& out) {
     list += (list.empty() ? "" : ", ") + key;
   }
   take_over(config_, *fresh);
-  journal_->set_level(config_.log_level);
+  journal_->set_levels(config_.log_levels);
   if (config_.downloads) {
     paths_.downloads = *config_.downloads;
     auto made = make_downloads(paths_.downloads, user_umask_);

@@ -53,7 +53,7 @@ void Swarm::start_saved(Turn& turn, const ProgressRecord* progress) {
     return;
   }
   if (const auto restored = metadata_.restore(record_.manifest, record_.piece_layers); !restored) {
-    fail(turn, restored.error(), true);
+    fail(turn, restored.error(), Failing::for_good);
     return;
   }
   const std::uint32_t pieces_count = metadata_.manifest().layout().pieces_count();
@@ -180,6 +180,11 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
     save(turn, SaveKind::progress, progress_record(durable_), durable_);
   }
   error_.reset();
+  if (have.all() && is_scan_due()) {
+    // The last run ended before its scan had let it pass: nothing is served until one has.
+    start_scan(turn);
+    return;
+  }
   begin_exchange(turn, std::move(have));
   tell_state(turn);
 }
@@ -225,6 +230,7 @@ void Swarm::resume(Turn& turn) {
   if (!record_.is_paused && !was_failed) return;
   record_.is_paused = false;
   error_.reset();
+  is_quarantined_ = false;
   retry_wait_ = {};
   started_ = turn.now;
   if (was_failed && metadata_.is_complete() && !is_listing_) open_storage(turn);
@@ -251,12 +257,14 @@ void Swarm::retry(Turn& turn) {
   tell_state(turn);
 }
 
-void Swarm::fail(Turn& turn, Error error, bool is_final) {
+void Swarm::fail(Turn& turn, Error error, Failing how) {
   if (is_removing_) return;
   // What has gone well for long enough starts again with the shortest wait.
   if (turn.now - started_ > kRetryMax) retry_wait_ = {};
   retry_wait_ = std::clamp<Duration>(2 * retry_wait_, kRetryFirst, kRetryMax);
-  retry_at_ = is_final ? std::nullopt : std::optional(turn.now + retry_wait_);
+  retry_at_ = how == Failing::for_now ? std::optional(turn.now + retry_wait_) : std::nullopt;
+  is_quarantined_ = how == Failing::quarantined;
+  scan_.reset();
   close_peers(turn, wire::ShareCloseReason::stopped);
   if (!error_) turn.events.emplace_back(AnnounceOver{key_});
   end_verification(turn, error);
@@ -284,6 +292,7 @@ void Swarm::remove(Turn& turn, bool is_data_deleted) {
   turn.events.emplace_back(AnnounceOver{key_});
   end_verification(turn, Error{Errc::cancelled, "the share was removed", {}});
   is_removing_ = true;
+  scan_.reset();
   is_data_deleted_ = is_data_deleted;
   drop_pending(turn);
   serve_reads(turn);
@@ -332,7 +341,7 @@ bool Swarm::is_active() const {
 
 void Swarm::tell_state(Turn& turn) {
   const ShareState now = state();
-  if (told_state_ == now && now != ShareState::failed) return;
+  if (told_state_ == now && now != ShareState::failed && now != ShareState::quarantined) return;
   told_state_ = now;
   turn.events.emplace_back(StateChanged{record_.id, now, error_ ? error_->what : std::string{}});
 }
@@ -441,6 +450,7 @@ void Swarm::on_saved(Turn& turn, JobId job, const Result<void>& result) {
     case SaveKind::complete:
       completed_ = turn.now;
       turn.events.emplace_back(Completed{record_.id});
+      if (hooks_.completed) run_hook(turn, Hook::completed);
       tell_state(turn);
       break;
     case SaveKind::removed: is_removed_ = true; break;
@@ -482,7 +492,11 @@ void Swarm::on_all_durable(Turn& turn) {
     turn.out.push_back(FinishStorage{add_job(turn, FinishJob{}), record_.storage, record_.name});
     return;
   }
-  if (record_.stage == ShareStage::complete) return;
+  if (record_.stage == ShareStage::complete || scan_) return;
+  if (is_scan_due()) {
+    start_scan(turn);
+    return;
+  }
   record_.stage = ShareStage::finishing;
   save_record(turn, SaveKind::finishing);
   tell_state(turn);
