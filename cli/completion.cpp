@@ -46,6 +46,8 @@ _peernet() {
   (( $#found )) && _describe peernet found
 }
 compdef _peernet peernet
+# As an autoloaded file this is its first call.
+[[ ${funcstack[1]} == _peernet ]] && _peernet "$@"
 )";
 
 constexpr std::string_view kFish = R"(# fish completion of peernet

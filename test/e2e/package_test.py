@@ -89,7 +89,11 @@ def test_debian(world):
     there = output("dpkg-deb", "--contents", package)
     for path in ("usr/bin/peernetd", "usr/lib/systemd/system/peernetd.service",
                  "usr/lib/systemd/user/peernetd.socket", "usr/lib/sysusers.d/peernet.conf",
-                 "usr/share/man/man5/peernet-config.5.gz", "usr/share/doc/peernet/copyright"):
+                 "usr/share/man/man5/peernet-config.5.gz", "usr/share/man/man1/peernet.1.gz",
+                 "usr/share/man/man8/peernetd.8.gz", "usr/share/man/man7/peernet-rpc.7.gz",
+                 "usr/share/bash-completion/completions/peernet",
+                 "usr/share/zsh/vendor-completions/_peernet",
+                 "usr/share/fish/vendor_completions.d/peernet.fish", "usr/share/doc/peernet/copyright"):
         check(f"./{path}\n" in there, f"the package does not have {path}:\n{there}")
     root = world.path("unpacked")
     output("dpkg-deb", "--extract", package, root)
