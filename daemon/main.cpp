@@ -212,7 +212,11 @@ Result<void> Daemon::start(Background& background) {
   loop_ = std::make_unique<Loop>(StoragePlace{paths_.leaves, user_umask_}, journal_->log());
   loop_->use_hooks(config_.hooks);
   auto port = loop_->listen(config_.listen, config_.listen_is_default);
-  if (!port) return port.error();
+  if (!port) {
+    Error error = port.error();
+    if (error.code == Errc::exists) error.hint += " (" + paths_.config + ")";
+    return error;
+  }
   port_ = *port;
   if (config_.lan) loop_->join_multicast();
   node_ = std::make_unique<Node>(node_config(config_, network_key_, port_, journal_->log()),

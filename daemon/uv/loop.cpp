@@ -61,8 +61,8 @@ Result<std::uint16_t> Loop::listen(const std::vector<Endpoint>& endpoints, bool 
     if (is_again && tries < kPortTriesMax) continue;
     if (port.error().code != Errc::exists) return port;
     return Error{Errc::exists, port.error().what,
-                 "stop the program that has the port, or set another one with `listen` in the "
-                 "config"};
+                 "stop the program that has the port, or name another one in the config: "
+                 "\"listen\": [\"0.0.0.0:0\", \"[::]:0\"] takes any"};
   }
 }
 
