@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 #include <limits>
 #include <string>
 
@@ -196,10 +197,15 @@ BytesView Value::encoded() const {
 
 Value Value::find(std::string_view key) const {
   if (!is_dict()) return {};
-  for (Value candidate = first_child(); candidate.exists();) {
-    const Value value = candidate.next_sibling();
-    if (as_text(*candidate.string()) == key) return value;
-    candidate = value.next_sibling();
+  // A string ends with its content, and only one of the same size has an encoding as long.
+  const std::size_t encoded_size = string_size(key.size());
+  const std::uint8_t* const input = document_->input_.data();
+  const Token* const tokens = document_->tokens_.data();
+  const std::uint32_t end = token()->next;
+  for (std::uint32_t at = index_ + 1; at < end; at = tokens[at + 1].next) {
+    if (tokens[at].end - tokens[at].begin != encoded_size) continue;
+    if (std::memcmp(input + tokens[at].end - key.size(), key.data(), key.size()) != 0) continue;
+    return {document_, at + 1, end};
   }
   return {};
 }
@@ -255,9 +261,16 @@ Encoder& Encoder::integer(std::int64_t value) {
 }
 
 Encoder& Encoder::string(BytesView value) {
-  append(out_, as_bytes(std::to_string(value.size())));
-  out_.push_back(':');
+  begin_string(value.size());
   append(out_, value);
+  return *this;
+}
+
+Encoder& Encoder::begin_string(std::size_t size) {
+  std::array<char, 21> head{};
+  char* const end = std::to_chars(head.data(), head.data() + head.size() - 1, size).ptr;
+  *end = ':';
+  append(out_, as_bytes({head.data(), static_cast<std::size_t>(end + 1 - head.data())}));
   return *this;
 }
 

@@ -79,6 +79,13 @@ Result<Document> decode(BytesView input, const Limits& limits);
 // The same into a document used before, whose memory is used again. After an error it is empty.
 Result<void> decode(BytesView input, const Limits& limits, Document& into);
 
+// How many bytes a string of `size` bytes becomes.
+constexpr std::size_t string_size(std::size_t size) {
+  std::size_t head = 2;  // a digit and the colon
+  for (std::size_t rest = size; rest >= 10; rest /= 10) ++head;
+  return head + size;
+}
+
 // Appends to `out`. The caller gives dictionary keys in sorted order.
 class Encoder {
  public:
@@ -86,6 +93,8 @@ class Encoder {
   Encoder& integer(std::int64_t value);
   Encoder& string(BytesView value);
   Encoder& string(std::string_view value) { return string(as_bytes(value)); }
+  // A string whose `size` bytes the caller appends to `out`.
+  Encoder& begin_string(std::size_t size);
   Encoder& begin_list();
   Encoder& begin_dict();
   Encoder& end();

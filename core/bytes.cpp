@@ -25,22 +25,13 @@ std::optional<std::uint8_t> base32_value(char digit) {
 
 }  // namespace
 
-void make_room(Bytes& bytes, std::size_t more) {
+void grow(Bytes& bytes, std::size_t more) {
   const std::size_t size = bytes.size();
-  if (bytes.capacity() - size >= more) return;
   Bytes larger;
   larger.reserve(std::max(size + more, 2 * bytes.capacity()));
   larger.resize(size);
   if (size > 0) std::memcpy(larger.data(), bytes.data(), size);
   bytes.swap(larger);
-}
-
-void append(Bytes& to, BytesView from) {
-  if (from.empty()) return;
-  make_room(to, from.size());
-  const std::size_t at = to.size();
-  to.resize(at + from.size());
-  std::memcpy(&to[at], from.data(), from.size());
 }
 
 Bytes to_bytes(BytesView view) {

@@ -8,6 +8,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <span>
@@ -71,8 +72,17 @@ inline std::string_view as_text(BytesView bytes) {
 // Capacity for `more` bytes beyond the size, growing by doubling. A vector with an allocator of its
 // own moves its elements one by one when it grows; this moves them as one block, so that whatever
 // makes a buffer longer asks for room first.
-void make_room(Bytes& bytes, std::size_t more);
-void append(Bytes& to, BytesView from);
+void grow(Bytes& bytes, std::size_t more);
+inline void make_room(Bytes& bytes, std::size_t more) {
+  if (bytes.capacity() - bytes.size() < more) grow(bytes, more);
+}
+inline void append(Bytes& to, BytesView from) {
+  if (from.empty()) return;
+  make_room(to, from.size());
+  const std::size_t at = to.size();
+  to.resize(at + from.size());
+  std::memcpy(&to[at], from.data(), from.size());
+}
 Bytes to_bytes(BytesView view);
 
 std::string to_hex(BytesView bytes);

@@ -272,10 +272,11 @@ bool Endpoint::is_usable() const {
 Endpoint Endpoint::prefix(unsigned bits) const {
   Endpoint result = *this;
   result.port = 0;
-  for (std::size_t i = 0; i < result.address.size(); ++i) {
-    const auto before = static_cast<unsigned>(8 * i);
-    const unsigned kept = bits > before ? std::min(bits - before, 8U) : 0U;
-    result.address[i] &= static_cast<std::uint8_t>(0xff00U >> kept);
+  const std::size_t whole = std::min<std::size_t>(bits / 8, result.address.size());
+  std::fill(result.address.begin() + whole, result.address.end(), std::uint8_t{0});
+  if (whole < result.address.size()) {
+    const auto mask = static_cast<std::uint8_t>(0xff00U >> bits % 8);
+    result.address[whole] = address[whole] & mask;
   }
   return result;
 }

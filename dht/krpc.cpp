@@ -12,6 +12,8 @@ namespace {
 using bencode::Value;
 
 constexpr std::size_t kEncodedTypical = 512;
+constexpr std::size_t kEndpointSize = 6;
+constexpr std::size_t kEndpointSizeV6 = 18;
 
 Error malformed(const char* what) {
   return Error{Errc::malformed, what, {}};
@@ -251,20 +253,19 @@ std::string_view method_of(const QueryBody& body) {
       body);
 }
 
-Bytes packed(const Endpoint& endpoint) {
-  Bytes compact;
-  endpoint.pack(compact);
-  return compact;
+void encode_endpoint(bencode::Encoder& encoder, const Endpoint& endpoint, Bytes& out) {
+  encoder.begin_string(endpoint.is_v6 ? kEndpointSizeV6 : kEndpointSize);
+  endpoint.pack(out);
 }
 
-Bytes packed(const std::vector<Contact>& contacts) {
-  Bytes compact;
-  compact.reserve(contacts.size() * kContactSizeV6);
+// Requires: all of one family.
+void encode_contacts(bencode::Encoder& encoder, const std::vector<Contact>& contacts, Bytes& out) {
+  const std::size_t contact_size = contacts.front().endpoint.is_v6 ? kContactSizeV6 : kContactSize;
+  encoder.begin_string(contacts.size() * contact_size);
   for (const Contact& contact : contacts) {
-    append(compact, contact.id.view());
-    contact.endpoint.pack(compact);
+    append(out, contact.id.view());
+    contact.endpoint.pack(out);
   }
-  return compact;
 }
 
 }  // namespace
@@ -310,12 +311,12 @@ Bytes encode(const Reply& reply) {
   out.reserve(kEncodedTypical);
   bencode::Encoder encoder(out);
   encoder.begin_dict();
-  if (reply.seen_as) encoder.string("ip").string(packed(*reply.seen_as));
+  if (reply.seen_as) encode_endpoint(encoder.string("ip"), *reply.seen_as, out);
   encoder.string("r").begin_dict().string("id").string(reply.sender.view());
   if (reply.samples) encoder.string("interval").integer(reply.samples->interval);
   if (reply.key) encoder.string("k").string(reply.key->view());
-  if (!reply.nodes.empty()) encoder.string("nodes").string(packed(reply.nodes));
-  if (!reply.nodes6.empty()) encoder.string("nodes6").string(packed(reply.nodes6));
+  if (!reply.nodes.empty()) encode_contacts(encoder.string("nodes"), reply.nodes, out);
+  if (!reply.nodes6.empty()) encode_contacts(encoder.string("nodes6"), reply.nodes6, out);
   if (reply.samples) {
     encoder.string("num").integer(reply.samples->keys_count);
     encoder.string("samples").string(reply.samples->keys);
@@ -326,7 +327,7 @@ Bytes encode(const Reply& reply) {
   if (!reply.value.empty()) encoder.string("v").raw(reply.value);
   if (!reply.values.empty()) {
     encoder.string("values").begin_list();
-    for (const Endpoint& peer : reply.values) encoder.string(packed(peer));
+    for (const Endpoint& peer : reply.values) encode_endpoint(encoder, peer, out);
     encoder.end();
   }
   encoder.end().string("t").string(reply.txid).string("y").string("r").end();

@@ -1,6 +1,7 @@
 #include "dht/packed_peers.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/codec.h"
 
@@ -17,7 +18,8 @@ std::uint32_t whole_seconds(Time time) {
 }
 
 bool begins_with(BytesView bytes, BytesView prefix) {
-  return std::ranges::mismatch(prefix, bytes).in1 == prefix.end();
+  return bytes.size() >= prefix.size() &&
+         std::memcmp(bytes.data(), prefix.data(), prefix.size()) == 0;
 }
 
 }  // namespace

@@ -2,12 +2,22 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 
 #include "core/codec.h"
 #include "dht/node_id.h"
 
 namespace peernet::dht {
+
+namespace {
+
+// Adds a number to a few. False: it was among them.
+bool add_new(std::vector<std::uint64_t>& numbers, std::uint64_t number) {
+  if (std::find(numbers.begin(), numbers.end(), number) != numbers.end()) return false;
+  numbers.push_back(number);
+  return true;
+}
+
+}  // namespace
 
 PeerStore::PeerStore(const DhtId& own_id, bool special_use_is_global, Rng& rng)
     : own_id_(own_id), special_use_is_global_(special_use_is_global), keyed_hash_(rng) {}
@@ -85,10 +95,10 @@ std::vector<Endpoint> PeerStore::sample(Time now, const DhtId& key, std::size_t 
   }
   if (live.size() <= count_max) return live;
   rng.shuffle(std::span(live));
-  std::set<Endpoint> regions;
+  std::vector<std::uint64_t> regions;
   std::vector<Endpoint> others;
   for (const Endpoint& peer : live) {
-    const bool is_new_region = regions.insert(region_of(peer)).second;
+    const bool is_new_region = add_new(regions, location_of(peer, special_use_is_global_).region);
     (is_new_region ? result : others).push_back(peer);
     if (result.size() == count_max) return result;
   }
@@ -138,22 +148,21 @@ PeerStore::Room PeerStore::room_for(Time now, const DhtId& place, const PackedPe
 
 bool PeerStore::breaks_rule(Time now, const PackedPeers* peers, const Endpoint& peer) const {
   if (peer.port < 1024 || !peer.is_usable()) return true;
-  if (!is_limited(peer, special_use_is_global_)) return false;
-  const Endpoint host = host_of(peer);
-  const Endpoint network = network_of(peer);
+  const Location location = location_of(peer, special_use_is_global_);
+  if (!location.is_limited) return false;
   std::size_t ports_count = 0;
-  std::set<Endpoint> hosts;
+  std::vector<std::uint64_t> hosts;
   if (peers != nullptr) {
     for (std::size_t i = 0; i < peers->size(); ++i) {
-      const Endpoint known = peers->endpoint(i);
-      if (peers->expires(i) <= now || network_of(known) != network) continue;
-      hosts.insert(host_of(known));
-      if (host_of(known) == host) ++ports_count;
+      const Location known = location_of(peers->endpoint(i), special_use_is_global_);
+      if (known.network != location.network || peers->expires(i) <= now) continue;
+      add_new(hosts, known.host);
+      if (known.host == location.host) ++ports_count;
     }
   }
   if (ports_count > 0) return ports_count >= kStorePortsMax;
   if (hosts.size() >= kStoreHostsOfNetworkMax) return true;
-  return keys_of_host_.count(hash(host)) >= kStoreKeysOfHostMax;
+  return keys_of_host_.count(hash(host_of(peer))) >= kStoreKeysOfHostMax;
 }
 
 std::optional<std::size_t> PeerStore::displaced_by(const PackedPeers& peers, const Endpoint& peer) {

@@ -107,17 +107,25 @@ std::vector<Contact> RoutingTable::closest(const DhtId& target, std::size_t coun
     std::uint64_t distance;
     const Node* node;
   };
+  if (count == 0) return {};
   const std::uint64_t target_prefix = prefix_of(target);
   const std::size_t wanted = receiver ? count + kBucketSize : count;
-  std::vector<Place> places;
-  places.reserve(wanted + kWideBucketSize);
+  const auto nearer = [&](const Place& a, const Place& b) {
+    if (a.distance != b.distance) return a.distance < b.distance;
+    return is_nearer(a.node->contact.id, b.node->contact.id, target);
+  };
+  std::vector<Place> places;  // the nearest ones so far, in order
+  places.reserve(wanted);
   const auto add = [&](const Bucket& bucket) {
     for (const Node& node : bucket.nodes) {
+      const Place place{node.id_prefix ^ target_prefix, &node};
+      if (places.size() == wanted && !nearer(place, places.back())) continue;
       if (receiver && (node.failures > 0 || node.contact.endpoint == *receiver ||
                        !may_learn(node.contact.endpoint, *receiver, special_use_is_global_))) {
         continue;
       }
-      places.push_back({node.id_prefix ^ target_prefix, &node});
+      if (places.size() == wanted) places.pop_back();
+      places.insert(std::upper_bound(places.begin(), places.end(), place, nearer), place);
     }
   };
   // The target shares `own` bits with our id. Nearest to it are the nodes that share exactly as
@@ -130,25 +138,12 @@ std::vector<Contact> RoutingTable::closest(const DhtId& target, std::size_t coun
   for (unsigned i = std::min(own, used_); i > 0 && places.size() < wanted; --i) {
     add(buckets_[i - 1]);
   }
-  const auto nearer = [&](const Place& a, const Place& b) {
-    if (a.distance != b.distance) return a.distance < b.distance;
-    return is_nearer(a.node->contact.id, b.node->contact.id, target);
-  };
-  const auto place_at = [&](std::size_t index) {
-    return places.begin() + static_cast<std::ptrdiff_t>(std::min(index, places.size()));
-  };
-  if (places.size() > wanted) {
-    std::nth_element(places.begin(), place_at(wanted), places.end(), nearer);
-    places.resize(wanted);
-  }
-  std::sort(places.begin(), places.end(), nearer);
   if (places.size() > count) {
+    const auto cut = places.begin() + static_cast<std::ptrdiff_t>(count);
     const auto end = std::stable_partition(
         places.begin(), places.end(), [](const Place& place) { return place.node->has_right; });
-    if (static_cast<std::size_t>(end - places.begin()) < count) {
-      std::sort(places.begin(), place_at(count), nearer);
-    }
-    places.erase(place_at(count), places.end());
+    if (end < cut) std::sort(places.begin(), cut, nearer);
+    places.erase(cut, places.end());
   }
   std::vector<Contact> result;
   result.reserve(places.size());

@@ -5,62 +5,31 @@
 
 namespace peernet::dht {
 
+// How much of an answer is left for its lists, one after the other: what comes first gets most.
+class Server::Room {
+ public:
+  Room(std::size_t size_max, std::size_t size) : rest_(size < size_max ? size_max - size : 0) {}
+
+  // How many of at most `count_max` items go in, in a list that takes `head_size` bytes itself.
+  std::size_t count_for(std::size_t count_max, std::size_t item_size, std::size_t head_size) const {
+    return rest_ < head_size ? 0 : std::min(count_max, (rest_ - head_size) / item_size);
+  }
+  void take(std::size_t count, std::size_t item_size, std::size_t head_size) {
+    if (count > 0) rest_ -= head_size + count * item_size;
+  }
+
+ private:
+  std::size_t rest_;
+};
+
 namespace {
 
-constexpr std::size_t kPeerSize = 8;  // "6:" and the compact form
-constexpr std::size_t kPeerSizeV6 = 21;
-
-// Takes what is too much away, in the order of what the receiver misses least: one kind at a time.
-// How many bytes less that makes, at least.
-std::size_t shorten(Reply& reply, std::size_t excess) {
-  const auto drop = [&](auto& items, std::size_t item_size) {
-    const std::size_t count = std::min(items.size(), (excess + item_size - 1) / item_size);
-    items.resize(items.size() - count);
-    return count * item_size;
-  };
-  if (reply.samples && !reply.samples->keys.empty()) {
-    BytesView& keys = reply.samples->keys;
-    const std::size_t count = (excess + DhtId::kSize - 1) / DhtId::kSize;
-    const std::size_t dropped = std::min(keys.size(), count * DhtId::kSize);
-    keys = keys.first(keys.size() - dropped);
-    return dropped;
-  }
-  if (!reply.values.empty()) {
-    return drop(reply.values, reply.values.front().is_v6 ? kPeerSizeV6 : kPeerSize);
-  }
-  if (!reply.nodes6.empty() && !(reply.seen_as && reply.seen_as->is_v6)) {
-    return drop(reply.nodes6, kContactSizeV6);
-  }
-  if (!reply.nodes.empty()) return drop(reply.nodes, kContactSize);
-  if (!reply.nodes6.empty()) return drop(reply.nodes6, kContactSizeV6);
-  reply.token = {};
-  reply.seen_as.reset();
-  reply.samples.reset();
-  return excess;
-}
-
-// A value goes whole or not at all, and first the contacts make room for it. An unproven source
-// that would get too few of those asks again when it is proven.
-void fit_item(Reply& reply, std::size_t size_max, bool is_proven) {
-  const bool is_v6 = reply.seen_as && reply.seen_as->is_v6;
-  // Those of the other family were asked for besides, and go first.
-  (is_v6 ? reply.nodes : reply.nodes6).clear();
-  std::vector<Contact>& nodes = is_v6 ? reply.nodes6 : reply.nodes;
-  const std::size_t contacts_min = is_proven ? 0 : std::min(kAnswerContactsMin, nodes.size());
-  Reply bare = reply;
-  (is_v6 ? bare.nodes6 : bare.nodes).clear();
-  constexpr std::size_t kNodesKey = 12;  // "6:nodes6" and the length with its colon
-  const std::size_t size = encode(bare).size() + kNodesKey;
-  const std::size_t contact_size = is_v6 ? kContactSizeV6 : kContactSize;
-  const std::size_t room = size < size_max ? (size_max - size) / contact_size : 0;
-  if (room < contacts_min) {
-    reply.value = {};
-    reply.key.reset();
-    reply.signature.reset();
-  } else if (room < nodes.size()) {
-    nodes.resize(room);
-  }
-}
+// The keys of the lists, with all that stands around their items.
+constexpr std::size_t kNodesHead = 12;   // "6:nodes6" and three digits with a colon
+constexpr std::size_t kValuesHead = 10;  // "6:values", "l" and "e"
+constexpr std::size_t kSamplesHead = 2;  // digits: that there are none is said as well
+constexpr std::size_t kPeerSize = 8;     // "6:" and the compact form
+constexpr std::size_t kPeerSizeV6 = 21;  // "18:" and the compact form
 
 }  // namespace
 
@@ -75,47 +44,26 @@ Server::Server(const DhtId& own_id, const Config& config, Rng rng)
 
 void Server::on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,
                       std::size_t also_sent, const Tables& tables, Outlet& outlet, Effects& out) {
-  Reply reply;
-  reply.txid = query.txid;
-  Mac token;
-  if (const auto* find_node = std::get_if<FindNode>(&query.body)) {
-    add_contacts(from, query.want, find_node->target, tables, reply);
-  } else if (const auto* get_peers = std::get_if<GetPeers>(&query.body)) {
-    const DhtId& key = get_peers->key;
-    add_contacts(from, query.want, key, tables, reply);
-    const std::size_t peers_max =
-        guard_.is_proven(now, from) ? kAnswerPeersMax : kAnswerPeersUnprovenMax;
-    reply.values = store_.sample(now, key, peers_max, rng_, &from);
-    // The port it will announce is not known yet, but rarely what an announce fails for.
-    if (store_.would_keep(now, key, from)) {
-      token = tokens_.make(now, from, key);
-      reply.token = token.view();
-    }
-  } else if (const auto* get = std::get_if<Get>(&query.body)) {
-    add_contacts(from, query.want, get->target, tables, reply);
-    answer_item(now, *get, reply);
-    if (items_.would_keep(now, get->target, from)) {
-      token = tokens_.make(now, from, get->target);
-      reply.token = token.view();
-    }
-  }
   std::optional<ErrorReply> error;
-  if (const auto* sample = std::get_if<SampleInfohashes>(&query.body)) {
-    add_contacts(from, query.want, sample->target, tables, reply);
-    answer_samples(now, reply);
-    // Nobody tells the keys of a private network, not even inside it.
-    if (is_private_) error = {{}, ErrorReply::kMethodUnknown, "method unknown"};
-  } else if (const auto* announce = std::get_if<AnnouncePeer>(&query.body)) {
+  if (const auto* announce = std::get_if<AnnouncePeer>(&query.body)) {
     error = store_peer(now, from, *announce);
   } else if (const auto* put = std::get_if<Put>(&query.body)) {
     error = store_item(now, from, *put);
+  } else if (is_private_ && std::holds_alternative<SampleInfohashes>(query.body)) {
+    // Nobody tells the keys of a private network, not even inside it.
+    error = {{}, ErrorReply::kMethodUnknown, "method unknown"};
   }
   if (error) {
     error->txid = query.txid;
     refuse(now, from, *error, size, also_sent, outlet, out);
     return;
   }
-  answer(now, from, std::move(reply), size, also_sent, outlet, out);
+  const std::size_t size_max =
+      guard_.answer_size_max(now, from, size, also_sent) - outlet.overhead();
+  Bytes bytes = answer(now, from, query, size_max, tables);
+  if (bytes.size() > size_max) return;
+  guard_.on_answered(now, from, bytes.size() + outlet.overhead() + also_sent);
+  outlet.send(now, from, Direction::answer, std::move(bytes), out);
 }
 
 void Server::on_bad_query(Time now, const Endpoint& from, const BadQuery& query, std::size_t size,
@@ -138,23 +86,71 @@ std::vector<Endpoint> Server::peers(Time now, const DhtId& key) {
   return store_.sample(now, key, kStorePeersMax, rng_);
 }
 
-void Server::answer(Time now, const Endpoint& to, Reply reply, std::size_t query_size,
-                    std::size_t also_sent, Outlet& outlet, Effects& out) {
+// First what has to be in the answer, then lists as long as there is room for.
+Bytes Server::answer(Time now, const Endpoint& to, const Query& query, std::size_t size_max,
+                     const Tables& tables) {
+  const bool is_proven = guard_.is_proven(now, to);
+  Reply reply;
+  reply.txid = query.txid;
   reply.sender = own_id_;
   reply.seen_as = to;
-  const std::size_t size_max =
-      guard_.answer_size_max(now, to, query_size, also_sent) - outlet.overhead();
-  if (!reply.value.empty()) fit_item(reply, size_max, guard_.is_proven(now, to));
+  const auto* find_node = std::get_if<FindNode>(&query.body);
+  const auto* get_peers = std::get_if<GetPeers>(&query.body);
+  const auto* get = std::get_if<Get>(&query.body);
+  const auto* sample = std::get_if<SampleInfohashes>(&query.body);
+  const DhtId* target = nullptr;
+  Mac token;
+  if (find_node != nullptr) target = &find_node->target;
+  if (sample != nullptr) {
+    target = &sample->target;
+    reply.samples = samples(now);
+  }
+  if (get_peers != nullptr) {
+    target = &get_peers->key;
+    // The port it will announce is not known yet, but rarely what an announce fails for.
+    if (store_.would_keep(now, *target, to)) token = tokens_.make(now, to, *target);
+  }
+  if (get != nullptr) {
+    target = &get->target;
+    add_item(now, *get, reply);
+    if (items_.would_keep(now, *target, to)) token = tokens_.make(now, to, *target);
+  }
+  if (token != Mac{}) reply.token = token.view();
   Bytes bytes = encode(reply);
-  while (bytes.size() > size_max && (reply.seen_as || !reply.token.empty())) {
-    for (std::size_t excess = bytes.size() - size_max; excess > 0;) {
-      excess -= std::min(excess, shorten(reply, excess));
+  if (target == nullptr) return bytes;
+
+  const std::size_t contact_size = to.is_v6 ? kContactSizeV6 : kContactSize;
+  if (!reply.value.empty() && !is_proven) {
+    // It asks again when it is proven.
+    const std::size_t needed = tables.own.closest(*target, kAnswerContactsMin, to).size();
+    const Room room(size_max, bytes.size());
+    if (bytes.size() > size_max || room.count_for(needed, contact_size, kNodesHead) < needed) {
+      reply.value = {};
+      reply.key.reset();
+      reply.signature.reset();
+      bytes = encode(reply);
     }
+  }
+  if (bytes.size() > size_max) {
+    reply.token = {};
+    reply.seen_as.reset();
+    reply.samples.reset();
     bytes = encode(reply);
   }
-  if (bytes.size() > size_max) return;
-  guard_.on_answered(now, to, bytes.size() + outlet.overhead() + also_sent);
-  outlet.send(now, to, Direction::answer, std::move(bytes), out);
+  Room room(size_max, bytes.size());
+  add_contacts(to, query.want, *target, tables, room, reply);
+  if (get_peers != nullptr) {
+    const std::size_t peer_size = to.is_v6 ? kPeerSizeV6 : kPeerSize;
+    const std::size_t peers_max = room.count_for(
+        is_proven ? kAnswerPeersMax : kAnswerPeersUnprovenMax, peer_size, kValuesHead);
+    reply.values = store_.sample(now, *target, peers_max, rng_, &to);
+  }
+  if (reply.samples) {
+    const std::size_t count =
+        room.count_for(samples_.size() / DhtId::kSize, DhtId::kSize, kSamplesHead);
+    reply.samples->keys = BytesView(samples_).first(count * DhtId::kSize);
+  }
+  return encode(reply);
 }
 
 void Server::refuse(Time now, const Endpoint& to, const ErrorReply& error, std::size_t query_size,
@@ -181,31 +177,35 @@ std::optional<ErrorReply> Server::store_peer(Time now, const Endpoint& from,
   return std::nullopt;
 }
 
-void Server::add_contacts(const Endpoint& from, const Want& want, const DhtId& target,
-                          const Tables& tables, Reply& reply) {
+void Server::add_contacts(const Endpoint& to, const Want& want, const DhtId& target,
+                          const Tables& tables, Room& room, Reply& reply) {
   const bool is_unsaid = !want.v4 && !want.v6;
-  const auto add = [&](bool is_v6, bool is_wanted, std::vector<Contact>& nodes) {
-    const bool is_own = is_v6 == from.is_v6;
+  const auto add = [&](bool is_v6) {
+    const bool is_own = is_v6 == to.is_v6;
     const RoutingTable* table = is_own ? &tables.own : tables.other;
-    if (table == nullptr || !(is_unsaid ? is_own : is_wanted)) return;
-    nodes = table->closest(target, kAnswerContactsMax, from);
+    if (table == nullptr || !(is_unsaid ? is_own : is_v6 ? want.v6 : want.v4)) return;
+    const std::size_t size = is_v6 ? kContactSizeV6 : kContactSize;
+    std::vector<Contact>& nodes = is_v6 ? reply.nodes6 : reply.nodes;
+    nodes = table->closest(target, room.count_for(kAnswerContactsMax, size, kNodesHead), to);
+    room.take(nodes.size(), size, kNodesHead);
   };
-  add(false, want.v4, reply.nodes);
-  add(true, want.v6, reply.nodes6);
+  add(to.is_v6);
+  add(!to.is_v6);
 }
 
-void Server::answer_samples(Time now, Reply& reply) {
+Reply::Samples Server::samples(Time now) {
   const bool is_stale = sampled_at_ == kNever || now >= sampled_at_ + kSampleEvery;
   if (is_stale) {
     samples_.clear();
     for (const DhtId& key : store_.sample_keys(kSamplesMax, rng_)) append(samples_, key.view());
     sampled_at_ = now;
   }
-  reply.samples = {samples_, static_cast<std::int64_t>(store_.keys_count()),
-                   (sampled_at_ + kSampleEvery - now) / std::chrono::seconds(1)};
+  return {{},
+          static_cast<std::int64_t>(store_.keys_count()),
+          (sampled_at_ + kSampleEvery - now) / std::chrono::seconds(1)};
 }
 
-void Server::answer_item(Time now, const Get& query, Reply& reply) const {
+void Server::add_item(Time now, const Get& query, Reply& reply) const {
   const Item* item = items_.find(now, query.target);
   if (item == nullptr) return;
   if (item->key) {

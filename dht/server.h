@@ -61,17 +61,19 @@ class Server {
   bool is_empty() const { return store_.keys_count() == 0 && items_.size() == 0; }
 
  private:
-  void answer(Time now, const Endpoint& to, Reply reply, std::size_t query_size,
-              std::size_t also_sent, Outlet& outlet, Effects& out);
+  class Room;
+
+  Bytes answer(Time now, const Endpoint& to, const Query& query, std::size_t size_max,
+               const Tables& tables);
   void refuse(Time now, const Endpoint& to, const ErrorReply& error, std::size_t query_size,
               std::size_t also_sent, Outlet& outlet, Effects& out);
   // Nothing on success.
   std::optional<ErrorReply> store_peer(Time now, const Endpoint& from, const AnnouncePeer& query);
   std::optional<ErrorReply> store_item(Time now, const Endpoint& from, const Put& query);
-  static void add_contacts(const Endpoint& from, const Want& want, const DhtId& target,
-                           const Tables& tables, Reply& reply);
-  void answer_samples(Time now, Reply& reply);
-  void answer_item(Time now, const Get& query, Reply& reply) const;
+  static void add_contacts(const Endpoint& to, const Want& want, const DhtId& target,
+                           const Tables& tables, Room& room, Reply& reply);
+  Reply::Samples samples(Time now);
+  void add_item(Time now, const Get& query, Reply& reply) const;
 
   DhtId own_id_;
   bool is_private_;
