@@ -44,6 +44,9 @@ std::string render_dht(const Json& stats, const Look& look) {
       {"table", plural(count(dht, "nodes_count"), "node") + ", " +
                     std::to_string(count(dht, "nodes_good")) + " of them good"},
   };
+  if (flag_at(dht, "is_hidden")) {
+    facts.push_back({"reach", "no stranger reaches us yet, so it only asks (BEP 43)"});
+  }
   if (const auto estimate = integer_at(stats, "estimate")) {
     facts.push_back({"network", "about " + plural(*estimate, "node")});
   }

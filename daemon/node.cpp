@@ -170,6 +170,10 @@ void Node::on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoin
   settle(now, out);
 }
 
+void Node::on_own_addresses(Time now, const std::vector<Endpoint>& addresses) {
+  dht_.set_own_addresses(now, addresses);
+}
+
 void Node::on_wall_clock(Time now, WallTime wall) {
   transfer_.on_wall_clock(now, wall);
   dht_.on_wall_clock(now, wall);

@@ -71,6 +71,8 @@ class Node {
   void on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoints, Effects& out);
   void on_hook(Time now, JobId job, const HookResult& result, Effects& out);
   void on_wall_clock(Time now, WallTime wall);  // every minute, and after a jump
+  // Those of this machine's interfaces, when it started and every minute.
+  void on_own_addresses(Time now, const std::vector<Endpoint>& addresses);
   void on_time(Time now, Effects& out);
 
   // Commands; the same as Transfer's.

@@ -80,6 +80,9 @@ inline constexpr std::array kDhtFields{
     Field{"is_enabled", boolean, required, "discovery.dht of the config"},
     Field{"id", text, required, "the node id, 40 hex digits"},
     Field{"is_joined", boolean, required, "at least one other node answers"},
+    Field{"is_hidden", boolean, required,
+          "it only asks (BEP 43): others see an address that is none of ours, and no stranger "
+          "asked yet"},
     Field{"nodes_count", integer, required, "nodes in the routing table"},
     Field{"nodes_good", integer, required, "of these, nodes that answered lately"},
     Field{"lookups_count", integer, required, "lookups that run or wait"},

@@ -244,6 +244,7 @@ Json dht_json(const NodeStatus& status) {
   return Json::object({{"is_enabled", status.is_dht_enabled},
                        {"id", to_hex(stats.id.view())},
                        {"is_joined", stats.is_joined},
+                       {"is_hidden", stats.is_hidden},
                        {"nodes_count", stats.nodes},
                        {"nodes_good", stats.nodes_good},
                        {"lookups_count", stats.lookups_active},

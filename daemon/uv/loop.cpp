@@ -13,6 +13,7 @@
 
 #include "core/check.h"
 #include "daemon/uv/address.h"
+#include "daemon/uv/interfaces.h"
 #include "daemon/uv/process.h"
 
 namespace peernet::daemon {
@@ -219,6 +220,9 @@ void Loop::tell_wall_clock(bool is_forced) {
   wall_due_ = time + kWallClockInterval;
   parts_.node->on_wall_clock(time, wall);
   parts_.rpc->on_wall_clock(time, wall);
+  std::vector<Endpoint> own;
+  for (const InterfaceAddress& one : interface_addresses()) own.push_back(one.address);
+  parts_.node->on_own_addresses(time, own);
   if (multicast_.is_started()) multicast_.refresh();
   tell_drops();
   give_back_free_memory();

@@ -1,7 +1,5 @@
 #include "daemon/uv/multicast.h"
 
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -14,6 +12,7 @@
 
 #include "core/check.h"
 #include "daemon/uv/address.h"
+#include "daemon/uv/interfaces.h"
 
 namespace peernet::daemon {
 
@@ -98,21 +97,14 @@ void Multicast::start(const std::vector<Endpoint>& listeners) {
 // The first address of each interface and family that a listener has.
 std::vector<Multicast::Place> Multicast::places() const {
   std::vector<Place> places;
-  ifaddrs* all = nullptr;
-  if (getifaddrs(&all) != 0) return places;
-  for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
-    if (one->ifa_addr == nullptr || (one->ifa_flags & IFF_UP) == 0) continue;
-    if (one->ifa_addr->sa_family != AF_INET && one->ifa_addr->sa_family != AF_INET6) continue;
-    Place place{from_socket_address(one->ifa_addr), if_nametoindex(one->ifa_name),
-                (one->ifa_flags & IFF_LOOPBACK) != 0};
-    place.address.port = 0;
-    if (place.interface_index == 0 || is_link_local_v6(place.address)) continue;
-    const bool can_multicast = (one->ifa_flags & IFF_MULTICAST) != 0;
+  for (const InterfaceAddress& own : interface_addresses()) {
+    const Place place{own.address, own.interface_index, own.is_loopback};
+    if (is_link_local_v6(place.address)) continue;
     const auto is_listened_on = [&](const Endpoint& listener) {
       if (listener.is_v6 != place.address.is_v6) return false;
-      if (listener.address == Endpoint{}.address) return can_multicast && !place.is_loopback;
+      if (listener.address == Endpoint{}.address) return own.can_multicast && !place.is_loopback;
       if (place.is_loopback) return listener.locality() == Locality::loopback;
-      return can_multicast && listener.address == place.address.address;
+      return own.can_multicast && listener.address == place.address.address;
     };
     const auto is_same_link = [&](const Place& known) {
       return known.interface_index == place.interface_index &&
@@ -122,7 +114,6 @@ std::vector<Multicast::Place> Multicast::places() const {
     if (std::any_of(places.begin(), places.end(), is_same_link)) continue;
     if (places.size() < kMulticastInterfacesMax) places.push_back(place);
   }
-  freeifaddrs(all);
   return places;
 }
 

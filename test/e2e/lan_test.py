@@ -11,7 +11,7 @@ import threading
 import time
 
 from interop import enter, ip
-from nodes import PEERNETD, Node, World, check, run, tree_of, wait_for, write_random
+from nodes import World, check, run, tree_of, wait_for, write_random
 
 ONLY_LAN = {"dht": False, "lan": True, "pex": False}
 
@@ -49,34 +49,8 @@ def place(number):
     return ["ip", "netns", "exec", name]
 
 
-class Housed(Node):
-    """A node in a namespace; its control socket is a file, and can be reached from everywhere."""
-
-    def __init__(self, directory, name, inside, listen, **config):
-        self.inside = inside
-        super().__init__(directory, name, listen=[listen], discovery=ONLY_LAN, **config)
-
-    def start(self):
-        log = open(os.path.join(self.home, "log"), "ab")
-        self.process = subprocess.Popen([*self.inside, PEERNETD, "--home", self.home],
-                                        stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        log.close()
-
-        def answers():
-            check(self.process.poll() is None, f"{self.name} ended:\n{self.log()[-3000:]}")
-            try:
-                return self.rpc("daemon.status")
-            except (OSError, ConnectionError):
-                return None
-
-        self.port = wait_for(f"{self.name} answers", answers, 30)["port"]
-        return self
-
-
 def house(world, name, inside, listen, **config):
-    node = Housed(world.directory, name, inside, listen, **config)
-    world.nodes.append(node)
-    return node.start()
+    return world.node(name, wrap=inside, listen=[listen], discovery=ONLY_LAN, **config)
 
 
 def exchange(world, name, one, other, cable, group):

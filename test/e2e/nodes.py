@@ -46,14 +46,18 @@ class RpcError(Exception):
 
 
 class Node:
-    def __init__(self, directory, name, bootstrap=(), **config):
+    """One peernetd. `wrap` is put before the command, such as ["ip", "netns", "exec", name]: its
+    control socket is a file, and can be reached from everywhere."""
+
+    def __init__(self, directory, name, bootstrap=(), wrap=(), **config):
         self.name = name
+        self.wrap = wrap
         self.home = os.path.join(directory, name)
         os.makedirs(self.home, mode=0o700, exist_ok=True)
         self.config = {
             "identity": {"name": name},
             "listen": ["127.0.0.1:0"],
-            "bootstrap": [f"127.0.0.1:{port}" for port in bootstrap],
+            "bootstrap": [at if isinstance(at, str) else f"127.0.0.1:{at}" for at in bootstrap],
             # A test is about the DHT and links unless it says otherwise.
             "discovery": {"lan": False},
         }
@@ -68,12 +72,12 @@ class Node:
 
     def start(self):
         """Starts the daemon and waits until it answers. It keeps its port over restarts."""
-        if self.port is not None:
+        if self.port is not None and not self.wrap:
             self.config["listen"] = [f"127.0.0.1:{self.port}"]
             self.write_config()
         log = open(os.path.join(self.home, "log"), "ab")
         self.process = subprocess.Popen(
-            [PEERNETD, "--home", self.home], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            [*self.wrap, PEERNETD, "--home", self.home], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
 
         def answers():
