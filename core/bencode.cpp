@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
 #include <limits>
 #include <string>
 
@@ -204,8 +203,8 @@ Value Value::find(std::string_view key) const {
   const std::uint32_t end = token()->next;
   for (std::uint32_t at = index_ + 1; at < end; at = tokens[at + 1].next) {
     if (tokens[at].end - tokens[at].begin != encoded_size) continue;
-    if (std::memcmp(input + tokens[at].end - key.size(), key.data(), key.size()) != 0) continue;
-    return {document_, at + 1, end};
+    const BytesView content{input + tokens[at].end - key.size(), key.size()};
+    if (as_text(content) == key) return {document_, at + 1, end};
   }
   return {};
 }

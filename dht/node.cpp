@@ -163,7 +163,7 @@ void Node::set_read_only(bool is_read_only) {
 void Node::set_own_addresses(Time now, std::vector<Endpoint> addresses) {
   std::erase_if(addresses, [&](const Endpoint& own) { return own.is_v6 != is_v6_; });
   reach_.set_own_addresses(std::move(addresses));
-  consider_reach(now);
+  if (running_) consider_reach(now);
 }
 
 void Node::add_node(Time now, const Endpoint& endpoint, Effects& out) {

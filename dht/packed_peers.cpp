@@ -1,7 +1,6 @@
 #include "dht/packed_peers.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/codec.h"
 
@@ -18,8 +17,7 @@ std::uint32_t whole_seconds(Time time) {
 }
 
 bool begins_with(BytesView bytes, BytesView prefix) {
-  return bytes.size() >= prefix.size() &&
-         std::memcmp(bytes.data(), prefix.data(), prefix.size()) == 0;
+  return bytes.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), bytes.begin());
 }
 
 }  // namespace
