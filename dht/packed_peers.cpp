@@ -17,7 +17,7 @@ std::uint32_t whole_seconds(Time time) {
 }
 
 bool begins_with(BytesView bytes, BytesView prefix) {
-  return bytes.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), bytes.begin());
+  return as_text(bytes).starts_with(as_text(prefix));
 }
 
 }  // namespace
