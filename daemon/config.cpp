@@ -149,6 +149,20 @@ Verdict read_connections(const Json& value, DaemonConfig& config) {
   return Verdict::good;
 }
 
+Verdict read_half_open(const Json& value, DaemonConfig& config) {
+  const auto number = integer_in(value, kHalfOpenMin, kHalfOpenMax);
+  if (!number) return Verdict::wrong;
+  config.half_open = *number;
+  return Verdict::good;
+}
+
+Verdict read_dials(const Json& value, DaemonConfig& config) {
+  const auto number = integer_in(value, 1, kDialsMax);
+  if (!number) return Verdict::wrong;
+  config.dials = *number;
+  return Verdict::good;
+}
+
 Verdict read_upload_slots(const Json& value, DaemonConfig& config) {
   if (value.is_null()) {
     config.upload_slots.reset();
@@ -257,6 +271,10 @@ const std::array kKeys{
         [](const Json& v, DaemonConfig& c) { return read_rate(v, c.limit_down); }},
     Key{"limits.connections", "a whole number from 1 to 65535", "peers connected at a time",
         read_connections},
+    Key{"limits.half_open", "a whole number from 8 to 16384",
+        "inbound connections at a time that have not proved yet who they are", read_half_open},
+    Key{"limits.dials", "a whole number from 1 to 200", "connections begun in a second",
+        read_dials},
     Key{"limits.upload_slots", "a whole number from 1 to 1000, or null to adapt to the uplink",
         "peers served at a time", read_upload_slots},
     Key{"limits.memory", R"(a size from "16MiB" to "1TiB")", "block data held at a time",
@@ -450,6 +468,8 @@ std::string config_to_json(const DaemonConfig& config) {
   limits["up"] = rate_json(config.limit_up);
   limits["down"] = rate_json(config.limit_down);
   limits["connections"] = config.connections;
+  limits["half_open"] = config.half_open;
+  limits["dials"] = config.dials;
   limits["upload_slots"] = config.upload_slots ? Json(*config.upload_slots) : Json(nullptr);
   limits["memory"] = format_size(config.memory);
   const auto text_or_null = [](const std::optional<std::string>& text) {

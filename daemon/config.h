@@ -27,6 +27,9 @@ inline constexpr std::size_t kNameSizeMax = 64;  // bytes of identity.name
 inline constexpr std::uint16_t kPortDefault = 7341;
 inline constexpr std::uint32_t kConnectionsMax = 65'535;
 inline constexpr std::uint32_t kUploadSlotsMax = 1'000;
+inline constexpr std::uint32_t kHalfOpenMin = 8;
+inline constexpr std::uint32_t kHalfOpenMax = 16'384;
+inline constexpr std::uint32_t kDialsMax = 200;            // a second
 inline constexpr std::uint64_t kMemoryMin = 16ULL << 20U;  // one piece of the largest size
 inline constexpr std::uint64_t kMemoryMax = 1ULL << 40U;
 inline constexpr std::uint64_t kRateMax = 1ULL << 40U;  // bytes a second
@@ -65,6 +68,8 @@ struct DaemonConfig {
   std::optional<std::uint64_t> limit_up;    // bytes a second; nullopt: no limit
   std::optional<std::uint64_t> limit_down;  // bytes a second
   std::uint32_t connections = 512;
+  std::uint32_t half_open = 1024;
+  std::uint32_t dials = 20;                   // a second
   std::optional<std::uint32_t> upload_slots;  // nullopt: adapts to the uplink
   std::uint64_t memory = 256ULL << 20U;       // bytes
   HookPrograms hooks;

@@ -38,9 +38,9 @@ namespace {
 constexpr int kExitUsage = 2;
 // Descriptors beside those of peers: strangers in their handshake, closed connections that flush,
 // control clients, open files, and what libraries hold.
-constexpr std::uint64_t kStrangersDescriptors = 1024;
-constexpr std::uint64_t kOtherDescriptors =
-    kStrangersDescriptors + kLingeringMax + kClientsMax + kOpenFilesMax + 64;
+std::uint64_t other_descriptors(const DaemonConfig& config) {
+  return config.half_open + kLingeringMax + kClientsMax + kOpenFilesMax + 64;
+}
 constexpr std::uint32_t kConnectionsMin = 8;
 
 struct Arguments {
@@ -138,10 +138,12 @@ NodeConfig node_config(const DaemonConfig& config, const std::optional<Key>& net
   transfer.network_key = network_key;
   result.dht.network_key = network_key;
   transfer.connections_max = config.connections;
+  transfer.half_open_max = config.half_open;
+  transfer.dials_per_second = config.dials;
   const std::uint64_t descriptors = descriptors_max();
-  if (descriptors < kOtherDescriptors + config.connections) {
-    const std::uint64_t left =
-        descriptors > kOtherDescriptors ? descriptors - kOtherDescriptors : 0;
+  const std::uint64_t others = other_descriptors(config);
+  if (descriptors < others + config.connections) {
+    const std::uint64_t left = descriptors > others ? descriptors - others : 0;
     transfer.connections_max = std::max(kConnectionsMin, static_cast<std::uint32_t>(left));
     log.warn("only {} file descriptors are allowed: at most {} connections instead of {}",
              descriptors, transfer.connections_max, config.connections);
@@ -237,7 +239,7 @@ Result<void> Daemon::start(Background& background) {
     return facts;
   };
   hooks.doctor = [this] {
-    return examine(paths_, loop_->listeners(), kOtherDescriptors + config_.connections);
+    return examine(paths_, loop_->listeners(), other_descriptors(config_) + config_.connections);
   };
   rpc_ = std::make_unique<Rpc>(
       RpcContext{PEERNET_VERSION, paths_, config_to_json(config_), std::move(hooks)});

@@ -6,8 +6,6 @@ namespace peernet::transfer {
 namespace {
 
 constexpr std::uint16_t kLearntPortMin = 1024;
-constexpr Duration kDialInterval = Duration(std::chrono::seconds(1)) / Dialer::kDialsPerSecond;
-constexpr Duration kBurstCredit = kDialInterval * (Dialer::kDialBurst - 1);
 
 // An IPv6 /64 is one place, however many addresses are named in it.
 Endpoint host_of(const Endpoint& endpoint) {
@@ -16,8 +14,11 @@ Endpoint host_of(const Endpoint& endpoint) {
 
 }  // namespace
 
-Dialer::Dialer(bool special_use_is_global, const Rng& rng)
-    : special_use_is_global_(special_use_is_global), rng_(rng) {}
+Dialer::Dialer(bool special_use_is_global, const Rng& rng, std::uint32_t dials_per_second)
+    : special_use_is_global_(special_use_is_global),
+      rng_(rng),
+      dial_interval_(Duration(std::chrono::seconds(1)) / dials_per_second),
+      burst_credit_(dial_interval_ * (std::min(kDialBurst, dials_per_second) - 1)) {}
 
 void Dialer::add(Time now, const Endpoint& endpoint, const ShareId& share, Source source) {
   const bool is_named = source == Source::link;
@@ -102,7 +103,7 @@ std::optional<Endpoint> Dialer::next(Time now) {
       if (refused_until && *refused_until <= now) refused_until.reset();
     }
     ++half_open_;
-    rate_paid_ = std::max(rate_paid_, now) + kDialInterval;
+    rate_paid_ = std::max(rate_paid_, now) + dial_interval_;
     if (is_held_back(address)) {
       const Endpoint key = tried_key(endpoint);
       tried_[key] = now;
@@ -339,7 +340,7 @@ bool Dialer::make_room(bool is_for_named) {
 }
 
 Time Dialer::rate_allows_at() const {
-  return rate_paid_ - kBurstCredit;
+  return rate_paid_ - burst_credit_;
 }
 
 // Whoever answers there speaks our protocol: its other ports need not wait for their turn.

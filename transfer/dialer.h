@@ -73,8 +73,9 @@ class Dialer {
   static constexpr std::size_t kWhatMax = 200;
   static constexpr std::size_t kSelvesMax = 64;
   static constexpr std::size_t kHalfOpenMax = 64;
-  static constexpr std::uint32_t kDialsPerSecond = 20;
-  static constexpr std::uint32_t kDialBurst = 20;
+  static constexpr std::uint32_t kDialsPerSecond = 20;  // by default
+  static constexpr std::uint32_t kDialsPerSecondMax = 200;
+  static constexpr std::uint32_t kDialBurst = 20;  // or as many as go in a second, if fewer
   static constexpr Duration kUnprovenWait = std::chrono::minutes(10);
   static constexpr Duration kShortestWait = std::chrono::seconds(1);
   static constexpr Duration kLongestWait = std::chrono::minutes(10);
@@ -87,7 +88,8 @@ class Dialer {
   // Special-use addresses (loopback, private) are counted by address and port, since many nodes of
   // a test or a site share them, unless `special_use_is_global`; all others by IPv4 address or IPv6
   // /64 alone.
-  Dialer(bool special_use_is_global, const Rng& rng);
+  Dialer(bool special_use_is_global, const Rng& rng,
+         std::uint32_t dials_per_second = kDialsPerSecond);
 
   // Ignored: an unusable address, a port under 1024 unless it is Source::link, ourselves, and what
   // is over a limit. When full, an unproven address that has failed makes room, most failures
@@ -177,11 +179,14 @@ class Dialer {
   std::set<std::pair<Time, Endpoint>> waiting_;  // by when they are due
   std::set<Ready> ready_;                        // due, unless their address was tried
   std::size_t half_open_ = 0;
-  // Unproven addresses dialled in the last kUnprovenWait. Bounded by the dial rate: 12,020.
+  // Unproven addresses dialled in the last kUnprovenWait. Bounded by the dial rate: 12,020, or
+  // 120,020 at the highest.
   std::map<Endpoint, Time> tried_;
   std::deque<std::pair<Time, Endpoint>> tried_order_;
   std::deque<Endpoint> selves_;
-  Time rate_paid_{};  // dials so far, at kDialsPerSecond, are paid for up to here
+  Duration dial_interval_;
+  Duration burst_credit_;
+  Time rate_paid_{};  // dials so far are paid for up to here
 };
 
 }  // namespace peernet::transfer

@@ -33,6 +33,8 @@ struct Config {
   std::optional<Key> network_key;
   bool special_use_is_global = false;
   std::uint32_t connections_max = 512;
+  std::uint32_t half_open_max = 1024;  // inbound, before they have proved who they are
+  std::uint32_t dials_per_second = 20;
   std::optional<std::uint32_t> upload_slots;  // nullopt: adapts to the uplink
   std::optional<std::uint64_t> rate_up;       // bytes a second
   std::optional<std::uint64_t> rate_down;

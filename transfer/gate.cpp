@@ -16,10 +16,11 @@ Endpoint prefix_of(const Endpoint& endpoint) {
 }  // namespace
 
 Gate::Gate(bool special_use_is_global, std::uint32_t established_in_max,
-           std::uint32_t established_out_max)
+           std::uint32_t established_out_max, std::size_t unproven_max)
     : special_use_is_global_(special_use_is_global),
       established_in_max_(established_in_max),
-      established_out_max_(established_out_max) {}
+      established_out_max_(established_out_max),
+      unproven_max_(unproven_max) {}
 
 Gate::Verdict Gate::on_accepted(Time /*now*/, ConnId conn, const Endpoint& from) {
   if (!is_exempt(from) && (unproven_of_host(from) >= kUnprovenPerHostMax ||
@@ -27,7 +28,7 @@ Gate::Verdict Gate::on_accepted(Time /*now*/, ConnId conn, const Endpoint& from)
     return {};
   }
   Verdict verdict{.is_admitted = true, .evicted = std::nullopt};
-  if (unproven_.size() >= kUnprovenMax) {
+  if (unproven_.size() >= unproven_max_) {
     const Prefix& fullest = prefixes_.at(ranks_.begin()->prefix);
     verdict.evicted = fullest.begin()->second;
     remove_unproven(*verdict.evicted);

@@ -21,7 +21,7 @@ namespace peernet::transfer {
 
 class Gate {
  public:
-  static constexpr std::size_t kUnprovenMax = 1024;
+  static constexpr std::size_t kUnprovenMax = 1024;         // by default
   static constexpr std::size_t kUnprovenPerHostMax = 8;     // an IPv4 address or an IPv6 /64
   static constexpr std::size_t kUnprovenPerPrefixMax = 32;  // an IPv4 /24 or an IPv6 /48
   static constexpr std::size_t kHandshakesPerSecond = 200;
@@ -35,7 +35,7 @@ class Gate {
   // Special-use addresses (loopback, private) are exempt from the rules for hosts and prefixes
   // unless `special_use_is_global`; they may be evicted like any other.
   Gate(bool special_use_is_global, std::uint32_t established_in_max,
-       std::uint32_t established_out_max);
+       std::uint32_t established_out_max, std::size_t unproven_max = kUnprovenMax);
 
   // An inbound connection that is not admitted is closed by the caller and never known here.
   Verdict on_accepted(Time now, ConnId conn, const Endpoint& from);
@@ -84,6 +84,7 @@ class Gate {
   bool special_use_is_global_;
   std::size_t established_in_max_;
   std::size_t established_out_max_;
+  std::size_t unproven_max_;
   std::uint64_t arrivals_ = 0;
   std::map<ConnId, Unproven> unproven_;
   std::map<Endpoint, std::size_t> hosts_;

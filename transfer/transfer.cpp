@@ -27,9 +27,9 @@ Transfer::Transfer(Config config, const Identity& identity, Rng rng, Log& log)
       handshake_{&identity_, DhKeyPair::make(rng_), config_.network_key, config_.listen_port,
                  wire::kCapabilityHaveBlocks},
       gate_(config_.special_use_is_global, config_.connections_max,
-            std::max<std::uint32_t>(1, config_.connections_max / 2)),
+            std::max<std::uint32_t>(1, config_.connections_max / 2), config_.half_open_max),
       bans_(config_.special_use_is_global),
-      dialer_(config_.special_use_is_global, rng_.fork()),
+      dialer_(config_.special_use_is_global, rng_.fork(), config_.dials_per_second),
       lan_(config_.has_lan ? std::optional<Lan>(std::in_place, config_.network_key,
                                                 config_.listen_port, rng_.fork())
                            : std::nullopt),

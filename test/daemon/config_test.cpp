@@ -52,7 +52,7 @@ TEST_CASE("every key of the config is read", "[daemon]") {
     "nat": { "port_mapping": false },
     "paths": { "downloads": "/srv/get" },
     "limits": { "up": "8MB/s", "down": "1.5MiB/s", "connections": 64, "upload_slots": 5,
-                "memory": "64MiB" },
+                "memory": "64MiB", "half_open": 8, "dials": 200 },
     "hooks": { "completed": ["/bin/true"], "scan": ["/usr/bin/scan", "-r", "{path}"],
                "timeout": "90s" },
     "log": { "level": "debug", "shares": "info", "peers": "error", "format": "json",
@@ -74,6 +74,12 @@ TEST_CASE("every key of the config is read", "[daemon]") {
   CHECK(config->connections == 64);
   CHECK(config->upload_slots == 5U);
   CHECK(config->memory == 64ULL << 20U);
+  CHECK(config->half_open == 8);
+  CHECK(config->dials == 200);
+  CHECK_FALSE(parse_config(R"({"limits": {"half_open": 7}})"));
+  CHECK_FALSE(parse_config(R"({"limits": {"half_open": 16385}})"));
+  CHECK_FALSE(parse_config(R"({"limits": {"dials": 0}})"));
+  CHECK_FALSE(parse_config(R"({"limits": {"dials": 201}})"));
   CHECK(config->hooks.completed == std::vector<std::string>{"/bin/true"});
   CHECK(config->hooks.scan == std::vector<std::string>{"/usr/bin/scan", "-r", "{path}"});
   CHECK(config->hooks.timeout == std::chrono::seconds(90));

@@ -2,6 +2,8 @@
 
 import json
 import os
+import select
+import socket
 import sys
 
 from nodes import World, check, run, wait_for, write_random
@@ -44,6 +46,14 @@ def test_peers(world):
     for node in leeches:
         held = [one["value"] for one in node.rpc("metrics.get")["metrics"] if "held" in one["name"]]
         check(held and max(held) <= 16 << 20, f"more than limits.memory: {held}")
+
+
+def test_half_open(world):
+    node = world.node("gated", limits={"half_open": 8})
+    silent = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(12)]
+    wait_for("the four that are too many are closed", lambda: len(select.select(silent, [], [], 0)[0]) == 4, 5)
+    for one in silent:
+        one.close()
 
 
 def test_log(world):
@@ -90,6 +100,7 @@ def test_log(world):
 def main():
     with World() as world:
         test_peers(world)
+        test_half_open(world)
         test_log(world)
 
 

@@ -502,6 +502,20 @@ TEST_CASE_METHOD(DialerTest,
   CHECK(dials.size() == 1);
 }
 
+TEST_CASE("no more is dialled in a second than the dialer was told", "[transfer]") {
+  Dialer dialer(false, Rng(1), 2);
+  for (std::uint32_t i = 1; i <= 50; ++i) dialer.add(kStart, host(i), kShare, Source::dht);
+  std::size_t dials = 0;
+  for (Time now = kStart; now < kStart + seconds(10); now += std::chrono::milliseconds(50)) {
+    while (const auto next = dialer.next(now)) {
+      ++dials;
+      dialer.on_failed(now, *next, "refused");
+    }
+  }
+  CHECK(dials >= 19);
+  CHECK(dials <= 22);
+}
+
 TEST_CASE_METHOD(DialerTest, "a connection that ended by a ban says so", "[transfer]") {
   prove(host(1));
   dialer.on_closed(now, host(1), Dialer::Outcome::banned);

@@ -113,6 +113,16 @@ TEST_CASE("loopback is exempt from host and prefix rules, not from the total", "
   CHECK(strict.accept_many(at("127.0.0.1:1"), 9) == Gate::kUnprovenPerHostMax);
 }
 
+TEST_CASE("as many unproven connections are held as the gate was told", "[transfer]") {
+  Gate gate(false, 2, 1, 3);
+  for (std::uint64_t i = 1; i <= 5; ++i) {
+    const auto verdict =
+        gate.on_accepted(kStart, ConnId{i}, in_net(static_cast<std::uint32_t>(i), 1));
+    CHECK(verdict.evicted.has_value() == (i > 3));
+  }
+  CHECK(gate.unproven() == 3);
+}
+
 TEST_CASE("established connections have a limit for each direction", "[transfer]") {
   Gate gate(false, 2, 1);
   REQUIRE(gate.on_accepted(kStart, ConnId{1}, in_net(1, 1)).is_admitted);
