@@ -135,6 +135,12 @@ int resume(Session& session, const std::string& id) {
   });
 }
 
+int accept(Session& session, const std::string& id) {
+  return ask(session, "share.accept", Json::object({{"id", id}}), [&](const Json& share) {
+    session.screen().story("accepted " + name_for_story(share));
+  });
+}
+
 int identity(Session& session) {
   return ask(session, "identity.show", Json::object(),
              [&](const Json& result) { session.screen().answer_text(text_at(result, "id")); });

@@ -98,6 +98,7 @@ int answer_list(Screen& screen, const Selection& selection, const std::string& n
 int remove(Session& session, const std::string& id, bool is_data_deleted);
 int pause(Session& session, const std::string& id);
 int resume(Session& session, const std::string& id);
+int accept(Session& session, const std::string& id);
 int identity(Session& session);
 int link(Session& session, const std::string& id);
 int config_path(Session& session);

@@ -46,6 +46,8 @@ _peernet() {
   (( $#found )) && _describe peernet found
 }
 compdef _peernet peernet
+# As an autoloaded file this is its first call.
+[[ ${funcstack[1]} == _peernet ]] && _peernet "$@"
 )";
 
 constexpr std::string_view kFish = R"(# fish completion of peernet
@@ -239,7 +241,7 @@ std::vector<Candidate> candidates(const Grammar& grammar, const std::vector<std:
   } else if (!command.positionals.empty()) {
     // The last one may stand several times.
     const std::size_t at = std::min(place.positionals, command.positionals.size() - 1);
-    add_values(grammar, command.positionals[at], word, session, found);
+    add_values(grammar, command.positionals[at].name, word, session, found);
   }
   std::erase_if(found, [&](const Candidate& candidate) {
     return candidate.text != ":files" && !candidate.text.starts_with(word);

@@ -10,24 +10,10 @@
 #include <string_view>
 #include <vector>
 
+#include "cli/grammar.h"
 #include "cli/session.h"
 
 namespace peernet::cli {
-
-// What may be typed, as main.cpp declares it.
-struct Grammar {
-  struct Option {
-    std::vector<std::string> names;  // "-o", "--output"
-    std::string value;               // what stands after it, such as "DIR"; empty: a flag
-    std::string help;
-  };
-  std::string name;
-  std::vector<std::string> aliases;
-  std::string help;
-  std::vector<Option> options;
-  std::vector<std::string> positionals;  // "ID", "PATH"
-  std::vector<Grammar> commands;
-};
 
 // The script for bash, zsh or fish; empty for any other.
 std::string completion_script(std::string_view shell);

@@ -72,9 +72,22 @@ std::optional<Failure> write_config(const std::string& given, const std::string&
   std::string temporary = path + ".XXXXXX";
   const int file = ::mkostemp(temporary.data(), O_CLOEXEC);
   if (file < 0) return system_failure(temporary);
-  const mode_t mode = was_there ? before.st_mode & 0777U : mode_t{S_IRUSR | S_IWUSR};
+  // The daemon may run as another user than who writes: the file keeps its owner, and a new one is
+  // as open to read as its directory.
+  mode_t mode = before.st_mode & 0777U;
+  if (!was_there) {
+    struct stat around {};
+    const bool is_known = ::stat(directory.c_str(), &around) == 0;
+    constexpr mode_t kReaders = S_IRUSR | S_IRGRP | S_IROTH;
+    mode = S_IRUSR | S_IWUSR | (is_known ? around.st_mode & kReaders : mode_t{});
+  }
   std::size_t written = 0;
-  bool is_good = ::fchmod(file, mode) == 0;
+  bool is_good = true;
+  if (was_there && (before.st_uid != ::geteuid() || before.st_gid != ::getegid())) {
+    // Only root may give a file away.
+    is_good = ::geteuid() != 0 || ::fchown(file, before.st_uid, before.st_gid) == 0;
+  }
+  is_good = is_good && ::fchmod(file, mode) == 0;
   while (is_good && written < text.size()) {
     const ssize_t size = ::write(file, text.data() + written, text.size() - written);
     is_good = size > 0;
@@ -99,7 +112,11 @@ std::optional<Failure> write_config(const std::string& given, const std::string&
 // The file the daemon reads, which may have been named to it.
 Outcome<std::string> config_file(Session& session) {
   const auto answer = session.call("daemon.config");
-  if (const auto* failure = std::get_if<Failure>(&answer)) return *failure;
+  if (const auto* failure = std::get_if<Failure>(&answer)) {
+    Failure told = *failure;
+    if (told.kind == "unavailable") told.hint += "; or edit " + session.paths().config;
+    return told;
+  }
   return text_at(at(std::get<Json>(answer), "paths"), "config");
 }
 

@@ -187,7 +187,7 @@ class Follower {
       screen.answer_text(text_at(share_, "path"));
       return kExitDone;
     }
-    if (state == "failed") {
+    if (state == "failed" || state == "quarantined") {
       Failure failure = failure_of(at(share_, "error"));
       if (failure.message.empty()) failure.message = text_at(share_, "reason");
       if (failure.hint.empty()) failure.hint = "try again with: peernet resume " + short_id(id_);
@@ -335,7 +335,15 @@ Outcome<Snapshot> take_snapshot(Session& session, const StatusOptions& options) 
     }
     return snapshot;
   }
-  auto shares = session.call_all("share.list", "shares");
+  // The table needs half of what there is; a thousand shares are a lot of text.
+  Json params = Json::object();
+  const Selection& selection = options.selection;
+  if (!session.screen().is_json() && selection.is_everything()) {
+    params["fields"] = {"id",        "state",   "reason", "error",           "name",
+                        "size",      "wanted",  "done",   "is_directory",    "rate_down",
+                        "rate_up",   "ratio",   "eta",    "peers_connected", "peers_known"};
+  }
+  auto shares = session.call_all("share.list", "shares", params);
   if (auto* failure = std::get_if<Failure>(&shares)) return std::move(*failure);
   auto selected = select(options.selection, std::get<std::vector<Json>>(shares));
   if (auto* failure = std::get_if<Failure>(&selected)) return std::move(*failure);

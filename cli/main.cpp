@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/completion.h"
 #include "cli/control.h"
+#include "cli/man.h"
 #include "cli/text.h"
 #include "core/nearest.h"
 
@@ -25,6 +26,7 @@ struct Arguments {
   bool is_system = false;
   bool is_json = false;
   bool is_color_off = false;
+  bool is_man_page_wanted = false;
 
   AddOptions add;
   FetchOptions fetch;
@@ -151,6 +153,7 @@ void declare_shares(CLI::App& app, Arguments& arguments) {
       .add_flag("--repair", arguments.is_repair, "fetch again, into its place, what is damaged");
   with_id("pause", "Neither fetch nor serve a share for now");
   with_id("resume", "Go on with a paused share, or try a failed one again");
+  with_id("accept", "Take a quarantined share as it is");
   with_id("link", "The link of a share");
   with_id("why", "Why a share is not further, with the facts behind it");
 }
@@ -245,13 +248,15 @@ void declare_rest(CLI::App& app, Arguments& arguments) {
 
 void declare(CLI::App& app, Arguments& arguments) {
   CLI::Option* const home =
-      app.add_option("--home", arguments.home, "the directory of the node; PEERNET_HOME otherwise");
+      app.add_option("--home", arguments.home, "the directory of the node; PEERNET_HOME otherwise")
+          ->type_name("DIR");
   app.add_flag("--system", arguments.is_system,
                "the node of the machine, run by its service manager; for root and the user peernet")
       ->excludes(home);
   app.add_flag("--json", arguments.is_json, "answer with one JSON document");
   app.add_flag("--no-color", arguments.is_color_off, "no colours; NO_COLOR does the same");
   app.set_version_flag("--version", std::string("peernet " PEERNET_VERSION));
+  app.add_flag("--man-page", arguments.is_man_page_wanted)->group("");  // for the build
   app.require_subcommand(0, 1);
   app.fallthrough();
   declare_transfers(app, arguments);
@@ -276,6 +281,7 @@ int run(const std::string& name, const CLI::App& command, Session& session,
   if (name == "verify") return verify(session, arguments.needed_id, arguments.is_repair);
   if (name == "pause") return pause(session, arguments.needed_id);
   if (name == "resume") return resume(session, arguments.needed_id);
+  if (name == "accept") return accept(session, arguments.needed_id);
   if (name == "link") return link(session, arguments.needed_id);
   if (name == "limit") return limit(session, arguments.limit);
   if (name == "metrics") return metrics(session);
@@ -377,8 +383,6 @@ int enter(Screen& screen, const CLI::App& command, const Arguments& arguments) {
   return run(command.get_name(), command, session, arguments);
 }
 
-// ---- Completion
-
 Grammar grammar_of(const CLI::App& app) {
   Grammar grammar;
   grammar.name = app.get_name();
@@ -386,8 +390,11 @@ Grammar grammar_of(const CLI::App& app) {
   grammar.help = app.get_description();
   const auto add_options = [&](const CLI::App& from) {
     for (const CLI::Option* option : from.get_options()) {
+      if (option->get_group().empty()) continue;  // hidden
       if (option->get_positional()) {
-        grammar.positionals.push_back(option->get_name(true));
+        grammar.positionals.push_back({option->get_name(true), option->get_description(),
+                                       option->get_required(),
+                                       option->get_items_expected_max() > 1});
         continue;
       }
       Grammar::Option row;
@@ -452,6 +459,10 @@ int start(int argc, char** argv) {
   }
   Screen screen(stdout, stderr, make_options());
   const auto given = app.get_subcommands();
+  if (arguments.is_man_page_wanted) {
+    screen.answer(man_page(grammar_of(app), PEERNET_VERSION));
+    return kExitDone;
+  }
   if (given.empty()) return help(screen, app, {});
   if (given.front()->get_name() == "help") return help(screen, app, arguments.help_for);
   if (given.front()->get_name() == "completion") {

@@ -10,7 +10,7 @@ if [ -d build ]; then
 else
   cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DPEERNET_TESTS=OFF >/dev/null
 fi
-cmake --build build --target peernetd peernet
+cmake --build build --target peernetd peernet manual
 
 demo=$(mktemp -d "${TMPDIR:-/tmp}/peernet-demo.XXXXXX")
 nodes=()

@@ -77,9 +77,11 @@ std::string name_of(const Json& share) {
 
 Color color_of(const std::string& state) {
   if (state == "seeding" || state == "partial") return Color::green;
-  if (state == "failed" || state == "damaged") return Color::red;
+  if (state == "failed" || state == "damaged" || state == "quarantined") return Color::red;
   if (state == "stalled" || state == "finding") return Color::yellow;
-  if (state == "fetching" || state == "finishing" || state == "repairing") return Color::cyan;
+  if (state == "fetching" || state == "scanning" || state == "finishing" || state == "repairing") {
+    return Color::cyan;
+  }
   return Color::none;
 }
 
@@ -124,7 +126,9 @@ std::optional<std::string> still_text(const Json& share, std::optional<std::uint
   if (state == "opening") return "opening";
   if (state == "finding" || !integer_at(share, "size")) return finding_text(dht_nodes, share);
   if (state == "finishing") return "100%  syncing to disk and moving into place";
-  if (state == "paused" || state == "failed" || state == "damaged" || is_done_state(state)) {
+  if (state == "scanning") return "100%  being scanned before it goes to its place";
+  if (state == "paused" || state == "failed" || state == "damaged" || state == "quarantined" ||
+      is_done_state(state)) {
     const std::string why = why_of(share);
     return percent_or_dash(share) + "  " + state + (why.empty() ? "" : ": " + why);
   }

@@ -231,7 +231,7 @@ std::string render_why(const Json& why, std::optional<std::uint64_t> since_secon
     add_lookup(chain, why);
     add_dials(chain, why);
   }
-  if (state != "paused" && state != "failed") add_peers(chain, why);
+  if (state != "paused" && state != "failed" && state != "quarantined") add_peers(chain, why);
   add_pieces(chain, why);
   add_machine(chain, why);
   text += chain.text();

@@ -3,7 +3,7 @@
 // The seam of the house. An engine is told what happened (an input) and appends to one vector what
 // must be done about it (effects). Effects pass through every layer untouched; only the two shells,
 // daemon/uv and test/sim, carry them out. Every effect with a job is answered exactly once, by
-// on_file (disk), on_saved (store) or on_resolved (names), also when it fails.
+// on_file (disk), on_saved (store), on_resolved (names) or on_hook (programs), also when it fails.
 
 #include <cstdint>
 #include <string>
@@ -248,10 +248,36 @@ struct Save {
   Record record;
 };
 
-using Effect =
-    std::variant<SendDatagram, SendMulticast, Connect, Write, Close, PauseReading, ResumeReading,
-                 Resolve, OpenStorage, CloseStorage, WriteBlocks, ReadBlocks, ReadLeaves,
-                 WriteLeaves, ListTree, HashRange, Sync, FinishStorage, DeleteStorage, Save>;
+// ---- Programs of the user
+// ---------------------------------------------------------------------------
+
+enum class Hook : std::uint8_t {
+  scan,       // of a share that is complete and durable, and not yet at its place
+  completed,  // of a share that stands at its place
+};
+
+// Runs the program that the config names for it. Answered by on_hook when it has ended.
+struct RunHook {
+  JobId job{};
+  Hook hook{};
+  ShareId id;
+  std::string name;
+  std::string path;  // absolute; where the file or directory is now
+  std::uint64_t size = 0;
+};
+
+struct HookDone {
+  int exit_status = 0;
+  std::string said;  // its first line, raw
+};
+// Errors: not_found, denied, timed_out, closed (ended by a signal), cancelled (the daemon stops),
+// io.
+using HookResult = Result<HookDone>;
+
+using Effect = std::variant<SendDatagram, SendMulticast, Connect, Write, Close, PauseReading,
+                            ResumeReading, Resolve, OpenStorage, CloseStorage, WriteBlocks,
+                            ReadBlocks, ReadLeaves, WriteLeaves, ListTree, HashRange, Sync,
+                            FinishStorage, DeleteStorage, Save, RunHook>;
 using Effects = std::vector<Effect>;
 
 // ---- Results of disk jobs

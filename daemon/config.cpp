@@ -166,6 +166,38 @@ Verdict read_memory(const Json& value, DaemonConfig& config) {
   return Verdict::good;
 }
 
+Verdict read_program(const Json& value, std::vector<std::string>& into) {
+  into.clear();
+  if (value.is_null()) return Verdict::good;
+  if (!value.is_array() || value.empty() || value.size() > kHookArgumentsMax) return Verdict::wrong;
+  for (const Json& item : value) {
+    const auto text = json_text(item);
+    if (!text || text->size() > kHookArgumentSizeMax || text->find('\0') != std::string::npos) {
+      return Verdict::wrong;
+    }
+    into.push_back(*text);
+  }
+  return into.front().starts_with('/') ? Verdict::good : Verdict::wrong;
+}
+
+Verdict read_hook_timeout(const Json& value, DaemonConfig& config) {
+  const auto text = json_text(value);
+  const auto duration = text ? parse_duration(*text) : std::nullopt;
+  if (!duration || *duration < std::chrono::seconds(1) || *duration > kHookTimeoutMax) {
+    return Verdict::wrong;
+  }
+  config.hooks.timeout = *duration;
+  return Verdict::good;
+}
+
+Verdict read_log_size(const Json& value, DaemonConfig& config) {
+  const auto text = json_text(value);
+  const auto size = text ? parse_size(*text) : std::nullopt;
+  if (!size || *size < kLogSizeMin || *size > kLogSizeMax) return Verdict::wrong;
+  config.log_size = *size;
+  return Verdict::good;
+}
+
 // ---- The table ----
 
 struct Key {
@@ -180,6 +212,17 @@ constexpr std::array kLogLevels{std::string_view("trace"), std::string_view("deb
                                 std::string_view("info"), std::string_view("warn"),
                                 std::string_view("error")};
 constexpr std::array kLogFormats{std::string_view("text"), std::string_view("json")};
+
+constexpr std::string_view kProgramExpects =
+    R"(a list such as ["/usr/bin/clamscan", "-r", "{path}"], its first an absolute path, or null)";
+constexpr std::string_view kLevelExpects = R"(one of "trace", "debug", "info", "warn", "error")";
+constexpr std::string_view kLevelOrNullExpects =
+    R"(one of "trace", "debug", "info", "warn", "error", or null)";
+
+Verdict read_level(const Json& value, std::optional<std::string>& into) {
+  into.reset();
+  return value.is_null() ? Verdict::good : read_word(value, kLogLevels, into.emplace());
+}
 
 const std::array kKeys{
     Key{"identity.name", "text of at most 64 bytes without control characters",
@@ -218,11 +261,29 @@ const std::array kKeys{
         "peers served at a time", read_upload_slots},
     Key{"limits.memory", R"(a size from "16MiB" to "1TiB")", "block data held at a time",
         read_memory},
-    Key{"log.level", R"(one of "trace", "debug", "info", "warn", "error")",
-        "the least important lines that are still written",
-        [](const Json& v, DaemonConfig& c) { return read_word(v, kLogLevels, c.log_level); }},
+    Key{"hooks.completed", kProgramExpects,
+        "a program that is run when a fetched share stands at its place",
+        [](const Json& v, DaemonConfig& c) { return read_program(v, c.hooks.completed); }},
+    Key{"hooks.scan", kProgramExpects,
+        "a program that looks at a fetched share before it goes to its place; unless it ends with "
+        "0, the share is kept back",
+        [](const Json& v, DaemonConfig& c) { return read_program(v, c.hooks.scan); }},
+    Key{"hooks.timeout", R"(a duration from "1s" to "24h")",
+        "after this a hook is killed; a scan has then not let the share pass", read_hook_timeout},
+    Key{"log.level", kLevelExpects, "the least important lines that are still written",
+        [](const Json& v, DaemonConfig& c) { return read_word(v, kLogLevels, c.log_levels.all); }},
+    Key{"log.shares", kLevelOrNullExpects, "the same for lines about shares; null: as log.level",
+        [](const Json& v, DaemonConfig& c) { return read_level(v, c.log_levels.shares); }},
+    Key{"log.peers", kLevelOrNullExpects, "the same for lines about peers; null: as log.level",
+        [](const Json& v, DaemonConfig& c) { return read_level(v, c.log_levels.peers); }},
     Key{"log.format", R"(one of "text", "json")", "lines for people or for programs",
         [](const Json& v, DaemonConfig& c) { return read_word(v, kLogFormats, c.log_format); }},
+    Key{"log.file", "an absolute path, or null",
+        "where the log goes; null: standard error, or peernetd.log in the state directory with "
+        "--detach",
+        [](const Json& v, DaemonConfig& c) { return read_absolute_path(v, c.log_file); }},
+    Key{"log.max_size", R"(a size from "64KiB" to "1TiB")",
+        "of the log file and the four before it together", read_log_size},
     Key{"testing.special_use_is_global", "true or false",
         "loopback and private addresses count as global ones; for tests only",
         [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.special_use_is_global); }},
@@ -344,6 +405,21 @@ constexpr std::array kUnits{
     Unit{"KB", 1'000ULL},     Unit{"B", 1ULL},
 };
 
+struct DurationUnit {
+  std::string_view name;
+  std::chrono::seconds seconds;
+};
+constexpr std::array kDurationUnits{DurationUnit{"h", std::chrono::hours(1)},
+                                    DurationUnit{"m", std::chrono::minutes(1)},
+                                    DurationUnit{"s", std::chrono::seconds(1)}};
+
+std::string format_duration(Duration duration) {
+  const auto* const unit = std::ranges::find_if(kDurationUnits, [&](const DurationUnit& one) {
+    return duration % one.seconds == Duration{};
+  });
+  return std::to_string(duration / unit->seconds) + std::string(unit->name);
+}
+
 }  // namespace
 
 Result<DaemonConfig> parse_config(std::string_view text) {
@@ -376,7 +452,21 @@ std::string config_to_json(const DaemonConfig& config) {
   limits["connections"] = config.connections;
   limits["upload_slots"] = config.upload_slots ? Json(*config.upload_slots) : Json(nullptr);
   limits["memory"] = format_size(config.memory);
-  json["log"] = Json::object({{"level", config.log_level}, {"format", config.log_format}});
+  const auto text_or_null = [](const std::optional<std::string>& text) {
+    return text ? Json(*text) : Json(nullptr);
+  };
+  const auto program = [](const std::vector<std::string>& arguments) {
+    return arguments.empty() ? Json(nullptr) : Json(arguments);
+  };
+  json["hooks"] = Json::object({{"completed", program(config.hooks.completed)},
+                                {"scan", program(config.hooks.scan)},
+                                {"timeout", format_duration(config.hooks.timeout)}});
+  json["log"] = Json::object({{"level", config.log_levels.all},
+                              {"shares", text_or_null(config.log_levels.shares)},
+                              {"peers", text_or_null(config.log_levels.peers)},
+                              {"format", config.log_format},
+                              {"file", text_or_null(config.log_file)},
+                              {"max_size", format_size(config.log_size)}});
   json["testing"]["special_use_is_global"] = config.special_use_is_global;
   return dump_json_pretty(json);
 }
@@ -422,6 +512,18 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
 std::optional<std::uint64_t> parse_rate(std::string_view text) {
   if (!text.ends_with("/s")) return std::nullopt;
   return parse_size(text.substr(0, text.size() - 2));
+}
+
+std::optional<Duration> parse_duration(std::string_view text) {
+  std::uint32_t count = 0;
+  const char* const end = text.data() + text.size();
+  const auto [place, fault] = std::from_chars(text.data(), end, count);
+  if (fault != std::errc{}) return std::nullopt;
+  const std::string_view rest(place, static_cast<std::size_t>(end - place));
+  for (const DurationUnit& unit : kDurationUnits) {
+    if (unit.name == rest) return unit.seconds * std::int64_t{count};
+  }
+  return std::nullopt;
 }
 
 std::string format_size(std::uint64_t bytes) {

@@ -13,6 +13,7 @@
 
 #include "core/endpoint.h"
 #include "core/result.h"
+#include "core/time.h"
 #include "dht/config.h"
 
 namespace peernet::daemon {
@@ -30,6 +31,27 @@ inline constexpr std::uint64_t kMemoryMin = 16ULL << 20U;  // one piece of the l
 inline constexpr std::uint64_t kMemoryMax = 1ULL << 40U;
 inline constexpr std::uint64_t kRateMax = 1ULL << 40U;  // bytes a second
 
+inline constexpr std::size_t kHookArgumentsMax = 64;
+inline constexpr std::size_t kHookArgumentSizeMax = 4096;     // bytes
+inline constexpr std::string_view kHookPathPlace = "{path}";  // an argument that is the path
+inline constexpr Duration kHookTimeoutMax = std::chrono::hours(24);
+inline constexpr std::uint64_t kLogSizeMin = 64ULL << 10U;
+inline constexpr std::uint64_t kLogSizeMax = 1ULL << 40U;
+
+// Programs of the user: an absolute path and arguments; empty: none.
+struct HookPrograms {
+  std::vector<std::string> completed;
+  std::vector<std::string> scan;
+  Duration timeout = std::chrono::minutes(10);
+};
+
+// Words of trace, debug, info, warn, error.
+struct LogLevels {
+  std::string all = "info";
+  std::optional<std::string> shares;  // lines about shares; nullopt: as all
+  std::optional<std::string> peers;   // likewise
+};
+
 struct DaemonConfig {
   std::string name;  // shown to the user only
   std::vector<Endpoint> listen{Endpoint::v4(0, kPortDefault), Endpoint::v6({}, kPortDefault)};
@@ -45,8 +67,11 @@ struct DaemonConfig {
   std::uint32_t connections = 512;
   std::optional<std::uint32_t> upload_slots;  // nullopt: adapts to the uplink
   std::uint64_t memory = 256ULL << 20U;       // bytes
-  std::string log_level = "info";             // trace, debug, info, warn, error
-  std::string log_format = "text";            // text, json
+  HookPrograms hooks;
+  LogLevels log_levels;
+  std::string log_format = "text";        // text, json
+  std::optional<std::string> log_file;    // absolute; nullopt: standard error
+  std::uint64_t log_size = 50ULL << 20U;  // bytes, of all log files together
   bool special_use_is_global = false;
 };
 
@@ -71,6 +96,8 @@ std::vector<ConfigKeyRow> config_keys();
 std::optional<std::uint64_t> parse_size(std::string_view text);
 // The same with "/s" behind it: bytes a second.
 std::optional<std::uint64_t> parse_rate(std::string_view text);
+// "90s", "10m", "2h": whole numbers.
+std::optional<Duration> parse_duration(std::string_view text);
 // The shortest exact text, in the largest unit that divides it.
 std::string format_size(std::uint64_t bytes);
 

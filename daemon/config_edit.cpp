@@ -12,8 +12,8 @@
 namespace peernet::daemon {
 namespace {
 
-constexpr std::array<std::string_view, 4> kTakenOver{"limits.up", "limits.down", "log.level",
-                                                     "paths.downloads"};
+constexpr std::array<std::string_view, 6> kTakenOver{
+    "limits.up", "limits.down", "log.level", "log.shares", "log.peers", "paths.downloads"};
 
 // Walks over a text that was found to be valid: JSON with // comments.
 class Walker {
@@ -197,7 +197,7 @@ bool needs_restart(std::string_view key) {
 void take_over(DaemonConfig& config, const DaemonConfig& fresh) {
   config.limit_up = fresh.limit_up;
   config.limit_down = fresh.limit_down;
-  config.log_level = fresh.log_level;
+  config.log_levels = fresh.log_levels;
   config.downloads = fresh.downloads;
 }
 

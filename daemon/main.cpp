@@ -22,6 +22,7 @@
 #include "daemon/config.h"
 #include "daemon/config_edit.h"
 #include "daemon/key_file.h"
+#include "daemon/man.h"
 #include "daemon/node.h"
 #include "daemon/rpc.h"
 #include "daemon/rpc_table.h"
@@ -48,6 +49,7 @@ struct Arguments {
   bool is_system = false;
   bool is_detached = false;
   bool are_paths_printed = false;
+  std::optional<std::string> man_page;
 };
 
 std::optional<std::string> environment(const char* name) {
@@ -130,6 +132,7 @@ NodeConfig node_config(const DaemonConfig& config, const std::optional<Key>& net
   transfer.rate_up = config.limit_up;
   transfer.rate_down = config.limit_down;
   transfer.memory_max = config.memory;
+  transfer.hooks = {!config.hooks.scan.empty(), !config.hooks.completed.empty()};
   transfer.has_lan = config.lan;
   transfer.has_pex = config.pex;
   transfer.network_key = network_key;
@@ -199,14 +202,21 @@ Result<void> Daemon::start(Background& background) {
   network_key_ = *std::move(network_key);
   auto opened = open_state();
   if (!opened) return opened;
-  const std::string log_file = background.is_detached() ? paths_.state + "/peernetd.log" : "";
-  journal_ = std::make_unique<Journal>(config_.log_level, config_.log_format, log_file);
+  const std::string log_file =
+      config_.log_file.value_or(background.is_detached() ? paths_.state + "/peernetd.log" : "");
+  journal_ =
+      std::make_unique<Journal>(config_.log_levels, config_.log_format, log_file, config_.log_size);
   auto made = make_downloads(paths_.downloads, user_umask_);
   if (!made) journal_->log().warn("{}", escape(Untrusted{made.error().what}));
 
   loop_ = std::make_unique<Loop>(StoragePlace{paths_.leaves, user_umask_}, journal_->log());
+  loop_->use_hooks(config_.hooks);
   auto port = loop_->listen(config_.listen, config_.listen_is_default);
-  if (!port) return port.error();
+  if (!port) {
+    Error error = port.error();
+    if (error.code == Errc::exists) error.hint += " (" + paths_.config + ")";
+    return error;
+  }
   port_ = *port;
   if (config_.lan) loop_->join_multicast();
   node_ = std::make_unique<Node>(node_config(config_, network_key_, port_, journal_->log()),
@@ -299,7 +309,7 @@ Result<ConfigChange> Daemon::reload(Time now, Effects& out) {
     list += (list.empty() ? "" : ", ") + key;
   }
   take_over(config_, *fresh);
-  journal_->set_level(config_.log_level);
+  journal_->set_levels(config_.log_levels);
   if (config_.downloads) {
     paths_.downloads = *config_.downloads;
     auto made = make_downloads(paths_.downloads, user_umask_);
@@ -348,18 +358,42 @@ int Daemon::run(Background& background) {
   _exit(ending == Loop::Ending::disk_hangs ? 1 : 0);
 }
 
-std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) {
-  Arguments arguments;
-  CLI::App app("The PeerNet daemon: shares and fetches files, driven by the peernet command.");
+void declare(CLI::App& app, Arguments& arguments) {
   app.set_version_flag("--version", std::string("peernetd ") + PEERNET_VERSION);
   CLI::Option* const home = app.add_option("--home", arguments.home,
-                                           "One directory for config, state, socket and downloads");
+                                           "One directory for config, state, socket and downloads")
+                                ->type_name("DIR");
   app.add_flag("--system", arguments.is_system,
                "Be the node of the machine: /etc/peernet, /var/lib/peernet, /run/peernet")
       ->excludes(home);
-  app.add_option("--config", arguments.config, "The config file");
+  app.add_option("--config", arguments.config, "The config file")->type_name("FILE");
   app.add_flag("--detach", arguments.is_detached, "Go to the background once it is ready");
   app.add_flag("--print-paths", arguments.are_paths_printed, "Print where things are, and end");
+  app.add_option("--man-page", arguments.man_page)->group("");  // for the build
+}
+
+// A page of the manual, or nothing if there is none of that name.
+std::string man_page(const CLI::App& app, const std::string& name) {
+  if (name == "peernetd") {
+    OptionRows options;
+    for (const CLI::Option* option : app.get_options()) {
+      if (option->get_group().empty()) continue;  // hidden
+      const bool takes_value = option->get_items_expected_max() > 0;
+      options.emplace_back(
+          option->get_name(false, true) + (takes_value ? " " + option->get_type_name() : ""),
+          option->get_description());
+    }
+    return daemon_man_page(PEERNET_VERSION, options);
+  }
+  if (name == "peernet-config") return config_man_page(PEERNET_VERSION);
+  if (name == "peernet-rpc") return rpc_man_page(PEERNET_VERSION);
+  return {};
+}
+
+std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) {
+  Arguments arguments;
+  CLI::App app("The PeerNet daemon: shares and fetches files, driven by the peernet command.");
+  declare(app, arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -369,6 +403,10 @@ std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) 
       exit_code = kExitUsage;
       std::fputs(error_text({Errc::malformed, error.what(), "peernetd --help"}).c_str(), stderr);
     }
+    return std::nullopt;
+  }
+  if (arguments.man_page) {
+    std::fputs(man_page(app, *arguments.man_page).c_str(), stdout);
     return std::nullopt;
   }
   return arguments;

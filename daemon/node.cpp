@@ -148,6 +148,11 @@ void Node::on_file(Time now, JobId job, FileResult result, Effects& out) {
   settle(now, out);
 }
 
+void Node::on_hook(Time now, JobId job, const HookResult& result, Effects& out) {
+  transfer_.on_hook(now, job, result, out);
+  settle(now, out);
+}
+
 void Node::on_saved(Time now, JobId job, const Result<void>& result, Effects& out) {
   if (JobIds::owner(job) != JobOwner::transfer) return;  // the next save brings it again
   transfer_.on_saved(now, job, result, out);
@@ -203,6 +208,12 @@ Result<void> Node::pause(Time now, const ShareId& id, Effects& out) {
 
 Result<void> Node::resume(Time now, const ShareId& id, Effects& out) {
   auto done = transfer_.resume(now, id, out);
+  settle(now, out);
+  return done;
+}
+
+Result<void> Node::accept(Time now, const ShareId& id, Effects& out) {
+  auto done = transfer_.accept(now, id, out);
   settle(now, out);
   return done;
 }

@@ -69,6 +69,7 @@ class Node {
   void on_file(Time now, JobId job, FileResult result, Effects& out);
   void on_saved(Time now, JobId job, const Result<void>& result, Effects& out);
   void on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoints, Effects& out);
+  void on_hook(Time now, JobId job, const HookResult& result, Effects& out);
   void on_wall_clock(Time now, WallTime wall);  // every minute, and after a jump
   void on_time(Time now, Effects& out);
 
@@ -78,6 +79,7 @@ class Node {
   Result<ShareId> fetch(Time now, const transfer::FetchRequest& request, Effects& out);
   Result<void> pause(Time now, const ShareId& id, Effects& out);
   Result<void> resume(Time now, const ShareId& id, Effects& out);
+  Result<void> accept(Time now, const ShareId& id, Effects& out);
   Result<void> remove(Time now, const ShareId& id, bool is_data_deleted, Effects& out);
 
   // Commands on raw keys of the DHT, for tools and for work with other implementations. What comes

@@ -154,6 +154,7 @@ class Rpc {
   Answer share_files(Call& call);
   Answer share_pause(Call& call);
   Answer share_resume(Call& call);
+  Answer share_accept(Call& call);
   Answer share_remove(Call& call);
   Answer share_link(Call& call);
   Answer share_preview(Call& call);

@@ -148,7 +148,9 @@ void Rpc::on_import_failed(Time now, const transfer::ImportFailed& event) {
 void Rpc::on_state_changed(Time now, const transfer::StateChanged& event, const Node& node) {
   const auto share = node.share(now, event.id);
   if (share && share->error) on_preview(now, event.id, node, share->error);
-  const bool has_error = share && share->error && event.state == transfer::ShareState::failed;
+  const bool has_error = share && share->error &&
+                         (event.state == transfer::ShareState::failed ||
+                          event.state == transfer::ShareState::quarantined);
   publish(now, EventKind::state,
           Json::object({{"id", to_text(event.id)},
                         {"state", state_word(event.state)},

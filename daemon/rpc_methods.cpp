@@ -34,6 +34,7 @@ Rpc::Answer Rpc::dispatch(Call& call, MethodName method) {
     case MethodName::share_files: return share_files(call);
     case MethodName::share_pause: return share_pause(call);
     case MethodName::share_resume: return share_resume(call);
+    case MethodName::share_accept: return share_accept(call);
     case MethodName::share_remove: return share_remove(call);
     case MethodName::share_link: return share_link(call);
     case MethodName::share_preview: return share_preview(call);
@@ -232,6 +233,15 @@ Rpc::Answer Rpc::share_resume(Call& call) {
   const auto id = call.node.find_share(text_of(call.params, "id"));
   if (!id) return Result<Json>(id.error());
   if (auto done = call.node.resume(call.now, *id, call.out); !done) {
+    return Result<Json>(done.error());
+  }
+  return status_of(call, *id);
+}
+
+Rpc::Answer Rpc::share_accept(Call& call) {
+  const auto id = call.node.find_share(text_of(call.params, "id"));
+  if (!id) return Result<Json>(id.error());
+  if (auto done = call.node.accept(call.now, *id, call.out); !done) {
     return Result<Json>(done.error());
   }
   return status_of(call, *id);

@@ -48,13 +48,13 @@ inline constexpr std::array kShareFields{
     Field{
         "state", text, required,
         "opening, finding, fetching, stalled (fetching, but nothing comes, for the reason given), "
-        "finishing, seeding, partial (all that is wanted is here), damaged (pieces at their place "
-        "are wrong), repairing (these are "
-        "fetched "
-        "again), paused or failed"},
+        "scanning (hooks.scan runs), finishing, seeding, partial (all that is wanted is here), "
+        "damaged (pieces at their place are wrong), repairing (these are fetched again), paused, "
+        "quarantined (hooks.scan did not let it pass) or failed"},
     Field{"cause", text, required, "what keeps it from being further, as a word; or none"},
     Field{"reason", text, required, "the same as one phrase; may be empty"},
-    Field{"error", object, nullable, "what stopped a failed share", &kError},
+    Field{"error", object, nullable, "what stopped a failed share, or kept back a quarantined one",
+          &kError},
     Field{"name", text, required, "the manifest's name, or the link's hint before it is known"},
     Field{"path", text, nullable, "where the finished share stands or will stand"},
     Field{"is_directory", boolean, required, "false while the manifest is unknown"},

@@ -147,6 +147,7 @@ constexpr std::array kConfigErrors{Errc::malformed, Errc::refused, Errc::too_lar
 constexpr std::array kNetworkNewErrors{Errc::malformed, Errc::exists,   Errc::not_found,
                                        Errc::denied,    Errc::no_space, Errc::io};
 constexpr std::array kFindErrors{Errc::not_found, Errc::malformed};
+constexpr std::array kAcceptErrors{Errc::not_found, Errc::malformed, Errc::refused};
 constexpr std::array kAddErrors{Errc::malformed, Errc::not_found, Errc::denied,
                                 Errc::refused,   Errc::too_large, Errc::corrupt,
                                 Errc::cancelled, Errc::no_space,  Errc::io};
@@ -205,6 +206,9 @@ constexpr std::array kMethods{
     Method{MethodName::share_resume, "share.resume",
            "Goes on with a paused share; tries a failed one again.", kIdParams, &kShare,
            kFindErrors},
+    Method{MethodName::share_accept, "share.accept",
+           "Takes a share that hooks.scan has kept back as it is.", kIdParams, &kShare,
+           kAcceptErrors},
     Method{MethodName::share_remove, "share.remove",
            "Forgets a share. Answered when nothing works on its files any more.", kRemoveParams,
            &kId, kRemoveErrors},

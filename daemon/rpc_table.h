@@ -26,6 +26,7 @@ enum class MethodName : std::uint8_t {
   share_files,
   share_pause,
   share_resume,
+  share_accept,
   share_remove,
   share_link,
   share_preview,

@@ -133,12 +133,14 @@ std::string_view state_word(transfer::ShareState state) {
     case transfer::ShareState::opening: return "opening";
     case transfer::ShareState::finding: return "finding";
     case transfer::ShareState::fetching: return "fetching";
+    case transfer::ShareState::scanning: return "scanning";
     case transfer::ShareState::finishing: return "finishing";
     case transfer::ShareState::seeding: return "seeding";
     case transfer::ShareState::partial: return "partial";
     case transfer::ShareState::damaged: return "damaged";
     case transfer::ShareState::repairing: return "repairing";
     case transfer::ShareState::paused: return "paused";
+    case transfer::ShareState::quarantined: return "quarantined";
     case transfer::ShareState::failed: return "failed";
   }
   return "unknown";

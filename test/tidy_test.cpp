@@ -291,7 +291,7 @@ const std::map<std::string, std::vector<std::string>>& rooms() {
       {"daemon/uv", {"core", "dht", "transfer", "daemon"}},
       {"cli",
        {"core/result.h", "core/check.h", "core/bytes.h", "core/escape.h", "core/nearest.h",
-        "core/paths.h", "cli"}},
+        "core/paths.h", "core/roff.h", "cli"}},
       {"test/sim", {"core", "dht", "transfer", "daemon", "test/sim", "test/support"}},
   };
   return all;

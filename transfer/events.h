@@ -21,6 +21,12 @@
 
 namespace peernet::transfer {
 
+// For which moments the user has named a program.
+struct HooksWanted {
+  bool scan = false;
+  bool completed = false;
+};
+
 struct Config {
   std::string name;               // shown to the user only
   std::uint16_t listen_port = 0;  // TCP, as others can dial it
@@ -35,6 +41,7 @@ struct Config {
   bool has_pex = true;                       // tells peers of peers, and listens to them
   std::uint64_t memory_max = 256ULL << 20U;  // bytes of block data held at a time
   Chooser chooser = choose;                  // the simulator's strategies bring their own
+  HooksWanted hooks;
 };
 
 enum class ImportId : std::uint64_t {};

@@ -21,22 +21,26 @@ enum class ShareState : std::uint8_t {
   opening,  // the storage is being opened
   finding,  // no manifest yet
   fetching,
+  scanning,   // all pieces are there and durable; the user's program looks at them
   finishing,  // all pieces are there; syncing and renaming into place
   seeding,
   partial,    // what is wanted is at its place, and that is not all of the share
   damaged,    // at its place, and pieces of it are not what was shared: those are not served
   repairing,  // likewise, and they are fetched again
   paused,
-  failed,  // stopped by a fault of this machine; `error` says which; `resume` tries again
+  quarantined,  // that program kept it back: at no place, and served to nobody
+  failed,       // stopped by a fault of this machine; `error` says which; `resume` tries again
 };
 
 // What keeps a share from being further; transfer/why.h tells the facts behind it.
 enum class Cause : std::uint8_t {
-  none,       // nothing
-  fault,      // of this machine, or of the manifest: `error`
-  disk_full,  // likewise
-  paused,     // by the user
-  damaged,    // pieces at their place were found wrong, and repair was not asked for
+  none,         // nothing
+  fault,        // of this machine, or of the manifest: `error`
+  disk_full,    // likewise
+  paused,       // by the user
+  scanning,     // hooks.scan runs
+  quarantined,  // hooks.scan did not let it pass: `error`
+  damaged,      // pieces at their place were found wrong, and repair was not asked for
   // Nobody is connected:
   lookups_off,    // no address known, and the DHT is off
   looking,        // none known, and no lookup has ended yet

@@ -53,7 +53,7 @@ void Swarm::start_saved(Turn& turn, const ProgressRecord* progress) {
     return;
   }
   if (const auto restored = metadata_.restore(record_.manifest, record_.piece_layers); !restored) {
-    fail(turn, restored.error(), true);
+    fail(turn, restored.error(), Failing::for_good);
     return;
   }
   select_files();
@@ -99,7 +99,7 @@ void Swarm::open_storage(Turn& turn) {
     fail(turn,
          Error{Errc::not_found, "no file with any byte in it is named by what was asked for",
                "peernet fetch -n shows the files; a fetch with other patterns goes on"},
-         true);
+         Failing::for_good);
     return;
   }
   const Manifest& manifest = metadata_.manifest();
@@ -211,6 +211,10 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
     want(turn, wanted_);
     serve_reads(turn);
     on_all_durable(turn);
+  } else if (holds_wanted(have) && is_scan_due()) {
+    // The last run ended before its scan had let it pass: nothing is served until one has.
+    start_scan(turn);
+    return;
   } else {
     begin_exchange(turn, std::move(have));
   }
@@ -258,6 +262,7 @@ void Swarm::resume(Turn& turn) {
   if (!record_.is_paused && !was_failed) return;
   record_.is_paused = false;
   error_.reset();
+  is_quarantined_ = false;
   retry_wait_ = {};
   started_ = turn.now;
   if (was_failed && metadata_.is_complete() && !is_listing_) open_storage(turn);
@@ -284,12 +289,14 @@ void Swarm::retry(Turn& turn) {
   tell_state(turn);
 }
 
-void Swarm::fail(Turn& turn, Error error, bool is_final) {
+void Swarm::fail(Turn& turn, Error error, Failing how) {
   if (is_removing_) return;
   // What has gone well for long enough starts again with the shortest wait.
   if (turn.now - started_ > kRetryMax) retry_wait_ = {};
   retry_wait_ = std::clamp<Duration>(2 * retry_wait_, kRetryFirst, kRetryMax);
-  retry_at_ = is_final ? std::nullopt : std::optional(turn.now + retry_wait_);
+  retry_at_ = how == Failing::for_now ? std::optional(turn.now + retry_wait_) : std::nullopt;
+  is_quarantined_ = how == Failing::quarantined;
+  scan_.reset();
   close_peers(turn, wire::ShareCloseReason::stopped);
   if (!error_) turn.events.emplace_back(AnnounceOver{key_});
   end_verification(turn, error);
@@ -318,6 +325,7 @@ void Swarm::remove(Turn& turn, bool is_data_deleted) {
   turn.events.emplace_back(AnnounceOver{key_});
   end_verification(turn, Error{Errc::cancelled, "the share was removed", {}});
   is_removing_ = true;
+  scan_.reset();
   is_data_deleted_ = is_data_deleted;
   drop_pending(turn);
   serve_reads(turn);
@@ -476,6 +484,7 @@ void Swarm::on_saved(Turn& turn, JobId job, const Result<void>& result) {
       if (record_.stage != ShareStage::complete) break;  // more was asked for meanwhile
       completed_ = turn.now;
       turn.events.emplace_back(Completed{record_.id});
+      if (hooks_.completed) run_hook(turn, Hook::completed);
       tell_state(turn);
       break;
     case SaveKind::removed: is_removed_ = true; break;
@@ -512,11 +521,19 @@ void Swarm::on_synced(Turn& turn, SyncJob job, const FileResult& result) {
 
 void Swarm::on_all_durable(Turn& turn) {
   if (!holds_wanted(durable_) || is_removing_) return;
-  if (is_repairing_ || record_.stage == ShareStage::extending) {
+  if (is_repairing_) {
     if (!verification_) finish_storage(turn);
     return;
   }
-  if (record_.stage == ShareStage::complete) return;
+  if (record_.stage == ShareStage::complete || scan_) return;
+  if (is_scan_due()) {
+    start_scan(turn);
+    return;
+  }
+  if (record_.stage == ShareStage::extending) {
+    finish_storage(turn);
+    return;
+  }
   record_.stage = ShareStage::finishing;
   save_record(turn, SaveKind::finishing);
   tell_state(turn);

@@ -85,6 +85,8 @@ class Swarm {
   void start_imported(Turn& turn);
   void pause(Turn& turn);
   void resume(Turn& turn);
+  // Takes a quarantined share as it is. Errors: refused (it is none).
+  Result<void> accept(Turn& turn);
   // Ends the share; is_removed() once nothing of it is left, with removal() as the outcome.
   void remove(Turn& turn, bool is_data_deleted);
   void on_tick(Turn& turn);
@@ -173,6 +175,7 @@ class Swarm {
   // Requires: the job is this share's.
   Outcome on_file(Turn& turn, JobId job, FileResult result);
   void on_saved(Turn& turn, JobId job, const Result<void>& result);
+  void on_hook(Turn& turn, JobId job, const HookResult& result);
 
   // ---- Queries
   const ShareId& id() const { return record_.id; }
@@ -236,6 +239,7 @@ class Swarm {
   std::uint32_t pieces_durable() const { return durable_.count_set(); }
 
   // ---- Facts for why()
+  void want_hooks(const HooksWanted& wanted) { hooks_ = wanted; }
   void allow_lookups(bool are_allowed) { has_lookups_ = are_allowed; }
   void on_ban(WhyBan ban);
   // A request was not made, because a limit (of so many bytes a second) or memory held it back.
@@ -330,9 +334,12 @@ class Swarm {
   void on_opened(Turn& turn, FileResult& result);
   void begin_exchange(Turn& turn, Bitfield have);
   void on_metadata(Turn& turn);
-  // Stops the share until the fault has gone, which is tried from time to time; one that is final
-  // will not go.
-  void fail(Turn& turn, Error error, bool is_final = false);
+  enum class Failing : std::uint8_t {
+    for_now,      // whether the fault has gone is tried from time to time
+    for_good,     // it will not go
+    quarantined,  // there is none, but a person must say what becomes of the share
+  };
+  void fail(Turn& turn, Error error, Failing how = Failing::for_now);
   void tell_state(Turn& turn);
   JobId add_job(Turn& turn, Job job);
   void close_peers(Turn& turn, wire::ShareCloseReason reason);
@@ -342,6 +349,12 @@ class Swarm {
   void apply_limits(Time now, const Limits& limits);
   ProgressRecord progress_record(const Bitfield& durable) const;
   std::string top() const;
+
+  // Hooks: swarm_hooks.cpp
+  bool is_scan_due() const { return hooks_.scan && !is_scanned_; }
+  void start_scan(Turn& turn);
+  JobId run_hook(Turn& turn, Hook hook);
+  void quarantine(Turn& turn, const std::string& why);
 
   // Exchange.
   void pump_metadata(Turn& turn);
@@ -405,7 +418,11 @@ class Swarm {
   std::optional<Verification> verification_;
   // The share is at its place, and its storage writable. Not saved: after a restart it is damaged.
   bool is_repairing_ = false;
+  HooksWanted hooks_;
+  std::optional<JobId> scan_;  // runs
+  bool is_scanned_ = false;    // it passed, or was accepted. Not saved: a new run scans again
   std::optional<Error> error_;
+  bool is_quarantined_ = false;  // error_ says what the scan said
   std::optional<Time> retry_at_;
   Duration retry_wait_{};
   bool is_opening_ = false;

@@ -55,7 +55,8 @@ void Swarm::on_metadata(Turn& turn) {
   metadata_.drop_source();
   const Manifest& manifest = metadata_.manifest();
   if (manifest.layout().leaves_count() > UINT32_MAX) {
-    fail(turn, Error{Errc::too_large, "the share is too large for this version", {}}, true);
+    fail(turn, Error{Errc::too_large, "the share is too large for this version", {}},
+         Failing::for_good);
     return;
   }
   record_.manifest = manifest.encoded();
@@ -103,7 +104,7 @@ Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
   if (const auto taken = metadata_.on_manifest_data(turn.now, message); !taken) {
     if (metadata_.is_unacceptable()) {
       metadata_.drop_source();
-      fail(turn, taken.error(), true);
+      fail(turn, taken.error(), Failing::for_good);
       return {};
     }
     metadata_.drop_source();

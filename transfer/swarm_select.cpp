@@ -47,6 +47,17 @@ Result<void> Swarm::widen(Turn& turn, const Selection& selection) {
   if (metadata_.is_complete() && record_.stage == ShareStage::fetching) {
     select_files();
     if (picker_) want(turn, wanted_);
+    // What comes now is scanned too.
+    is_scanned_ = false;
+    if (scan_) {
+      scan_.reset();
+      if (picker_) {
+        on_all_durable(turn);
+      } else {
+        begin_exchange(turn, durable_);
+      }
+      tell_state(turn);
+    }
   }
   return {};
 }
@@ -54,6 +65,7 @@ Result<void> Swarm::widen(Turn& turn, const Selection& selection) {
 // The storage is opened anew, to be written to where it stands.
 void Swarm::extend(Turn& turn) {
   record_.stage = ShareStage::extending;
+  is_scanned_ = false;
   started_ = turn.now;
   save_record(turn, SaveKind::record);
   if (is_open_) reopen_storage(turn);

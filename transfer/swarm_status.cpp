@@ -9,9 +9,10 @@
 namespace peernet::transfer {
 
 ShareState Swarm::state() const {
-  if (error_) return ShareState::failed;
+  if (error_) return is_quarantined_ ? ShareState::quarantined : ShareState::failed;
   if (record_.is_paused) return ShareState::paused;
   if (!metadata_.is_complete()) return ShareState::finding;
+  if (scan_) return ShareState::scanning;
   if (!picker_) return ShareState::opening;
   if (record_.stage == ShareStage::complete) {
     if (is_repairing_) return ShareState::repairing;
@@ -39,12 +40,18 @@ double Swarm::peer_done(const PeerShare& share) const {
 Reason Swarm::reason(Time now, const Peers& peers, const Dialer& dialer) const {
   Reason reason;
   if (error_) {
-    reason.cause = error_->code == Errc::no_space ? Cause::disk_full : Cause::fault;
+    reason.cause = is_quarantined_                  ? Cause::quarantined
+                   : error_->code == Errc::no_space ? Cause::disk_full
+                                                    : Cause::fault;
     reason.what = error_->what;
     return reason;
   }
   if (record_.is_paused) {
     reason.cause = Cause::paused;
+    return reason;
+  }
+  if (scan_) {
+    reason.cause = Cause::scanning;
     return reason;
   }
   if (picker_ && holds_wanted(served_)) return reason;

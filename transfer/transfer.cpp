@@ -115,6 +115,19 @@ void Transfer::on_file(Time now, JobId job, FileResult result, Effects& out) {
   sweep(t);
 }
 
+// The share may be gone by now.
+void Transfer::on_hook(Time now, JobId job, const HookResult& result, Effects& out) {
+  const auto owner = job_owners_.find(job);
+  PN_CHECK(owner != job_owners_.end());
+  Swarm* swarm = find_swarm(owner->second);
+  job_owners_.erase(owner);
+  if (swarm == nullptr || is_stopping_) return;
+  Turn t = turn(now, out);
+  swarm->on_hook(t, job, result);
+  schedule_share(now, *swarm);
+  sweep(t);
+}
+
 void Transfer::on_saved(Time now, JobId job, const Result<void>& result, Effects& out) {
   if (unowned_.erase(job) > 0) return;
   const auto owner = job_owners_.find(job);
@@ -250,6 +263,7 @@ Swarm& Transfer::add_swarm(ShareRecord record, const PathRules& rules) {
   const ShareId id = record.id;
   Swarm& swarm = swarms_.emplace(id, Swarm(std::move(record), rules, rng_.fork())).first->second;
   swarm.allow_lookups(config_.has_lookups);
+  swarm.want_hooks(config_.hooks);
   order_.push_back(id);
   by_key_.emplace(swarm.key(), id);
   return swarm;
@@ -364,6 +378,16 @@ Result<void> Transfer::resume(Time now, const ShareId& id, Effects& out) {
   schedule_share(now, *swarm);
   sweep(t);
   return {};
+}
+
+Result<void> Transfer::accept(Time now, const ShareId& id, Effects& out) {
+  Swarm* swarm = find_swarm(id);
+  if (swarm == nullptr) return Error{Errc::not_found, "no such share", "peernet ls"};
+  Turn t = turn(now, out);
+  auto accepted = swarm->accept(t);
+  schedule_share(now, *swarm);
+  sweep(t);
+  return accepted;
 }
 
 Result<void> Transfer::remove(Time now, const ShareId& id, bool is_data_deleted, Effects& out) {

@@ -59,6 +59,7 @@ class Transfer {
   void on_resolved(Time now, JobId job, const std::vector<Endpoint>& endpoints, Effects& out);
   // Came to the group of the local network.
   void on_multicast(Time now, const Endpoint& from, BytesView bytes, Effects& out);
+  void on_hook(Time now, JobId job, const HookResult& result, Effects& out);
   void on_wall_clock(Time now, WallTime wall);
   void on_time(Time now, Effects& out);
 
@@ -74,6 +75,8 @@ class Transfer {
   Result<bool> list(Time now, const FetchRequest& request, Effects& out);
   Result<void> pause(Time now, const ShareId& id, Effects& out);   // not_found
   Result<void> resume(Time now, const ShareId& id, Effects& out);  // not_found
+  // Takes a share that hooks.scan has kept back as it is. not_found, refused (it has not).
+  Result<void> accept(Time now, const ShareId& id, Effects& out);
   // Ends with Removed, after the last disk job of the share has reported. not_found.
   Result<void> remove(Time now, const ShareId& id, bool is_data_deleted, Effects& out);
   // Bytes of a file in order, as soon as they are there; what follows is fetched first. Ends with

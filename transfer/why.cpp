@@ -37,7 +37,9 @@ std::string phrase(const Reason& reason) {
     case Cause::none:
     case Cause::paused: return {};
     case Cause::fault:
-    case Cause::disk_full: return reason.what;
+    case Cause::disk_full:
+    case Cause::quarantined: return reason.what;
+    case Cause::scanning: return "hooks.scan looks at it before it goes to its place";
     case Cause::damaged:
       return plural(count, "piece is", "pieces are") +
              " damaged: peernet verify --repair fetches what is";
@@ -81,6 +83,8 @@ std::string_view word(Cause cause) {
     case Cause::fault: return "fault";
     case Cause::disk_full: return "disk_full";
     case Cause::paused: return "paused";
+    case Cause::scanning: return "scanning";
+    case Cause::quarantined: return "quarantined";
     case Cause::damaged: return "damaged";
     case Cause::lookups_off: return "lookups_off";
     case Cause::looking: return "looking";

@@ -1,5 +1,4 @@
 # The Debian package: `cpack --config build/CPackConfig.cmake -G DEB`.
-find_program(GZIP gzip REQUIRED)
 set(debian ${CMAKE_CURRENT_LIST_DIR}/debian)
 set(documents ${CMAKE_BINARY_DIR}/debian)
 configure_file(${debian}/changelog.in ${documents}/changelog @ONLY)

@@ -34,6 +34,7 @@ Loop::Loop(StoragePlace place, Log& log)
       multicast_(&turn_.loop, *this),
       disk_(&turn_.loop, std::move(place), *this),
       control_(&turn_.loop, clock_, *this),
+      hooks_(&turn_.loop, clock_, log, *this),
       saver_(&turn_.loop, [this] { carry_out(); }) {
   uv_timer_init(&turn_.loop, &timer_);
   timer_.data = this;
@@ -60,8 +61,8 @@ Result<std::uint16_t> Loop::listen(const std::vector<Endpoint>& endpoints, bool 
     if (is_again && tries < kPortTriesMax) continue;
     if (port.error().code != Errc::exists) return port;
     return Error{Errc::exists, port.error().what,
-                 "stop the program that has the port, or set another one with `listen` in the "
-                 "config"};
+                 "stop the program that has the port, or name another one in the config: "
+                 "\"listen\": [\"0.0.0.0:0\", \"[::]:0\"] takes any"};
   }
 }
 
@@ -175,6 +176,10 @@ void Loop::on_client_gone(ClientId client) {
   if (is_running_) parts_.rpc->on_client_gone(now(), client, *parts_.node, out_);
 }
 
+void Loop::on_hook(JobId job, HookResult result) {
+  if (is_running_) parts_.node->on_hook(now(), job, result, out_);
+}
+
 bool Loop::is_idle_allowed(ClientId client) const {
   return is_running_ && parts_.rpc->is_idle_allowed(client);
 }
@@ -192,6 +197,7 @@ void Loop::on_timer(uv_timer_t* handle) noexcept {
   self.tell_wall_clock(false);
   self.tcp_.on_time(now);
   self.control_.on_time(now);
+  self.hooks_.on_time(now);
   for (const JobId job : std::exchange(self.unresolved_, {})) {
     self.parts_.node->on_resolved(now, job, {}, self.out_);
   }
@@ -334,7 +340,7 @@ void Loop::start_saving() {
 
 void Loop::set_timer() {
   Time due = std::min({parts_.node->deadline(), parts_.rpc->deadline(), tcp_.deadline(),
-                       control_.deadline(), wall_due_, stop_due_});
+                       control_.deadline(), hooks_.deadline(), wall_due_, stop_due_});
   if (parts_.on_alive) due = std::min(due, alive_due_);
   if (!unresolved_.empty() || !out_.empty()) due = Time{};
   if (due == timer_due_) return;
@@ -349,21 +355,22 @@ void Loop::stop() {
   if (!is_running_ || stop_due_ != kNever) return;
   stop_due_ = now() + kStopTimeout;
   tcp_.stop_listening();
+  hooks_.stop();
   parts_.node->stop(now(), out_);
 }
 
 // Every peer has heard our last word, every job has reported, every record is durable.
 bool Loop::is_ended() const {
   return out_.empty() && tcp_.connections_count() == 0 && tcp_.lingering_count() == 0 &&
-         disk_.is_idle() && saves_.empty() && !is_saving_ && control_.is_flushed();
+         disk_.is_idle() && hooks_.is_idle() && saves_.empty() && !is_saving_ &&
+         control_.is_flushed();
 }
 
 void Loop::end() {
   const bool is_disk_done = disk_.is_idle() && saves_.empty() && !is_saving_;
   if (!is_disk_done) log_.error("the disk did not answer in time: leaving without it");
-  ending_ = !is_disk_done          ? Ending::disk_hangs
-            : resolving_count_ > 0 ? Ending::threads_busy
-                                   : Ending::clean;
+  const bool is_busy = resolving_count_ > 0 || !hooks_.is_idle();
+  ending_ = !is_disk_done ? Ending::disk_hangs : is_busy ? Ending::threads_busy : Ending::clean;
   if (ending_ == Ending::clean) {
     close_handles();
   } else {

@@ -21,6 +21,7 @@
 #include "daemon/uv/clock.h"
 #include "daemon/uv/control.h"
 #include "daemon/uv/disk.h"
+#include "daemon/uv/hooks.h"
 #include "daemon/uv/lag.h"
 #include "daemon/uv/multicast.h"
 #include "daemon/uv/tcp.h"
@@ -42,7 +43,8 @@ class Loop final : private Tcp::Inputs,
                    private Udp::Inputs,
                    private Multicast::Inputs,
                    private Disk::Inputs,
-                   private Control::Inputs {
+                   private Control::Inputs,
+                   private Hooks::Inputs {
  public:
   Loop(StoragePlace place, Log& log);
   ~Loop();
@@ -56,6 +58,8 @@ class Loop final : private Tcp::Inputs,
   void join_multicast() { multicast_.start(tcp_.listeners()); }
   Result<void> listen_control(const std::string& path) { return control_.listen(path); }
   Result<std::string> adopt_control(Fd listening) { return control_.adopt(std::move(listening)); }
+
+  void use_hooks(HookPrograms programs) { hooks_.configure(std::move(programs)); }
 
   // How late the timer is, at worst, in 99 of 100 turns.
   Duration lag_p99() const { return lag_.p99(); }
@@ -72,7 +76,8 @@ class Loop final : private Tcp::Inputs,
   };
   enum class Ending : std::uint8_t {
     clean,
-    threads_busy,  // a name is still being looked up: leave without destroying anything
+    threads_busy,  // a name is still being looked up, or a hook does not die: leave without
+                   // destroying anything
     disk_hangs,    // likewise, and the last records may not be durable
   };
   // Until SIGTERM, SIGINT, a shutdown by RPC or stop().
@@ -98,6 +103,7 @@ class Loop final : private Tcp::Inputs,
   void on_line(ClientId client, std::string_view line) override;
   void on_client_gone(ClientId client) override;
   bool is_idle_allowed(ClientId client) const override;
+  void on_hook(JobId job, HookResult result) override;
   void carry_out() override;
 
   // NOLINTBEGIN(bugprone-exception-escape): an exception would end the process, as it should
@@ -115,6 +121,7 @@ class Loop final : private Tcp::Inputs,
   void carry_out_one(const PauseReading& effect) { tcp_.pause(effect.conn); }
   void carry_out_one(const ResumeReading& effect) { tcp_.resume(effect.conn); }
   void carry_out_one(const Resolve& effect);
+  void carry_out_one(RunHook effect) { hooks_.start(std::move(effect)); }
   void carry_out_one(Save effect) { saves_.push_back(std::move(effect)); }
   template <class DiskEffect>
   void carry_out_one(DiskEffect effect) {
@@ -145,6 +152,7 @@ class Loop final : private Tcp::Inputs,
   Multicast multicast_;
   Disk disk_;
   Control control_;
+  Hooks hooks_;
   Worker saver_;
 
   Parts parts_;

@@ -37,7 +37,7 @@ TEST_CASE("an empty config is a whole one", "[daemon]") {
     CHECK_FALSE(config->limit_up);
     CHECK(config->connections == 512);
     CHECK(config->memory == 256ULL << 20U);
-    CHECK(config->log_level == "info");
+    CHECK(config->log_levels.all == "info");
     CHECK_FALSE(config->special_use_is_global);
   }
 }
@@ -53,7 +53,10 @@ TEST_CASE("every key of the config is read", "[daemon]") {
     "paths": { "downloads": "/srv/get" },
     "limits": { "up": "8MB/s", "down": "1.5MiB/s", "connections": 64, "upload_slots": 5,
                 "memory": "64MiB" },
-    "log": { "level": "debug", "format": "json" },
+    "hooks": { "completed": ["/bin/true"], "scan": ["/usr/bin/scan", "-r", "{path}"],
+               "timeout": "90s" },
+    "log": { "level": "debug", "shares": "info", "peers": "error", "format": "json",
+             "file": "/var/log/peernet", "max_size": "1MiB" },
     "testing": { "special_use_is_global": true } })");
 
   REQUIRE(config);
@@ -71,9 +74,35 @@ TEST_CASE("every key of the config is read", "[daemon]") {
   CHECK(config->connections == 64);
   CHECK(config->upload_slots == 5U);
   CHECK(config->memory == 64ULL << 20U);
-  CHECK(config->log_level == "debug");
+  CHECK(config->hooks.completed == std::vector<std::string>{"/bin/true"});
+  CHECK(config->hooks.scan == std::vector<std::string>{"/usr/bin/scan", "-r", "{path}"});
+  CHECK(config->hooks.timeout == std::chrono::seconds(90));
+  CHECK(config->log_levels.all == "debug");
+  CHECK(config->log_levels.shares == "info");
+  CHECK(config->log_levels.peers == "error");
+  CHECK(config->log_file == "/var/log/peernet");
+  CHECK(config->log_size == 1U << 20U);
   CHECK(config->log_format == "json");
   CHECK(config->special_use_is_global);
+}
+
+TEST_CASE("a hook is a program by its absolute path, with a time it may take", "[daemon]") {
+  std::string list = "\"/bin/true\"";
+  for (std::size_t i = 1; i < kHookArgumentsMax; ++i) list += ",\"x\"";
+  CHECK(parse_config("{\"hooks\": {\"scan\": [" + list + "]}}"));
+  for (const std::string& text :
+       {std::string(R"({"scan": []})"), std::string(R"({"scan": ["scan.sh"]})"),
+        std::string(R"({"scan": "/bin/true"})"), std::string(R"({"scan": ["/bin/true", 1]})"),
+        std::string(R"({"scan": ["/bin/a\u0000b"]})"), "{\"scan\": [" + list + ",\"x\"]}",
+        "{\"scan\": [\"/" + std::string(kHookArgumentSizeMax, 'x') + "\"]}",
+        std::string(R"({"timeout": "0s"})"), std::string(R"({"timeout": "25h"})"),
+        std::string(R"({"timeout": "10"})"), std::string(R"({"timeout": "-1s"})"),
+        std::string(R"({"timeout": 10})")}) {
+    CAPTURE(text);
+    CHECK_FALSE(parse_config("{\"hooks\": " + text + "}"));
+  }
+  CHECK(parse_duration("10m") == std::chrono::minutes(10));
+  CHECK_FALSE(parse_duration("99999999999s"));
 }
 
 TEST_CASE("an unknown key is refused with its place and the nearest valid key", "[daemon]") {
@@ -186,7 +215,12 @@ TEST_CASE("what config_to_json writes is read as the same config", "[daemon]") {
   config.limit_down = 3ULL << 20U;
   config.upload_slots = 9;
   config.memory = 100'000'000;
-  config.log_level = "trace";
+  config.log_levels.all = "trace";
+  config.log_levels.peers = "warn";
+  config.log_file = "/l";
+  config.log_size = 1U << 20U;
+  config.hooks.scan = {"/s", "{path}"};
+  config.hooks.timeout = std::chrono::minutes(90);
 
   const std::string text = config_to_json(config);
   const auto again = parse_config(text);
@@ -199,6 +233,9 @@ TEST_CASE("what config_to_json writes is read as the same config", "[daemon]") {
   CHECK(again->limit_up == config.limit_up);
   CHECK(again->limit_down == config.limit_down);
   CHECK(again->memory == config.memory);
+  CHECK(again->hooks.scan == config.hooks.scan);
+  CHECK(again->hooks.timeout == config.hooks.timeout);
+  CHECK(again->log_levels.peers == config.log_levels.peers);
   CHECK(config_to_json(*parse_config("")) == config_to_json(DaemonConfig{}));
 }
 

@@ -106,6 +106,43 @@ def test_notify(world):
         wait_for("STOPPING=1", lambda: manager.recv(100) == b"STOPPING=1", 10)
 
 
+def test_config(world):
+    """What `config set` writes can be read by a daemon that runs as another user."""
+    node = world.node("configured")
+    path = os.path.join(node.home, "config.json")
+
+    def after_set():
+        node.cli("config", "set", "limits.up", "1MB/s")
+        return os.stat(path)
+
+    os.chmod(path, 0o640)
+    if os.geteuid() == 0:
+        os.chown(path, 65534, 65534)
+    before = os.stat(path)
+    now = after_set()
+    check((now.st_mode, now.st_uid, now.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+          and now.st_ino != before.st_ino, f"not as it was: {now}")
+    os.unlink(path)
+    check(stat.S_IMODE(after_set().st_mode) == 0o600, "a new file in a private directory is open")
+    node.stop()
+    public = world.path("public")
+    os.makedirs(public)
+    os.chmod(public, 0o755)
+    path = os.path.join(public, "config.json")
+    node.process = subprocess.Popen([PEERNETD, "--home", node.home, "--config", path],
+                                    stderr=subprocess.PIPE, text=True)
+    check("config" in node.process.stderr.readline(), "a config that was named and is not there is taken")
+    node.process.wait(10)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write('{"listen": ["127.0.0.1:0"]}')
+    node.process = subprocess.Popen([PEERNETD, "--home", node.home, "--config", path],
+                                    stderr=subprocess.PIPE, text=True)
+    node.process.stderr.readline()
+    os.unlink(path)
+    check(stat.S_IMODE(after_set().st_mode) == 0o644, "a new file in an open directory is private")
+    node.stop()
+
+
 def directives(path):
     with open(path, encoding="utf-8") as file:
         return {line.split("=")[0] for line in file if "=" in line and not line.startswith("#")}
@@ -156,6 +193,7 @@ def main():
     with World() as world:
         test_socket(world)
         test_notify(world)
+        test_config(world)
         test_units(world)
 
 

@@ -62,6 +62,7 @@ void Oracle::on_effect(Host& host, const Effect& effect) {
                    }
                  },
                  [&](const Resolve& job) { check_job(host, job.job); },
+                 [&](const RunHook& job) { check_job(host, job.job); },
                  [&](const OpenStorage& job) {
                    check_job(host, job.job);
                    Holding& holding = host.holdings[job.storage];
@@ -115,7 +116,8 @@ void Oracle::check_storage(Host& host, StorageId storage, const Effect& effect) 
       "SendDatagram", "SendMulticast", "Connect",       "Write",         "Close",
       "PauseReading", "ResumeReading", "Resolve",       "OpenStorage",   "CloseStorage",
       "WriteBlocks",  "ReadBlocks",    "ReadLeaves",    "WriteLeaves",   "ListTree",
-      "HashRange",    "Sync",          "FinishStorage", "DeleteStorage", "Save"};
+      "HashRange",    "Sync",          "FinishStorage", "DeleteStorage", "Save",
+      "RunHook"};
   if (host.disk.is_known(storage)) return;
   fail(host, std::string(names.at(effect.index())) + " names a storage that is not open");
 }

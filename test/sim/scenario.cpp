@@ -15,8 +15,9 @@ std::string describe(World& world, HostIndex index, const Content& content) {
   if (!host.is_running()) return fmt::format("host {} does not run", index);
   const auto status = id ? host.node->share(world.timeline.now(), *id) : std::nullopt;
   if (!status) return fmt::format("host {} does not know the share", index);
-  static constexpr const char* states[] = {"opening", "finding", "fetching", "finishing",
-                                           "seeding", "paused",  "failed"};
+  static constexpr const char* states[] = {"opening",   "finding",     "fetching", "scanning",
+                                           "finishing", "seeding",     "damaged",  "repairing",
+                                           "paused",    "quarantined", "failed"};
   std::string lookup = "no lookup";
   if (status->lookup) {
     lookup = fmt::format("lookup at {:.1f} s asked {} and found {}",

@@ -104,6 +104,7 @@ class World : private Receiver {
   void wake(HostIndex host);
   void wall_clock(HostIndex host, std::uint64_t incarnation);
   void resolve(Host& host, const Resolve& job);
+  void run_hook(Host& host, const RunHook& job);
   void end_process(Host& host, Down how);
   WallTime wall(const Host& host) const;
   Endpoint draw_address();

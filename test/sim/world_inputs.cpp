@@ -10,6 +10,7 @@
 namespace peernet::sim {
 namespace {
 
+constexpr Duration kHookDelay = std::chrono::milliseconds(300);
 constexpr Duration kResolveDelay = std::chrono::milliseconds(30);
 
 // Timers of the daemon count in milliseconds, and never fire early.
@@ -141,6 +142,7 @@ void World::carry_out(Host& host, Effect& effect) {
                  [&](PauseReading& pause) { must(network.pause(host.index, pause.conn)); },
                  [&](ResumeReading& resume) { must(network.resume(host.index, resume.conn)); },
                  [&](Resolve& job) { resolve(host, job); },
+                 [&](const RunHook& job) { run_hook(host, job); },
                  [&](Save& job) { host.store.save(std::move(job)); },
                  [&](auto&) { carry_out_disk(host, effect); },
              },
@@ -183,6 +185,18 @@ void World::resolve(Host& host, const Resolve& job) {
     later->node->on_resolved(timeline.now(), id, endpoints, later->out);
     settle(*later);
   });
+}
+
+// Every program lets everything pass.
+void World::run_hook(Host& host, const RunHook& job) {
+  timeline.after(kHookDelay,
+                 [this, index = host.index, incarnation = host.incarnation, id = job.job] {
+                   if (hosts_[index]->incarnation != incarnation) return;
+                   Host* later = turn(index);
+                   if (later == nullptr) return;
+                   later->node->on_hook(timeline.now(), id, HookDone{}, later->out);
+                   settle(*later);
+                 });
 }
 
 // ---- Digest

@@ -22,7 +22,9 @@ TEST_CASE("every cause but none and paused has a phrase of its own, and all have
   for (int i = 0; i <= static_cast<int>(Cause::unknown); ++i) {
     const auto cause = static_cast<Cause>(i);
     Reason reason = of(cause, 3);
-    reason.what = cause == Cause::disk_full ? "no space" : "a fault";
+    reason.what = cause == Cause::disk_full     ? "no space"
+                  : cause == Cause::quarantined ? "found it"
+                                                : "a fault";
     words.insert(word(cause));
     const std::string text = phrase(reason);
     CAPTURE(i, text);
