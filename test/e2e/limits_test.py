@@ -1,0 +1,97 @@
+"""Keys of the config that bound something or shape the log, each seen to do so."""
+
+import json
+import os
+import sys
+
+from nodes import World, check, run, wait_for, write_random
+
+
+def link_at(seed, path):
+    return seed.add(path) + f"&pe=127.0.0.1:{seed.port}"
+
+
+def unchoked(node):
+    return sum(not peer["is_choked"] for peer in node.rpc("peer.list")["peers"])
+
+
+def metric(node, name):
+    return next(one["value"] for one in node.rpc("metrics.get")["metrics"] if one["name"] == name)
+
+
+def test_peers(world):
+    path = world.path("source", "shared.bin")
+    write_random(path, 40_000_000)
+    seed = world.node("seed", limits={"connections": 2, "upload_slots": 1, "up": "2MB/s"},
+                      discovery={"dht": False, "lan": False, "pex": False})
+    link = link_at(seed, path)
+    leeches = [world.node(name, discovery={"dht": False, "lan": False, "pex": False},
+                          limits={"memory": "16MiB"}) for name in ("one", "two", "three")]
+    shares = [node.fetch(link, world.path(node.name + ".got")) for node in leeches]
+    most = 0
+
+    def is_turned_away():
+        nonlocal most
+        most = max(most, unchoked(seed))
+        check(len(seed.rpc("peer.list")["peers"]) <= 2, "more peers than limits.connections")
+        check(most <= 1, "more peers served than limits.upload_slots")
+        busy = [node for node, share in zip(leeches, shares)
+                if "busy" in json.dumps(node.rpc("transfer.why", id=share))
+                or not node.rpc("peer.list")["peers"]]
+        return most == 1 and len(seed.rpc("peer.list")["peers"]) == 2 and len(busy) == 1
+
+    wait_for("two are connected, one of them is served, the third is turned away", is_turned_away, 30)
+    for node in leeches:
+        held = [one["value"] for one in node.rpc("metrics.get")["metrics"] if "held" in one["name"]]
+        check(held and max(held) <= 16 << 20, f"more than limits.memory: {held}")
+
+
+def test_log(world):
+    log = world.path("logged.json")
+    node = world.node("logged", bootstrap=[], log={"format": "json", "file": log, "max_size": "64KiB"})
+    other = world.node("other")
+    path = world.path("source", "small.bin")
+    write_random(path, 100_000)
+
+    def lines():
+        with open(log, encoding="ascii") as file:
+            return [json.loads(line) for line in file]
+
+    def about_peers():
+        return [line for line in lines() if "joined" in line["message"] or " left " in line["message"]]
+
+    other.wait_complete(other.fetch(link_at(node, path), world.path("got")))
+    check(lines() and not about_peers(), f"peers are told of at info: {about_peers()}")
+    # At run time, for this kind alone.
+    node.cli("config", "set", "log.peers", "debug")
+    node.rpc("peer.drop", id=other.rpc("identity.show")["id"])
+    write_random(path + "1", 100_000, seed=1)
+    other.wait_complete(other.fetch(link_at(node, path + "1"), world.path("got")))
+    wait_for("a line about a peer", about_peers, 30)
+    check(all(line["level"] != "debug" for line in lines() if line not in about_peers()),
+          "other lines have become debug too")
+    node.cli("config", "set", "log.level", "error")
+    count = len(lines())
+    write_random(path + "2", 100_000, seed=2)
+    node.add(path + "2")
+    check(not any("shared" in line["message"] for line in lines()[count:]), "told in spite of log.level")
+    # By size: what is written beyond it pushes the oldest out.
+    node.cli("config", "set", "log.level", "info")
+    for number in range(150):
+        node.cli("config", "set", "limits.up", f"{number + 1}MB/s")
+        if number % 10 == 0:
+            files = [name for name in os.listdir(world.path()) if name.startswith("logged")
+                     and not os.path.isdir(world.path(name))]
+            check(sum(os.path.getsize(world.path(name)) for name in files) <= 64 << 10, "logs too large")
+    check(len(files) > 1, f"never rotated: {files}")
+    check(all(os.stat(world.path(name)).st_mode & 0o077 == 0 for name in files), "others can read the log")
+
+
+def main():
+    with World() as world:
+        test_peers(world)
+        test_log(world)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
