@@ -45,6 +45,8 @@ struct FetchOptions {
   bool is_detached = false;
   bool is_preview = false;
   bool is_sequential = false;
+  std::vector<std::string> only{};  // globs
+  std::vector<std::string> skip{};
   bool allow_unportable = false;
 };
 int fetch(Session& session, const FetchOptions& options);

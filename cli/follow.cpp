@@ -108,7 +108,7 @@ class FetchStory {
   // In a log: a line for each tenth, and for each state or reason that lasts.
   void tell_plainly(const Json& share, std::optional<std::uint64_t> dht_nodes) {
     const std::string state = text_at(share, "state") + text_at(share, "reason");
-    const auto done = percent(integer_at(share, "done").value_or(0), integer_at(share, "size"));
+    const auto done = percent(integer_at(share, "done").value_or(0), wanted_size(share));
     const unsigned step = done.value_or(0) / kPlainStep;
     if (state != state_) {
       state_ = state;
@@ -176,13 +176,13 @@ class Follower {
   std::optional<int> ended() {
     Screen& screen = session_.screen();
     const std::string state = text_at(share_, "state");
-    if (state == "seeding") {
+    if (is_done_state(state)) {
       screen.end_moving_line(false);
       if (screen.is_json()) {
         screen.answer_json(share_);
         return kExitDone;
       }
-      const std::uint64_t size = integer_at(share_, "size").value_or(0);
+      const std::uint64_t size = wanted_size(share_).value_or(0);
       screen.story("complete  " + shown(text_at(share_, "name")) + "  " + size_text(size));
       screen.answer_text(text_at(share_, "path"));
       return kExitDone;
@@ -289,6 +289,12 @@ class Follower {
   std::optional<std::uint64_t> dht_nodes_;
 };
 
+void add_selection(Json& params, const FetchOptions& options) {
+  // Without a pattern everything is meant, also of a share of which only some was wanted.
+  params["only"] = options.only;
+  params["skip"] = options.skip;
+}
+
 Outcome<Json> fetch_params(const FetchOptions& options) {
   Json params = Json::object({{"link", options.link}});
   if (options.directory) {
@@ -301,6 +307,7 @@ Outcome<Json> fetch_params(const FetchOptions& options) {
   }
   if (options.allow_unportable) params["allow_unportable"] = true;
   if (options.is_sequential) params["sequential"] = true;
+  add_selection(params, options);
   return params;
 }
 
@@ -328,7 +335,15 @@ Outcome<Snapshot> take_snapshot(Session& session, const StatusOptions& options) 
     }
     return snapshot;
   }
-  auto shares = session.call_all("share.list", "shares");
+  // The table needs half of what there is; a thousand shares are a lot of text.
+  Json params = Json::object();
+  const Selection& selection = options.selection;
+  if (!session.screen().is_json() && selection.is_everything()) {
+    params["fields"] = {"id",        "state",   "reason", "error",           "name",
+                        "size",      "wanted",  "done",   "is_directory",    "rate_down",
+                        "rate_up",   "ratio",   "eta",    "peers_connected", "peers_known"};
+  }
+  auto shares = session.call_all("share.list", "shares", params);
   if (auto* failure = std::get_if<Failure>(&shares)) return std::move(*failure);
   auto selected = select(options.selection, std::get<std::vector<Json>>(shares));
   if (auto* failure = std::get_if<Failure>(&selected)) return std::move(*failure);
@@ -531,7 +546,9 @@ int preview(Session& session, const FetchOptions& options) {
   const auto connection = session.client();
   if (const auto* failure = std::get_if<Failure>(&connection)) return screen.fail(*failure);
   Client& client = *std::get<Client*>(connection);
-  const auto sent = client.send("share.preview", Json::object({{"link", options.link}}));
+  Json params = Json::object({{"link", options.link}});
+  add_selection(params, options);
+  const auto sent = client.send("share.preview", params);
   if (const auto* failure = std::get_if<Failure>(&sent)) return screen.fail(*failure);
   Message message;
   // Ctrl-C ends the program: the daemon forgets it with the connection.

@@ -94,6 +94,13 @@ void declare_transfers(CLI::App& app, Arguments& arguments) {
                    "wait no longer when nothing came for so long; it goes on in the background");
   fetch.add_flag("-n,--dry-run", arguments.fetch.is_preview,
                  "only show what would be fetched; leaves nothing behind");
+  fetch
+      .add_option("--only", arguments.fetch.only,
+                  "only the files of a directory that this pattern names, such as 'docs/*.pdf'; a "
+                  "fetch with other patterns adds to it")
+      ->type_name("GLOB");
+  fetch.add_option("--skip", arguments.fetch.skip, "all, or of --only, but what this names")
+      ->type_name("GLOB");
   fetch.add_flag("--sequential", arguments.fetch.is_sequential,
                  "pieces in their order, not the rarest first");
   fetch.add_flag("--allow-unportable", arguments.fetch.allow_unportable,

@@ -22,17 +22,43 @@ std::uint64_t count(const Json& object, std::string_view key) {
   return integer_at(object, key).value_or(0);
 }
 
+// "only *.pdf docs, skip old", for people.
+std::string selection_text(const Json& selection) {
+  std::string text;
+  for (const char* kind : {"only", "skip"}) {
+    const Json& globs = at(selection, kind);
+    if (!globs.is_array() || globs.empty()) continue;
+    text += (text.empty() ? "" : ", ") + std::string(kind);
+    for (const Json& glob : globs)
+      text += " " + shown(glob.is_string() ? glob.get<std::string>() : "");
+  }
+  return text;
+}
+
+std::string files_text(const Json& share) {
+  const std::uint64_t all = count(share, "files_count");
+  const std::uint64_t wanted = count(share, "files_wanted");
+  std::string text = std::to_string(all);
+  const Json& selections = at(share, "selections");
+  if (!selections.is_array() || selections.empty()) return text;
+  if (all > 0) text += ", " + std::to_string(wanted) + " wanted";
+  for (std::size_t i = 0; i < selections.size(); ++i) {
+    text += (i > 0 ? "; and " : all > 0 ? ": " : "") + selection_text(selections[i]);
+  }
+  return text;
+}
+
 std::string rate_or_dash(std::uint64_t rate) {
   return rate == 0 ? "-" : rate_text(rate);
 }
 
 std::string percent_or_dash(const Json& share) {
-  const auto value = percent(count(share, "done"), integer_at(share, "size"));
+  const auto value = percent(count(share, "done"), wanted_size(share));
   return value ? std::to_string(*value) + "%" : "-";
 }
 
 std::string size_or_dash(const Json& share) {
-  const auto size = integer_at(share, "size");
+  const auto size = wanted_size(share);
   return size ? size_text(*size) : "-";
 }
 
@@ -50,7 +76,7 @@ std::string name_of(const Json& share) {
 }
 
 Color color_of(const std::string& state) {
-  if (state == "seeding") return Color::green;
+  if (state == "seeding" || state == "partial") return Color::green;
   if (state == "failed" || state == "damaged" || state == "quarantined") return Color::red;
   if (state == "stalled" || state == "finding") return Color::yellow;
   if (state == "fetching" || state == "scanning" || state == "finishing" || state == "repairing") {
@@ -101,8 +127,8 @@ std::optional<std::string> still_text(const Json& share, std::optional<std::uint
   if (state == "finding" || !integer_at(share, "size")) return finding_text(dht_nodes, share);
   if (state == "finishing") return "100%  syncing to disk and moving into place";
   if (state == "scanning") return "100%  being scanned before it goes to its place";
-  if (state == "paused" || state == "failed" || state == "seeding" || state == "damaged" ||
-      state == "quarantined") {
+  if (state == "paused" || state == "failed" || state == "damaged" || state == "quarantined" ||
+      is_done_state(state)) {
     const std::string why = why_of(share);
     return percent_or_dash(share) + "  " + state + (why.empty() ? "" : ": " + why);
   }
@@ -110,6 +136,15 @@ std::optional<std::string> still_text(const Json& share, std::optional<std::uint
 }
 
 }  // namespace
+
+std::optional<std::uint64_t> wanted_size(const Json& share) {
+  const auto wanted = integer_at(share, "wanted");
+  return wanted ? wanted : integer_at(share, "size");
+}
+
+bool is_done_state(const std::string& state) {
+  return state == "seeding" || state == "partial";
+}
 
 std::string plural(std::uint64_t number, const std::string& word) {
   return std::to_string(number) + " " + word + (number == 1 ? "" : "s");
@@ -129,29 +164,53 @@ std::string short_id(const std::string& id) {
   return shown(id.substr(0, kShortIdSize));
 }
 
-std::string render_node(const Json& node, const Look& look) {
-  std::string text = "node " + short_id(text_at(node, "id"));
-  if (const std::string name = text_at(node, "name"); !name.empty()) {
-    text += " \"" + shown(name) + "\"";
+namespace {
+
+// As many parts on a line as fit; those that do not fit go on the next, a little to the right.
+std::string folded(const std::vector<std::string>& parts, const Look& look) {
+  const std::string gap = "   ";
+  std::string text;
+  std::size_t used = 0;
+  for (const std::string& part : parts) {
+    const std::size_t size = width_of(part);
+    const bool is_full = look.width != 0 && used > 0 && used + gap.size() + size > look.width;
+    if (is_full) {
+      text += "\n";
+      used = 0;
+    }
+    if (!text.empty()) text += is_full ? "  " : gap;
+    used += size + (is_full ? 2 : used > 0 ? gap.size() : 0);
+    text += look.width == 0 ? part : cut(part, look.width - 2);
   }
-  text += "   up " + age_text(count(node, "uptime"));
+  return text + "\n";
+}
+
+}  // namespace
+
+std::string render_node(const Json& node, const Look& look) {
+  std::vector<std::string> parts;
+  std::string who = "node " + short_id(text_at(node, "id"));
+  if (const std::string name = text_at(node, "name"); !name.empty()) {
+    who += " \"" + shown(name) + "\"";
+  }
+  parts.push_back(who);
+  parts.push_back("up " + age_text(count(node, "uptime")));
   const Json& dht = at(node, "dht");
-  text += flag_at(dht, "is_enabled") ? "   dht " + plural(count(dht, "nodes_count"), "node")
-                                     : "   dht off";
+  parts.push_back(flag_at(dht, "is_enabled") ? "dht " + plural(count(dht, "nodes_count"), "node")
+                                             : "dht off");
   const auto with_limit = [&](const char* word, const char* rate, const char* limit) {
     std::string part = std::string(word) + " " + rate_text(count(node, rate));
     if (const auto most = integer_at(node, limit)) part += " (limit " + rate_text(*most) + ")";
     return part;
   };
-  text += "   " + with_limit("down", "rate_down", "limit_down");
-  text += "  " + with_limit("up", "rate_up", "limit_up");
-  text += "   " + plural(count(node, "peers_connected"), "peer");
-  text += "   port " + std::to_string(count(node, "port"));
+  parts.push_back(with_limit("down", "rate_down", "limit_down") + "  " +
+                  with_limit("up", "rate_up", "limit_up"));
+  parts.push_back(plural(count(node, "peers_connected"), "peer"));
+  parts.push_back("port " + std::to_string(count(node, "port")));
   if (const std::string network = text_at(node, "network"); !network.empty()) {
-    text += "   network " + shown(network);
+    parts.push_back("network " + shown(network));
   }
-  if (look.width != 0) text = cut(text, look.width);
-  return text + "\n";
+  return folded(parts, look);
 }
 
 std::string render_shares(const std::vector<Json>& shares, const Look& look) {
@@ -194,7 +253,7 @@ std::string render_share(const Json& share, const Look& look) {
                    std::to_string(count(share, "pieces_done")) + " of " +
                    plural(count(share, "pieces_count"), "piece") + ", " +
                    size_text(count(share, "durable")) + " durable"},
-      {"files", std::to_string(count(share, "files_count"))},
+      {"files", files_text(share)},
       {"received", size_text(count(share, "downloaded")) + ", of this session " +
                        size_text(count(share, "wasted")) + " wasted"},
       {"sent", size_text(count(share, "uploaded"))},
@@ -245,7 +304,7 @@ std::string render_files(const std::vector<Json>& files, const std::string& name
     const std::uint64_t size = count(file, "size");
     const auto done = size == 0 ? 100 : percent(count(file, "done"), size).value_or(0);
     const std::string path = text_at(file, "path");
-    table.add({{std::to_string(done) + "%"},
+    table.add({{flag_at(file, "is_wanted") ? std::to_string(done) + "%" : "skipped"},
                {size_text(size)},
                {shown(path.empty() ? name : path) + (flag_at(file, "is_executable") ? "*" : "")}});
   }
@@ -343,7 +402,7 @@ std::string fetch_line(const Json& share, std::optional<std::uint64_t> dht_nodes
                        const Look& look) {
   const std::size_t width = look.width == 0 ? kWidthUnlimited : look.width;
   if (const auto still = still_text(share, dht_nodes)) return cut(*still, width);
-  const std::uint64_t size = count(share, "size");
+  const std::uint64_t size = wanted_size(share).value_or(0);
   const unsigned done = percent(count(share, "done"), size).value_or(0);
   const std::string head = pad_left(std::to_string(done), 3) + "% ";
   const std::string tail = "  " + done_text(count(share, "done"), size) + "   " + pace_text(share);
@@ -355,7 +414,7 @@ std::string fetch_line(const Json& share, std::optional<std::uint64_t> dht_nodes
 
 std::string fetch_plain(const Json& share, std::optional<std::uint64_t> dht_nodes) {
   if (auto still = still_text(share, dht_nodes)) return *std::move(still);
-  const std::uint64_t size = count(share, "size");
+  const std::uint64_t size = wanted_size(share).value_or(0);
   return percent_or_dash(share) + "  " + done_text(count(share, "done"), size) + "   " +
          pace_text(share);
 }

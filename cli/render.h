@@ -44,6 +44,11 @@ struct Fact {
 };
 // A line each, the values in one column.
 std::string render_facts(const std::vector<Fact>& facts);
+
+// Bytes of what is to be fetched: of all, or of the files that are wanted.
+std::optional<std::uint64_t> wanted_size(const Json& share);
+// Nothing that is wanted is missing.
+bool is_done_state(const std::string& state);
 std::string plural(std::uint64_t number, const std::string& word);
 
 // `peernet add`, on one line: the hashing of `name`. `rate`: bytes a second.

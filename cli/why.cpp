@@ -215,18 +215,19 @@ std::string render_why(const Json& why, std::optional<std::uint64_t> since_secon
   const Json& share = at(why, "share");
   const std::string state = text_at(share, "state");
   std::string head = shown(state);
-  if (since_seconds && state != "seeding") head += " for " + age_text(*since_seconds);
+  if (since_seconds && !is_done_state(state)) head += " for " + age_text(*since_seconds);
   std::string reason = shown(text_at(share, "reason"));
   if (reason.empty()) {
-    reason = state == "seeding"  ? "it is complete; nothing is in the way"
-             : state == "paused" ? "paused by you"
-                                 : "nothing is in the way";
+    reason = state == "seeding"   ? "it is complete; nothing is in the way"
+             : state == "partial" ? "all that is wanted of it is here; nothing is in the way"
+             : state == "paused"  ? "paused by you"
+                                  : "nothing is in the way";
   }
   const std::string name = text_at(share, "name");
   std::string text = colored(head + ": " + reason, Color::bold, look) + "\n";
   Chain chain;
   chain.add("share", short_id(text_at(share, "id")) + (name.empty() ? "" : "  " + shown(name)));
-  if (state != "seeding") {
+  if (!is_done_state(state)) {
     add_lookup(chain, why);
     add_dials(chain, why);
   }
@@ -236,7 +237,7 @@ std::string render_why(const Json& why, std::optional<std::uint64_t> since_secon
   text += chain.text();
   std::string tail;
   const std::string next = text_at(why, "next_retry");
-  if (!next.empty() && state != "seeding") tail = "next retry " + clock_of(next);
+  if (!next.empty() && !is_done_state(state)) tail = "next retry " + clock_of(next);
   if (const std::string hint = hint_for(share); !hint.empty()) {
     tail += (tail.empty() ? "Try: " : ". Try: ") + hint;
   }

@@ -100,9 +100,18 @@ struct Resolve {
 // A file of a share: its path below the top, '/' between components, empty for a share of a single
 // file. Paths come from ValidatedPath only.
 struct FileSpec {
+  // Where the file is. An unfinished file of a share that is at its place already stands apart.
+  enum class Standing : std::uint8_t {
+    placed,    // at `path`
+    left_out,  // nowhere: it is not wanted, and what stands at `path` is not ours
+    apart,     // at `apart` until FinishStorage moves it to `path`, which must be free
+    moved,     // whole: still apart, or moved already
+  };
   std::string path;
   std::uint64_t size = 0;
   bool is_executable = false;
+  Standing standing = Standing::placed;
+  std::string apart{};  // likewise below the top
 };
 
 // Makes `storage` known. A share of a single file is the file parent/top; a directory is the tree
@@ -110,7 +119,8 @@ struct FileSpec {
 // with mode 0700). Files of a read-only one must exist with the right size. `leaves_count` is the
 // number of leaf hashes of all files together. Result: StorageOpened. Errors: not_found (the
 // parent; of a read-only storage also the top), denied, corrupt (a file is missing or has another
-// size), exists (`must_be_free` is not empty and stands in the parent), io.
+// size), exists (`must_be_free` is not empty and stands in the parent, or something stands where a
+// file that is apart is to go), io.
 struct OpenStorage {
   JobId job{};
   StorageId storage{};
@@ -209,17 +219,20 @@ struct Sync {
   StorageId storage{};
 };
 
-// Creates the empty files, gives every file its size and mode, syncs, and renames the top to
-// `name` in the same directory unless something stands there (exists). The storage stays open,
-// read-only, under its new name. Result: FileDone.
+// Creates the empty files, gives every file its size and mode, syncs, moves what stands apart to
+// its path, and renames the top to `name` in the same directory, unless something stands there
+// (exists). The storage stays open, read-only, under its new name. Result: FileDone.
 struct FinishStorage {
   JobId job{};
   StorageId storage{};
   std::string name;
+  std::vector<bool>
+      is_left_out{};  // one flag a file, or none at all; these are left_out from now on
 };
 
-// Closes the storage and deletes its leaf file; with `is_data_deleted` also every file it lists and
-// then the directories that have become empty, never anything else. Result: FileDone.
+// Closes the storage and deletes its leaf file and what stands apart; with `is_data_deleted` also
+// every file that is not left out, and then the directories that have become empty, never anything
+// else. Result: FileDone.
 struct DeleteStorage {
   JobId job{};
   StorageId storage{};

@@ -22,6 +22,14 @@ enum class ShareStage : std::uint8_t {
   fetching,   // under .ID.part
   finishing,  // complete and durable; the rename into place may or may not have happened
   complete,   // at its place, seeding
+  extending,  // at its place, and more of it is fetched there
+};
+
+// Globs (transfer/glob.h) that say which files of a share are wanted.
+struct Selection {
+  std::vector<std::string> only;  // none: all files
+  std::vector<std::string> skip;
+  bool operator==(const Selection&) const = default;
 };
 
 // One share. `manifest` and `piece_layers` are empty until they were fetched and checked.
@@ -35,6 +43,8 @@ struct ShareRecord {
   Bytes manifest;               // the bencoded info dictionary
   Bytes piece_layers;           // all piece layers, in file order, 32 bytes a node
   std::vector<Endpoint> hints;  // peers named by the link
+  // What any of these names is wanted; none: everything.
+  std::vector<Selection> selections;
   WallTime added;
   WallTime completed;  // 0: not yet
   // Its own rate limits, bytes a second; nullopt: none.

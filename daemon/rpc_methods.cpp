@@ -17,25 +17,7 @@ namespace peernet::daemon {
 // may queue.
 constexpr std::size_t kPageTextMax = 256U << 10U;
 
-namespace {
-
-Result<std::vector<std::string>> globs_of(const Json& params, std::string_view name) {
-  std::vector<std::string> globs;
-  const Json* list = json_find(params, name);
-  if (list == nullptr || list->is_null()) return globs;
-  for (const Json& item : *list) {
-    globs.push_back(json_text(item).value_or(std::string()));
-    if (globs.back().empty() || globs.back().size() > transfer::kGlobSizeMax) {
-      return Error{Errc::malformed, "a glob has from 1 to 1024 bytes", "such as *.tmp or build/**"};
-    }
-  }
-  if (globs.size() > transfer::kExcludesMax) {
-    return Error{Errc::too_large, "at most 100 globs at a time", "share a directory below instead"};
-  }
-  return globs;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 Rpc::Answer Rpc::dispatch(Call& call, MethodName method) {
   switch (method) {
@@ -180,6 +162,9 @@ Rpc::Answer Rpc::share_fetch(Call& call) const {
                                     to_text(known->id).substr(0, kIdPrefixMin)});
     }
   }
+  auto selection = selection_of(call.params);
+  if (!selection) return Result<Json>(selection.error());
+  request.selection = *std::move(selection);
   const auto id = call.node.fetch(call.now, request, call.out);
   if (!id) return Result<Json>(id.error());
   return Result<Json>(Json::object({{"id", to_text(*id)}}));

@@ -25,6 +25,9 @@ Rpc::Answer Rpc::share_preview(Call& call) {
   request.link = *std::move(link);
   request.directory = context_.paths.downloads;
   request.allow_unportable = true;
+  auto selection = selection_of(call.params);
+  if (!selection) return Result<Json>(selection.error());
+  request.selection = *std::move(selection);
   const auto is_known = call.node.list(call.now, request, call.out);
   if (!is_known) return Result<Json>(is_known.error());
   PendingPreview preview;

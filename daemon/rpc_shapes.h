@@ -37,15 +37,20 @@ inline constexpr std::array kVerifyStatusFields{
 };
 inline constexpr Shape kVerifyStatus{"verification", kVerifyStatusFields};
 
+inline constexpr std::array kSelectionFields{
+    Field{"only", list_of_text, required, "globs of wanted files; empty: all"},
+    Field{"skip", list_of_text, required, "globs of files that these do not mean"},
+};
+inline constexpr Shape kSelection{"selection", kSelectionFields};
+
 inline constexpr std::array kShareFields{
     Field{"id", text, required, "the share id: s and 56 characters"},
     Field{
         "state", text, required,
         "opening, finding, fetching, stalled (fetching, but nothing comes, for the reason given), "
-        "scanning (hooks.scan runs), finishing, seeding, damaged (pieces at their place are "
-        "wrong), "
-        "repairing (these are fetched again), paused, quarantined (hooks.scan did not let it pass) "
-        "or failed"},
+        "scanning (hooks.scan runs), finishing, seeding, partial (all that is wanted is here), "
+        "damaged (pieces at their place are wrong), repairing (these are fetched again), paused, "
+        "quarantined (hooks.scan did not let it pass) or failed"},
     Field{"cause", text, required, "what keeps it from being further, as a word; or none"},
     Field{"reason", text, required, "the same as one phrase; may be empty"},
     Field{"error", object, nullable, "what stopped a failed share, or kept back a quarantined one",
@@ -54,11 +59,15 @@ inline constexpr std::array kShareFields{
     Field{"path", text, nullable, "where the finished share stands or will stand"},
     Field{"is_directory", boolean, required, "false while the manifest is unknown"},
     Field{"size", integer, nullable, "bytes"},
+    Field{"wanted", integer, nullable, "bytes: of all files, or of those that are wanted"},
     Field{"done", integer, required, "bytes verified and written"},
     Field{"durable", integer, required, "bytes that survive a crash"},
     Field{"pieces_count", integer, required, "pieces; 0 while unknown"},
     Field{"pieces_done", integer, required, "pieces verified"},
     Field{"files_count", integer, required, "files; 0 while unknown"},
+    Field{"files_wanted", integer, required, "of these, files that are wanted; 0 while unknown"},
+    Field{"selections", list_of_objects, required,
+          "a file is wanted that any of these names; empty: all are", &kSelection},
     Field{"rate_down", integer, required, "verified bytes a second"},
     Field{"rate_up", integer, required, "bytes a second"},
     Field{"downloaded", integer, required, "verified bytes received, all sessions"},
@@ -66,7 +75,7 @@ inline constexpr std::array kShareFields{
     Field{"wasted", integer, required, "bytes received and not needed, or wrong, this session"},
     Field{"reread", integer, required, "bytes hashed again from disk before serving, this session"},
     Field{"ratio", number, nullable, "copies given: uploaded / size"},
-    Field{"eta", integer, nullable, "seconds until it is complete"},
+    Field{"eta", integer, nullable, "seconds until all that is wanted is here"},
     Field{"peers_connected", integer, required, "peers of this share we are connected to"},
     Field{"peers_known", integer, required, "addresses where peers of this share may be"},
     Field{"lookup", object, nullable, "the last DHT lookup", &kLookup},
@@ -169,6 +178,7 @@ inline constexpr std::array kFileFields{
     Field{"path", text, required, "below the share's top; empty for a share of one file"},
     Field{"size", integer, required, "bytes"},
     Field{"done", integer, required, "bytes verified"},
+    Field{"is_wanted", boolean, required, "it is fetched; or would be, of a preview"},
     Field{"is_executable", boolean, required, "its owner may run it"},
 };
 inline constexpr Shape kFile{"file", kFileFields};

@@ -57,6 +57,10 @@ constexpr std::array kAddParams{
     Field{"exclude", list_of_text, optional,
           "globs of what is left out of a directory: without / of any name, with / of whole paths"},
 };
+constexpr Field kOnlyParam{"only", list_of_text, optional,
+                           "globs of the files that are wanted; all by default. Of a share that is "
+                           "here already: these too"};
+constexpr Field kSkipParam{"skip", list_of_text, optional, "globs of files that these do not mean"};
 constexpr std::array kFetchParams{
     Field{"link", text, required, "peernet:s...?dn=...&xl=...&pe=..., or the share id alone"},
     Field{"directory", text, optional, "absolute path; by default the downloads directory"},
@@ -64,9 +68,13 @@ constexpr std::array kFetchParams{
           "accept names that some systems cannot hold; false by default"},
     Field{"sequential", boolean, optional,
           "pieces in their order, not the rarest first, until the daemon ends; left out: as it is"},
+    kOnlyParam,
+    kSkipParam,
 };
 constexpr std::array kPreviewParams{
     Field{"link", text, required, "as for share.fetch"},
+    kOnlyParam,
+    kSkipParam,
 };
 constexpr Field kFieldsParam{"fields", list_of_text, optional,
                              "only these members of the answer, or of its rows; all by default"};

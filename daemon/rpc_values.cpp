@@ -10,6 +10,7 @@
 
 #include "core/identity.h"
 #include "daemon/rpc_table.h"
+#include "transfer/selection.h"
 
 namespace peernet::daemon {
 
@@ -54,6 +55,26 @@ bool flag_of(const Json& params, std::string_view name) {
 std::optional<std::uint64_t> integer_of(const Json& params, std::string_view name) {
   const Json* value = json_find(params, name);
   return value == nullptr ? std::nullopt : json_integer(*value);
+}
+
+Result<std::vector<std::string>> globs_of(const Json& params, std::string_view name) {
+  std::vector<std::string> globs;
+  const Json* list = json_find(params, name);
+  if (list == nullptr || list->is_null()) return globs;
+  for (const Json& item : *list) globs.push_back(json_text(item).value_or(std::string()));
+  if (auto checked = transfer::check_globs(globs); !checked) return checked.error();
+  return globs;
+}
+
+Result<std::optional<Selection>> selection_of(const Json& params) {
+  const bool is_given =
+      json_find(params, "only") != nullptr || json_find(params, "skip") != nullptr;
+  if (!is_given) return std::optional<Selection>();
+  auto only = globs_of(params, "only");
+  if (!only) return only.error();
+  auto skip = globs_of(params, "skip");
+  if (!skip) return skip.error();
+  return std::optional(Selection{*std::move(only), *std::move(skip)});
 }
 
 Result<HostAndPort> parse_host(const std::string& text) {
@@ -115,6 +136,7 @@ std::string_view state_word(transfer::ShareState state) {
     case transfer::ShareState::scanning: return "scanning";
     case transfer::ShareState::finishing: return "finishing";
     case transfer::ShareState::seeding: return "seeding";
+    case transfer::ShareState::partial: return "partial";
     case transfer::ShareState::damaged: return "damaged";
     case transfer::ShareState::repairing: return "repairing";
     case transfer::ShareState::paused: return "paused";
@@ -160,11 +182,18 @@ Json share_json(const transfer::ShareStatus& share, std::optional<WallTime> look
   json["is_directory"] = is_known && !share.is_single_file;
   // No share is empty: 0 says that the size is not known.
   json["size"] = share.size == 0 ? Json(nullptr) : Json(share.size);
+  json["wanted"] = share.wanted == 0 ? Json(nullptr) : Json(share.wanted);
   json["done"] = share.done;
   json["durable"] = share.durable;
   json["pieces_count"] = share.pieces_count;
   json["pieces_done"] = share.pieces_done;
   json["files_count"] = share.files_count;
+  json["files_wanted"] = share.files_wanted;
+  Json selections = Json::array();
+  for (const Selection& selection : share.selections) {
+    selections.push_back(Json::object({{"only", selection.only}, {"skip", selection.skip}}));
+  }
+  json["selections"] = std::move(selections);
   json["rate_down"] = whole_rate(share.rate_down);
   json["rate_up"] = whole_rate(share.rate_up);
   json["downloaded"] = share.downloaded;
@@ -224,10 +253,12 @@ Json peer_json(const transfer::PeerStatus& peer) {
 
 Json file_json(const transfer::ShareFiles& files, std::size_t file_index) {
   const FileSpec& file = files.files.at(file_index);
-  return Json::object({{"path", file.path},
-                       {"size", file.size},
-                       {"done", file_index < files.done.size() ? files.done[file_index] : 0},
-                       {"is_executable", file.is_executable}});
+  return Json::object(
+      {{"path", file.path},
+       {"size", file.size},
+       {"done", file_index < files.done.size() ? files.done[file_index] : 0},
+       {"is_wanted", file_index >= files.is_wanted.size() || files.is_wanted[file_index]},
+       {"is_executable", file.is_executable}});
 }
 
 Json left_out_json(const std::vector<LeftOut>& left_out) {

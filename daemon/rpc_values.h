@@ -26,6 +26,11 @@ std::string text_of(const Json& params, std::string_view name);
 bool flag_of(const Json& params, std::string_view name);
 std::optional<std::uint64_t> integer_of(const Json& params, std::string_view name);
 
+// Globs of names and paths. Errors: malformed, too_large.
+Result<std::vector<std::string>> globs_of(const Json& params, std::string_view name);
+// `only` and `skip`; nullopt when both were left out.
+Result<std::optional<Selection>> selection_of(const Json& params);
+
 // "192.0.2.1:6881", "[2001:db8::1]:6881", "host.example.org:6881". Errors: malformed.
 struct HostAndPort {
   std::string host;  // without brackets

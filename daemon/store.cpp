@@ -32,6 +32,10 @@ constexpr const char* kCreate = R"(
   CREATE TABLE hints(
     share BLOB NOT NULL REFERENCES shares(id) ON DELETE CASCADE,
     position INTEGER NOT NULL, endpoint TEXT NOT NULL, PRIMARY KEY(share, position)) WITHOUT ROWID;
+  CREATE TABLE selections(  -- what is wanted of a share, if not everything
+    share BLOB NOT NULL REFERENCES shares(id) ON DELETE CASCADE,
+    selection INTEGER NOT NULL, position INTEGER NOT NULL, kind TEXT NOT NULL, glob BLOB NOT NULL,
+    PRIMARY KEY(share, selection, position)) WITHOUT ROWID;
   CREATE TABLE progress(
     share BLOB PRIMARY KEY, durable BLOB NOT NULL,
     downloaded INTEGER NOT NULL, uploaded INTEGER NOT NULL);
@@ -42,7 +46,7 @@ constexpr const char* kCreate = R"(
     seen_ms INTEGER NOT NULL, uploaded INTEGER NOT NULL DEFAULT 0);
   CREATE INDEX peers_by_seen ON peers(seen_ms);
   CREATE TABLE bans(id BLOB PRIMARY KEY, until_ms INTEGER NOT NULL);
-  INSERT INTO meta VALUES('schema_version', 3);
+  INSERT INTO meta VALUES('schema_version', 4);
 )";
 
 // kMigrations[n - 1] makes version n + 1 of version n.
@@ -53,6 +57,10 @@ constexpr const char* kMigrations[] = {
     "ALTER TABLE shares ADD COLUMN limit_down INTEGER;"
     "CREATE TABLE bans(id BLOB PRIMARY KEY, until_ms INTEGER NOT NULL);"
     "UPDATE meta SET value = 3 WHERE key = 'schema_version';",
+    "CREATE TABLE selections(share BLOB NOT NULL REFERENCES shares(id) ON DELETE CASCADE,"
+    "selection INTEGER NOT NULL, position INTEGER NOT NULL, kind TEXT NOT NULL, glob BLOB NOT NULL,"
+    "PRIMARY KEY(share, selection, position)) WITHOUT ROWID;"
+    "UPDATE meta SET value = 4 WHERE key = 'schema_version';",
 };
 static_assert(std::size(kMigrations) == Store::kVersion - 1);
 
@@ -87,11 +95,13 @@ std::string_view stage_text(ShareStage stage) {
     case ShareStage::fetching: return "fetching";
     case ShareStage::finishing: return "finishing";
     case ShareStage::complete: return "complete";
+    case ShareStage::extending: return "extending";
   }
   return "";
 }
 std::optional<ShareStage> parse_stage(std::string_view text) {
-  for (auto stage : {ShareStage::fetching, ShareStage::finishing, ShareStage::complete}) {
+  for (auto stage :
+       {ShareStage::fetching, ShareStage::finishing, ShareStage::complete, ShareStage::extending}) {
     if (stage_text(stage) == text) return stage;
   }
   return std::nullopt;
@@ -358,6 +368,25 @@ Result<void> Store::save_share(const ShareRecord& record) {
     hint.bind(record.id.view()).bind(static_cast<std::int64_t>(i));
     if (!hint.bind(std::string_view(endpoint)).run()) return last_error("cannot save hints in");
   }
+  return save_selections(record);
+}
+
+Result<void> Store::save_selections(const ShareRecord& record) {
+  Statement old(database_.get(), "DELETE FROM selections WHERE share = ?");
+  bool is_good = old.bind(record.id.view()).run();
+  for (std::size_t i = 0; i < record.selections.size(); ++i) {
+    std::int64_t position = 0;
+    const auto save_globs = [&](const std::vector<std::string>& globs, std::string_view kind) {
+      for (const std::string& glob : globs) {
+        Statement row(database_.get(), "INSERT INTO selections VALUES(?, ?, ?, ?, ?)");
+        row.bind(record.id.view()).bind(static_cast<std::int64_t>(i)).bind(position++);
+        is_good = row.bind(kind).bind(as_bytes(glob)).run() && is_good;
+      }
+    };
+    save_globs(record.selections[i].only, "only");
+    save_globs(record.selections[i].skip, "skip");
+  }
+  if (!is_good) return last_error("cannot save what is wanted of a share in");
   return {};
 }
 
@@ -428,8 +457,9 @@ Result<void> Store::forget_old_peers() {
 
 Result<Saved> Store::load() {
   Saved saved;
-  for (auto load : {&Store::load_shares, &Store::load_hints, &Store::load_progress,
-                    &Store::load_dht, &Store::load_peers, &Store::load_bans}) {
+  for (auto load :
+       {&Store::load_shares, &Store::load_hints, &Store::load_selections, &Store::load_progress,
+        &Store::load_dht, &Store::load_peers, &Store::load_bans}) {
     auto loaded = (this->*load)(saved);
     if (!loaded) return loaded.error();
   }
@@ -477,6 +507,29 @@ Result<void> Store::load_hints(Saved& saved) {
     shares[*id]->hints.push_back(*endpoint);
   }
   if (!rows.is_ok()) return last_error("cannot read hints from");
+  return {};
+}
+
+Result<void> Store::load_selections(Saved& saved) {
+  std::map<ShareId, ShareRecord*> shares;
+  for (ShareRecord& share : saved.shares) shares.emplace(share.id, &share);
+  Statement rows(database_.get(),
+                 "SELECT share, selection, kind, glob FROM selections ORDER BY share, selection, "
+                 "position");
+  while (rows.next()) {
+    const auto id = ShareId::from(rows.read_bytes());
+    const auto number = to_unsigned(rows.read_integer());
+    const std::string kind = rows.read_text();
+    if (!id || !shares.contains(*id) || (kind != "only" && kind != "skip")) {
+      return damaged("what is wanted of a share cannot be read");
+    }
+    std::vector<Selection>& selections = shares[*id]->selections;
+    if (number > selections.size()) return damaged("a selection is missing");
+    if (number == selections.size()) selections.emplace_back();
+    Selection& selection = selections[number];
+    (kind == "only" ? selection.only : selection.skip).push_back(rows.read_text());
+  }
+  if (!rows.is_ok()) return last_error("cannot read what is wanted of shares from");
   return {};
 }
 

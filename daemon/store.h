@@ -25,7 +25,7 @@ inline constexpr std::size_t kDhtNodesKeptMax = 1024;
 class Store {
  public:
   // Version 1 had no peers.uploaded; version 2 no bans, and no limits of a share.
-  static constexpr int kVersion = 3;
+  static constexpr int kVersion = 4;
 
   // Opens or creates. Errors: corrupt, refused (a newer version), denied, no_space, io.
   static Result<Store> open(const std::string& path);
@@ -52,6 +52,7 @@ class Store {
   Result<void> run(const char* sql);
   Result<void> save_one(const Record& record);
   Result<void> save_share(const ShareRecord& record);
+  Result<void> save_selections(const ShareRecord& record);
   Result<void> save_progress(const ProgressRecord& record);
   Result<void> save_removal(const ShareRemoved& record);
   Result<void> save_dht(const DhtRecord& record);
@@ -60,6 +61,7 @@ class Store {
   Result<void> forget_old_peers();
   Result<void> load_shares(Saved& saved);
   Result<void> load_hints(Saved& saved);
+  Result<void> load_selections(Saved& saved);
   Result<void> load_progress(Saved& saved);
   Result<void> load_dht(Saved& saved);
   Result<void> load_peers(Saved& saved);

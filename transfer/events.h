@@ -53,9 +53,9 @@ struct AddRequest {
   std::string name;                           // the file or directory
   std::optional<std::uint32_t> piece_length;  // power of two, 16 KiB to 16 MiB
   bool allow_unportable = false;
-  std::vector<std::string> exclude;  // globs (transfer/glob.h), at most kExcludesMax
+  std::vector<std::string>
+      exclude;  // globs (transfer/glob.h), at most kGlobsMax (transfer/selection.h)
 };
-inline constexpr std::size_t kExcludesMax = 100;
 
 struct FetchRequest {
   Link link;
@@ -63,6 +63,9 @@ struct FetchRequest {
   bool allow_unportable = false;
   // Pieces in their order, where nobody waits for others. As long as the process lives.
   std::optional<bool> is_sequential{};  // nullopt: as it is
+  // Which files; neither `only` nor `skip`: all. Of a share that is known this adds to what is
+  // wanted. At most kGlobsMax of each (transfer/selection.h). nullopt: as it is, and at first all.
+  std::optional<Selection> selection{};
 };
 
 // A connection that the user asks for. `share`: does the peer offer it?
@@ -88,6 +91,7 @@ struct ShareFiles {
   std::uint32_t piece_length = 0;
   std::vector<FileSpec> files;
   std::vector<std::uint64_t> done;  // bytes verified, per file
+  std::vector<bool> is_wanted;      // per file
 };
 
 // ---- Events

@@ -11,6 +11,7 @@
 
 #include "core/bytes.h"
 #include "core/endpoint.h"
+#include "core/records.h"
 #include "core/result.h"
 #include "core/time.h"
 
@@ -23,6 +24,7 @@ enum class ShareState : std::uint8_t {
   scanning,   // all pieces are there and durable; the user's program looks at them
   finishing,  // all pieces are there; syncing and renaming into place
   seeding,
+  partial,    // what is wanted is at its place, and that is not all of the share
   damaged,    // at its place, and pieces of it are not what was shared: those are not served
   repairing,  // likewise, and they are fetched again
   paused,
@@ -85,11 +87,14 @@ struct ShareStatus {
   std::string path;  // absolute; of the finished share
   bool is_single_file = false;
   std::uint64_t size = 0;     // bytes; 0 while unknown
+  std::uint64_t wanted = 0;   // bytes; less than `size` if some files only are wanted
   std::uint64_t done = 0;     // bytes verified and written
   std::uint64_t durable = 0;  // bytes that survive a crash
   std::uint32_t pieces_count = 0;
   std::uint32_t pieces_done = 0;
   std::uint64_t files_count = 0;
+  std::uint64_t files_wanted = 0;
+  std::vector<Selection> selections;
 
   double rate_down = 0;  // verified bytes a second
   double rate_up = 0;

@@ -56,10 +56,11 @@ void Swarm::start_saved(Turn& turn, const ProgressRecord* progress) {
     fail(turn, restored.error(), Failing::for_good);
     return;
   }
+  select_files();
   const std::uint32_t pieces_count = metadata_.manifest().layout().pieces_count();
   durable_ = Bitfield(pieces_count);
   const bool is_complete = record_.stage == ShareStage::complete;
-  if (is_complete) durable_.set_all();
+  if (is_complete) durable_ = wanted_;
   if (progress != nullptr) {
     // A record that is damaged: start from nothing, or from what the rename stands for.
     durable_ = Bitfield::unpack(progress->durable, pieces_count)
@@ -74,6 +75,7 @@ void Swarm::start_imported(Turn& turn) {
   started_ = turn.now;
   const auto restored = metadata_.restore(record_.manifest, record_.piece_layers);
   PN_CHECK(restored.has_value());
+  select_files();
   Bitfield all(metadata_.manifest().layout().pieces_count());
   all.set_all();
   durable_ = all;
@@ -86,11 +88,20 @@ void Swarm::start_imported(Turn& turn) {
 }
 
 std::string Swarm::top() const {
-  return record_.stage == ShareStage::complete ? record_.name : "." + to_text(record_.id) + ".part";
+  const bool is_placed =
+      record_.stage == ShareStage::complete || record_.stage == ShareStage::extending;
+  return is_placed ? record_.name : "." + to_text(record_.id) + ".part";
 }
 
 void Swarm::open_storage(Turn& turn) {
   if (is_opening_ || is_open_) return;
+  if (wanted_bytes_ == 0 && !is_removing_) {
+    fail(turn,
+         Error{Errc::not_found, "no file with any byte in it is named by what was asked for",
+               "peernet fetch -n shows the files; a fetch with other patterns goes on"},
+         Failing::for_good);
+    return;
+  }
   const Manifest& manifest = metadata_.manifest();
   OpenStorage open;
   open.storage = record_.storage;
@@ -99,11 +110,20 @@ void Swarm::open_storage(Turn& turn) {
   if (record_.stage == ShareStage::fetching && !is_removing_) open.must_be_free = record_.name;
   open.is_single_file = manifest.is_single_file();
   open.is_writable = record_.stage != ShareStage::complete || is_repairing_;
-  open.files = manifest.file_specs();
+  open.files = file_specs();
   open.leaves_count = manifest.layout().leaves_count();
   open.job = add_job(turn, OpenJob{});
   is_opening_ = true;
   turn.out.push_back(std::move(open));
+}
+
+// What was read through the storage as it was is not believed of the new one.
+void Swarm::reopen_storage(Turn& turn) {
+  ++generation_;
+  verified_.reset_all();
+  turn.out.push_back(CloseStorage{record_.storage});
+  is_open_ = false;
+  open_storage(turn);
 }
 
 void Swarm::on_opened(Turn& turn, FileResult& result) {
@@ -158,16 +178,20 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
     if (!is_anything_there) {
       // The last thing before the end of the last run was the rename.
       record_.stage = ShareStage::complete;
+      if (!metadata_.manifest().is_single_file()) {
+        // And more may have been asked for since then, if only an empty file.
+        record_.stage = ShareStage::extending;
+        save_record(turn, SaveKind::record);
+      }
       turn.out.push_back(CloseStorage{record_.storage});
       is_open_ = false;
       open_storage(turn);
       return;
     }
-    if (!have.all()) record_.stage = ShareStage::fetching;
+    if (!holds_wanted(have)) record_.stage = ShareStage::fetching;
   }
-  const std::uint64_t needed =
-      layout.total_size() - std::min(layout.total_size(), opened->allocated_bytes);
-  if (!have.all() && opened->free_bytes < needed + kSpareBytes) {
+  const std::uint64_t needed = wanted_bytes_ - std::min(wanted_bytes_, opened->allocated_bytes);
+  if (!holds_wanted(have) && opened->free_bytes < needed + kSpareBytes) {
     fail(turn, Error{Errc::no_space,
                      "not enough space in " + record_.parent + ": " + std::to_string(needed) +
                          " bytes are needed and " + std::to_string(kSpareBytes) + " to spare, " +
@@ -180,12 +204,20 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
     save(turn, SaveKind::progress, progress_record(durable_), durable_);
   }
   error_.reset();
-  if (have.all() && is_scan_due()) {
+  if (picker_) {
+    for (auto piece = served_.next_set(0); piece; piece = served_.next_set(*piece + 1)) {
+      if (!have.test(*piece)) lose_piece(turn, *piece);
+    }
+    want(turn, wanted_);
+    serve_reads(turn);
+    on_all_durable(turn);
+  } else if (holds_wanted(have) && is_scan_due()) {
     // The last run ended before its scan had let it pass: nothing is served until one has.
     start_scan(turn);
     return;
+  } else {
+    begin_exchange(turn, std::move(have));
   }
-  begin_exchange(turn, std::move(have));
   tell_state(turn);
 }
 
@@ -197,7 +229,7 @@ void Swarm::begin_exchange(Turn& turn, Bitfield have) {
   verified_ = Bitfield(static_cast<std::uint32_t>(layout.leaves_count()));
   picker_.emplace(layout, have, rng_.fork());
   // What is damaged at its place is fetched again only when that was asked for.
-  if (record_.stage == ShareStage::complete) picker_->set_wanted(have);
+  picker_->set_wanted(record_.stage == ShareStage::complete ? have : wanted_);
   for (const ConnId conn : members_) {
     Peer& peer = turn.peers.at(conn);
     PeerShare& share = *peer.find_share(record_.id);
@@ -283,6 +315,7 @@ void Swarm::fail(Turn& turn, Error error, Failing how) {
   drop_pending(turn);
   dirty_bytes_ = 0;
   serve_reads(turn);
+  told_state_.reset();  // another fault is told too
   tell_state(turn);
 }
 
@@ -315,7 +348,7 @@ void Swarm::continue_removal(Turn& turn) {
     is_open_ = false;
     is_reopened_ = true;
     // An unfinished download is ours alone and worth nothing without its state.
-    const bool is_unfinished = record_.stage != ShareStage::complete;
+    const bool is_unfinished = top() != record_.name;
     DeleteStorage drop{add_job(turn, DeleteJob{}), record_.storage,
                        is_data_deleted_ || is_unfinished};
     turn.out.push_back(drop);
@@ -341,7 +374,7 @@ bool Swarm::is_active() const {
 
 void Swarm::tell_state(Turn& turn) {
   const ShareState now = state();
-  if (told_state_ == now && now != ShareState::failed && now != ShareState::quarantined) return;
+  if (told_state_ == now) return;
   told_state_ = now;
   turn.events.emplace_back(StateChanged{record_.id, now, error_ ? error_->what : std::string{}});
 }
@@ -445,9 +478,10 @@ void Swarm::on_saved(Turn& turn, JobId job, const Result<void>& result) {
     }
     case SaveKind::finishing:
       if (!is_open_ || is_removing_) break;
-      turn.out.push_back(FinishStorage{add_job(turn, FinishJob{}), record_.storage, record_.name});
+      finish_storage(turn);
       break;
     case SaveKind::complete:
+      if (record_.stage != ShareStage::complete) break;  // more was asked for meanwhile
       completed_ = turn.now;
       turn.events.emplace_back(Completed{record_.id});
       if (hooks_.completed) run_hook(turn, Hook::completed);
@@ -463,7 +497,7 @@ void Swarm::on_saved(Turn& turn, JobId job, const Result<void>& result) {
 void Swarm::maybe_sync(Turn& turn) {
   if (!is_open_ || is_syncing_ || dirty_bytes_ == 0 || !picker_) return;
   const bool is_due = turn.now - last_sync_ >= kSyncInterval || dirty_bytes_ >= kSyncBytesMax ||
-                      served_.all() || record_.is_paused;
+                      holds_wanted(served_) || record_.is_paused;
   if (!is_due) return;
   is_syncing_ = true;
   last_sync_ = turn.now;
@@ -486,15 +520,18 @@ void Swarm::on_synced(Turn& turn, SyncJob job, const FileResult& result) {
 }
 
 void Swarm::on_all_durable(Turn& turn) {
-  if (!durable_.all() || is_removing_) return;
+  if (!holds_wanted(durable_) || is_removing_) return;
   if (is_repairing_) {
-    if (verification_) return;
-    turn.out.push_back(FinishStorage{add_job(turn, FinishJob{}), record_.storage, record_.name});
+    if (!verification_) finish_storage(turn);
     return;
   }
   if (record_.stage == ShareStage::complete || scan_) return;
   if (is_scan_due()) {
     start_scan(turn);
+    return;
+  }
+  if (record_.stage == ShareStage::extending) {
+    finish_storage(turn);
     return;
   }
   record_.stage = ShareStage::finishing;
@@ -519,6 +556,13 @@ void Swarm::on_finished(Turn& turn, const FileResult& result) {
   }
   record_.stage = ShareStage::complete;
   record_.completed = turn.wall;
+  // More of it may have been asked for meanwhile.
+  const std::vector<bool> finished = wanted_files_;
+  select_files();
+  if (wanted_files_ != finished) {
+    extend(turn);
+    return;
+  }
   save_record(turn, SaveKind::complete);
 }
 

@@ -185,12 +185,18 @@ class Swarm {
   // Open to peers: not paused, failed or being removed.
   bool is_active() const;
   bool is_paused() const { return record_.is_paused; }
-  bool is_complete() const { return metadata_.is_complete() && picker_ && picker_->is_complete(); }
+  // Nothing is lacking that is wanted, or nothing is to be done about it.
+  bool is_complete() const {
+    return metadata_.is_complete() && picker_ && picker_->is_complete() &&
+           (record_.stage == ShareStage::complete || holds_wanted(served_));
+  }
   bool wants_data() const {
     return is_active() && !is_complete() && !(is_listing_ && metadata_.is_complete());
   }
   bool is_listing() const { return is_listing_; }
   void set_sequential(bool is_sequential);
+  // Also what this names is wanted from now on. Errors: refused, too_large.
+  Result<void> widen(Turn& turn, const Selection& selection);
   bool is_removing() const { return is_removing_; }
   bool is_removed() const { return is_removed_; }
   const Result<void>& removal() const { return removal_; }
@@ -316,7 +322,15 @@ class Swarm {
   };
 
   // Life.
+  void select_files();
+  bool holds_wanted(const Bitfield& pieces) const { return !pieces.has_wanted(wanted_); }
+  bool is_whole(std::uint32_t file_index, const Bitfield& pieces) const;
+  void want(Turn& turn, const Bitfield& pieces);
+  void extend(Turn& turn);
+  std::vector<FileSpec> file_specs() const;
+  void finish_storage(Turn& turn);
   void open_storage(Turn& turn);
+  void reopen_storage(Turn& turn);
   void on_opened(Turn& turn, FileResult& result);
   void begin_exchange(Turn& turn, Bitfield have);
   void on_metadata(Turn& turn);
@@ -448,6 +462,11 @@ class Swarm {
                        // those waiting for leaves
   Bitfield verified_;  // blocks (leaves) whose hash was checked in this run
   Bitfield durable_;   // pieces the store has
+  // Once the manifest is known. While an extension or the renaming into place is under way, what
+  // was wanted when it began.
+  std::vector<bool> wanted_files_;
+  Bitfield wanted_;  // the pieces of those
+  std::uint64_t wanted_bytes_ = 0;
   std::uint64_t durable_bytes_ = 0;
   std::uint64_t done_bytes_ = 0;  // of served_
   std::uint64_t dirty_bytes_ = 0;

@@ -478,7 +478,7 @@ void Swarm::on_piece_had(Turn& turn, std::uint32_t piece) {
   maybe_sync(turn);
   if (is_sequential_) update_urgent();
   serve_reads(turn);
-  if (served_.all()) tell_state(turn);
+  if (holds_wanted(served_)) tell_state(turn);
 }
 
 void Swarm::lose_piece(Turn& turn, std::uint32_t piece) {

@@ -62,6 +62,7 @@ void Swarm::on_metadata(Turn& turn) {
   record_.manifest = manifest.encoded();
   record_.piece_layers = metadata_.layers().encoded();
   record_.name = manifest.name();
+  select_files();
   durable_ = Bitfield(manifest.layout().pieces_count());
   durable_bytes_ = 0;
   save_record(turn, SaveKind::record);

@@ -61,10 +61,16 @@ std::optional<Error> Swarm::read_error(const Readers::Read& read) const {
   if (picker_ && read.file_index) {
     const std::uint32_t piece =
         metadata_.manifest().layout().piece_at(*read.file_index, read.offset);
-    if (!served_.test(piece) && record_.stage == ShareStage::complete && !is_repairing_) {
+    if (!served_.test(piece) && wanted_files_[*read.file_index] &&
+        record_.stage == ShareStage::complete && !is_repairing_) {
       return Error{Errc::corrupt, "this part of the file is damaged",
                    "peernet verify --repair " + to_short_text(record_.id) + " fetches it again"};
     }
+  }
+  if (picker_ && read.file_index && !wanted_files_[*read.file_index] &&
+      !served_.test(metadata_.manifest().layout().piece_at(*read.file_index, read.offset))) {
+    return Error{Errc::refused, "this file was not asked for",
+                 "fetch it too: peernet fetch --only PATH and the share's link"};
   }
   const bool is_there =
       picker_ && read.file_index &&

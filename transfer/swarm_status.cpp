@@ -16,9 +16,10 @@ ShareState Swarm::state() const {
   if (!picker_) return ShareState::opening;
   if (record_.stage == ShareStage::complete) {
     if (is_repairing_) return ShareState::repairing;
-    return served_.all() ? ShareState::seeding : ShareState::damaged;
+    if (!holds_wanted(served_)) return ShareState::damaged;
+    return served_.all() ? ShareState::seeding : ShareState::partial;
   }
-  return served_.all() ? ShareState::finishing : ShareState::fetching;
+  return holds_wanted(served_) ? ShareState::finishing : ShareState::fetching;
 }
 
 std::uint64_t Swarm::bytes_of(const Bitfield& pieces) const {
@@ -53,11 +54,13 @@ Reason Swarm::reason(Time now, const Peers& peers, const Dialer& dialer) const {
     reason.cause = Cause::scanning;
     return reason;
   }
-  if (picker_ && served_.all()) return reason;
+  if (picker_ && holds_wanted(served_)) return reason;
   if (record_.stage == ShareStage::complete && !is_repairing_) {
     if (!picker_) return reason;
     reason.cause = Cause::damaged;
-    reason.count = served_.size() - served_.count_set();
+    for (auto piece = wanted_.next_set(0); piece; piece = wanted_.next_set(*piece + 1)) {
+      if (!served_.test(*piece)) ++reason.count;
+    }
     return reason;
   }
   return members_.empty() ? reason_alone(dialer) : reason_connected(now, peers);
@@ -249,7 +252,7 @@ std::optional<Duration> Swarm::eta(Time now) const {
   if (state() != ShareState::fetching && state() != ShareState::repairing) return std::nullopt;
   const double rate = down_.rate(now, 10);
   const std::uint64_t done = done_bytes_ + picker_->partial_bytes();
-  const std::uint64_t size = metadata_.manifest().layout().total_size();
+  const std::uint64_t size = wanted_bytes_;
   if (rate <= 0 || done >= size) return std::nullopt;
   const double rest = static_cast<double>(size - done) / rate;
   if (rest > kLongestShown) return std::nullopt;
@@ -273,7 +276,10 @@ ShareStatus Swarm::status(Time now, const Peers& peers, const Dialer& dialer) co
     status.pieces_count = manifest.layout().pieces_count();
     status.files_count = manifest.files().size();
   }
+  status.selections = record_.selections;
   if (metadata_.is_complete()) {
+    status.wanted = wanted_bytes_;
+    status.files_wanted = static_cast<std::uint64_t>(std::ranges::count(wanted_files_, true));
     status.durable = durable_bytes_;
     if (picker_) {
       status.done = done_bytes_ + picker_->partial_bytes();
@@ -310,6 +316,7 @@ ShareFiles Swarm::files() const {
   files.is_single_file = manifest.is_single_file();
   files.piece_length = manifest.piece_length();
   files.files = manifest.file_specs();
+  files.is_wanted = wanted_files_;
   const Bitfield& done = picker_ ? served_ : durable_;
   for (std::uint32_t i = 0; i < layout.files_count(); ++i) {
     const Layout::File& file = layout.file(i);

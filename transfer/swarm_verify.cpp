@@ -27,6 +27,10 @@ Result<void> Swarm::verify(Turn& turn, bool is_repair) {
     return Error{Errc::unavailable, "it is not known yet what this share contains",
                  "there is nothing of it to verify"};
   }
+  if (record_.stage == ShareStage::extending) {
+    return Error{Errc::refused, "more of this share is just being fetched",
+                 "verify it when that is done"};
+  }
   if (verification_ || is_repairing_) {
     return Error{
         Errc::refused,
@@ -156,7 +160,7 @@ void Swarm::on_all_verified(Turn& turn) {
       outcome.damaged.push_back({path, piece.offset, piece.size});
     }
   }
-  const bool is_lacking = record_.stage == ShareStage::complete && !served_.all();
+  const bool is_lacking = record_.stage == ShareStage::complete && !holds_wanted(served_);
   const bool is_to_repair = run.is_repair_wanted && is_lacking;
   outcome.is_repairing = is_to_repair;
   outcome.is_fetched_again = record_.stage != ShareStage::complete && !run.damaged.empty();
@@ -168,15 +172,10 @@ void Swarm::on_all_verified(Turn& turn) {
   }
 }
 
-// The storage is opened anew, to be written to where it stands. What was read through the old one
-// is not believed of the new one.
+// The storage is opened anew, to be written to where it stands.
 void Swarm::begin_repair(Turn& turn) {
   is_repairing_ = true;
-  ++generation_;
-  verified_.reset_all();
-  turn.out.push_back(CloseStorage{record_.storage});
-  is_open_ = false;
-  open_storage(turn);
+  reopen_storage(turn);
   tell_state(turn);
 }
 
@@ -189,17 +188,9 @@ void Swarm::on_opened_for_repair(Turn& turn, const StorageOpened& opened) {
         at.file_index < opened.file_sizes.size() ? opened.file_sizes[at.file_index] : 0;
     if (at.offset + at.size > size) lose_piece(turn, *piece);
   }
-  Bitfield all(served_.size());
-  all.set_all();
-  picker_->set_wanted(all);
-  update_urgent();
-  for (const ConnId conn : members_) {
-    Peer& peer = turn.peers.at(conn);
-    update_interest(peer, *peer.find_share(record_.id));
-    peer.flush(turn.out);
-  }
+  want(turn, wanted_);
   tell_state(turn);
-  if (served_.all()) on_all_durable(turn);
+  if (holds_wanted(served_)) on_all_durable(turn);
 }
 
 }  // namespace peernet::transfer

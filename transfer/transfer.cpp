@@ -14,7 +14,6 @@ namespace peernet::transfer {
 namespace {
 
 constexpr std::size_t kRememberedMax = 4096;
-constexpr std::size_t kRememberedDialsMax = 16;  // for each unfinished share at start
 constexpr std::uint32_t kSlotsInitial = 16;
 
 }  // namespace
@@ -60,16 +59,6 @@ void Transfer::start(Time now, WallTime wall, const Saved& saved, Effects& out) 
     Swarm& swarm = add_swarm(record, PathRules{.allow_unportable = true});
     const auto known = progress.find(record.id);
     swarm.start_saved(t, known == progress.end() ? nullptr : known->second);
-    if (swarm.wants_data()) {
-      for (const Endpoint& hint : record.hints) {
-        dialer_.add(now, hint, record.id, Dialer::Source::link);
-      }
-      std::size_t dials_count = 0;
-      for (const PeerRecord& peer : saved.peers) {
-        if (peer.endpoint.port == 0 || dials_count++ >= kRememberedDialsMax) continue;
-        dialer_.add(now, peer.endpoint, record.id, Dialer::Source::remembered);
-      }
-    }
     schedule_share(now, swarm);
   }
   next_tick_ = now;
@@ -291,6 +280,9 @@ Result<ShareId> Transfer::fetch(Time now, const FetchRequest& request, Effects& 
       return Error{Errc::refused, "the files of this share are just being listed",
                    "try again in a moment"};
     }
+    if (request.selection) {
+      if (auto widened = known->widen(t, *request.selection); !widened) return widened.error();
+    }
     known->resume(t);
     if (request.is_sequential) known->set_sequential(*request.is_sequential);
     if (known->wants_data()) add_hints(t, *known, request.link);
@@ -341,6 +333,9 @@ Result<Swarm*> Transfer::begin_fetch(Turn& t, const FetchRequest& request) {
   if (ValidatedPath::parse_name(request.link.name_hint, PathRules{.allow_unportable = true})) {
     record.name = request.link.name_hint;
   }
+    if (request.selection && request.selection != Selection{}) {
+      record.selections.push_back(*request.selection);
+    }
   record.added = t.wall;
   for (const PeerHint& hint : request.link.peers) {
     const std::string host =
@@ -569,7 +564,8 @@ std::optional<WhyFacts> Transfer::why(Time now, const ShareId& id) const {
   WhyFacts facts = swarm->why(now, peers_, dialer_);
   if (const auto at = retries_.at(id)) facts.next_retry = at;
   facts.next_lookup = lookups_.at(id);
-  if (facts.next_lookup && facts.status.state != ShareState::seeding) {
+  if (facts.next_lookup && facts.status.state != ShareState::seeding &&
+      facts.status.state != ShareState::partial) {
     facts.next_retry =
         facts.next_retry ? std::min(*facts.next_retry, *facts.next_lookup) : facts.next_lookup;
   }

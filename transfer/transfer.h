@@ -194,6 +194,7 @@ class Transfer {
   void tick(Turn& turn);
   void tick_peers(Turn& turn);
   void schedule_share(Time now, const Swarm& swarm);
+  void seek_among_known(Time now, const Swarm& swarm);
   void on_due_shares(Turn& turn);
   std::uint64_t block_bytes_held() const;
   void wait_for_limit(Time at);

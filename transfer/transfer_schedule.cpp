@@ -14,6 +14,7 @@ namespace peernet::transfer {
 
 namespace {
 
+constexpr std::size_t kRememberedDialsMax = 16;  // for a share that begins to want data
 constexpr Duration kTickInterval = std::chrono::seconds(1);
 constexpr Duration kHandshakeTime = std::chrono::seconds(10);
 constexpr Duration kDialTime = std::chrono::seconds(15);
@@ -369,6 +370,27 @@ void Transfer::schedule_share(Time now, const Swarm& swarm) {
   } else if (!lookups_.contains(id)) {
     lookup_tries_[id] = 0;
     lookups_.set(id, now + kLookupFirst);
+    seek_among_known(now, swarm);
+  }
+}
+
+// It has begun to want data: who the link named, and the peers of earlier sessions.
+void Transfer::seek_among_known(Time now, const Swarm& swarm) {
+  for (const Endpoint& hint : swarm.record().hints) {
+    dialer_.add(now, hint, swarm.id(), Dialer::Source::link);
+  }
+  std::vector<const PeerRecord*> newest_first;
+  for (const auto& [peer, record] : remembered_) {
+    if (record.endpoint.port != 0) newest_first.push_back(&record);
+  }
+  const auto count = std::min(newest_first.size(), kRememberedDialsMax);
+  std::ranges::partial_sort(newest_first, newest_first.begin() + static_cast<std::ptrdiff_t>(count),
+                            [](const PeerRecord* a, const PeerRecord* b) {
+                              return std::pair(a->seen.unix_ms, a->id) >
+                                     std::pair(b->seen.unix_ms, b->id);
+                            });
+  for (std::size_t i = 0; i < count; ++i) {
+    dialer_.add(now, newest_first[i]->endpoint, swarm.id(), Dialer::Source::remembered);
   }
 }
 
@@ -409,9 +431,17 @@ void Transfer::on_due_shares(Turn& t) {
     announces_.set(*id, t.now + kAnnounceInterval - std::chrono::minutes(1) + jitter);
   }
   while (const auto id = lookups_.pop_expired(t.now)) {
-    const Swarm* swarm = find_swarm(*id);
+    Swarm* swarm = find_swarm(*id);
     if (swarm == nullptr || !swarm->wants_data()) continue;
     unsigned& tries = lookup_tries_[*id];
+    // Known addresses of peers that are connected already, for other shares or for none yet.
+    for (const auto& [endpoint, conn] : by_listen_) {
+      const auto shares = dialer_.shares(endpoint);
+      if (tries > 0 || std::ranges::find(shares, *id) == shares.end()) continue;
+      Peer& peer = peers_.at(conn);
+      open_share(t, peer, *swarm);
+      peer.flush(t.out);
+    }
     if (swarm->peers_count() < kPeersEnough) events_.emplace_back(PeersWanted{swarm->key()});
     say_and_seek_segments(t.now, *swarm);
     const Duration wait =

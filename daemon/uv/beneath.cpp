@@ -120,7 +120,7 @@ Result<Fd> walk_beneath(int directory, const std::string& path, int flags, mode_
   }
 }
 
-Result<Fd> make_directories(int directory, const std::string& path,
+Result<Fd> make_directories(int directory, const std::string& path, mode_t mode,
                             std::vector<std::string>& changed) {
   Fd held;
   int here = directory;
@@ -129,7 +129,7 @@ Result<Fd> make_directories(int directory, const std::string& path,
     std::size_t end = path.find('/', begin);
     if (end == std::string::npos) end = path.size();
     const std::string name = path.substr(begin, end - begin);
-    if (mkdirat(here, name.c_str(), S_IRWXU) == 0) {
+    if (mkdirat(here, name.c_str(), mode) == 0) {
       changed.push_back(begin == 0 ? "" : path.substr(0, begin - 1));
     } else if (errno != EEXIST) {
       return system_error(errno, "cannot make the directory " + path.substr(0, end));

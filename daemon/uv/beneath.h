@@ -62,9 +62,9 @@ Result<Fd> open_beneath(int directory, const std::string& path, int flags, mode_
 // The same for kernels without openat2.
 Result<Fd> walk_beneath(int directory, const std::string& path, int flags, mode_t mode = 0);
 
-// Makes the missing directories of `path` (mode 0700) and opens the last. The directories in which
+// Makes the missing directories of `path` and opens the last. The directories in which
 // something was made are appended to `changed`, as paths below `directory` ("" is itself).
-Result<Fd> make_directories(int directory, const std::string& path,
+Result<Fd> make_directories(int directory, const std::string& path, mode_t mode,
                             std::vector<std::string>& changed);
 
 // "a/b/c" -> "a/b" and "c"; "" and "c" when there is no '/'.

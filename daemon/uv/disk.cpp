@@ -56,7 +56,7 @@ struct Disk::Job {
             [&](const WriteLeaves& one) { return storage.write_leaves(one); },
             [&](const HashRange& one) { return storage.hash_range(one); },
             [&](const Sync&) { return storage.sync(); },
-            [&](const FinishStorage& one) { return storage.finish(one.name); },
+            [&](const FinishStorage& one) { return storage.finish(one); },
             [&](const DeleteStorage& one) { return storage.remove(one.is_data_deleted); },
             [&](const ListTree& one) { return list_tree(one); },
         },

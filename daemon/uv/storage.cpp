@@ -174,8 +174,11 @@ Result<void> Storage::check_files(int parent, StorageOpened& outcome) {
   }
   for (std::uint32_t i = 0; i < states_.size(); ++i) {
     const FileSpec& file = wanted_.files[i];
+    if (file.standing == FileSpec::Standing::left_out) continue;
+    auto settled = settle_standing(top->get(), i);
+    if (!settled) return settled;
     if (!wanted_.is_single_file) {
-      auto fd = open_beneath(top->get(), file.path, O_PATH);
+      auto fd = open_beneath(parent, path_of(i), O_PATH);
       if (!fd && fd.error().code == Errc::not_found && wanted_.is_writable) continue;
       if (!fd && fd.error().code == Errc::not_found) {
         return Error{Errc::corrupt, "the file " + path_of(i) + " is missing", ""};
@@ -198,6 +201,22 @@ Result<void> Storage::check_files(int parent, StorageOpened& outcome) {
   return {};
 }
 
+// An earlier process may have moved a whole file already; nothing else may be at its path.
+Result<void> Storage::settle_standing(int top, std::uint32_t file_index) {
+  using enum FileSpec::Standing;
+  FileSpec& file = wanted_.files[file_index];
+  if (file.standing != apart && file.standing != moved) return {};
+  const bool is_apart = open_beneath(top, file.apart, O_PATH).has_value();
+  const bool is_placed = open_beneath(top, file.path, O_PATH).has_value();
+  if (is_placed && (is_apart || file.standing == apart)) {
+    return Error{Errc::exists,
+                 wanted_.parent + "/" + wanted_.top + "/" + file.path + " stands there already",
+                 ""};
+  }
+  file.standing = is_apart || file.standing == apart ? apart : placed;
+  return {};
+}
+
 Result<Fd> Storage::open_parent() const {
   auto parent = open_directory(wanted_.parent);
   if (!parent) return parent;
@@ -213,7 +232,8 @@ Result<Fd> Storage::open_parent() const {
 }
 
 std::string Storage::path_of(std::uint32_t file_index) const {
-  const std::string& path = wanted_.files[file_index].path;
+  const FileSpec& file = wanted_.files[file_index];
+  const std::string& path = file.standing == FileSpec::Standing::apart ? file.apart : file.path;
   return wanted_.is_single_file ? wanted_.top : wanted_.top + "/" + path;
 }
 
@@ -252,12 +272,12 @@ Result<Fd> Storage::open_by_name(std::uint32_t file_index, bool is_created) {
   auto parent = open_parent();
   if (!parent) return parent;
   const std::string path = path_of(file_index);
-  if (is_created) return open_writable(parent->get(), path);
+  if (is_created) return open_writable(parent->get(), path, file_index);
   return open_beneath(parent->get(), path, is_writable_ ? O_RDWR : O_RDONLY);
 }
 
 // Opens for writing, and makes the file and its directories if they are missing.
-Result<Fd> Storage::open_writable(int parent, const std::string& path) {
+Result<Fd> Storage::open_writable(int parent, const std::string& path, std::uint32_t file_index) {
   const mode_t mode = S_IRUSR | S_IWUSR;
   auto fd = open_beneath(parent, path, O_RDWR);
   if (fd || fd.error().code != Errc::not_found) return fd;
@@ -266,7 +286,12 @@ Result<Fd> Storage::open_writable(int parent, const std::string& path) {
   int here = parent;
   if (!directory.empty()) {
     std::vector<std::string> changed;
-    auto last = make_directories(parent, directory, changed);
+    // At their place they are as the user has them; under the name of an unfinished share ours
+    // alone.
+    const bool is_placed = !wanted_.files[file_index].apart.empty();
+    const mode_t all = S_IRWXU | S_IRWXG | S_IRWXO;
+    auto last = make_directories(parent, directory, is_placed ? all & ~place_.user_umask : S_IRWXU,
+                                 changed);
     {
       const std::lock_guard lock(dirty_mutex_);
       dirty_directories_.insert(changed.begin(), changed.end());

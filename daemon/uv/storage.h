@@ -52,7 +52,7 @@ class Storage {
   FileResult write_leaves(const WriteLeaves& wanted);
   FileResult hash_range(const HashRange& wanted);
   FileResult sync();
-  FileResult finish(const std::string& name);
+  FileResult finish(const FinishStorage& wanted);
   FileResult remove(bool is_data_deleted);
 
   // The generation that the engine knows of. on_told() is called when a result that looked at the
@@ -83,13 +83,14 @@ class Storage {
   Error file_error(int error_number, std::uint32_t file_index, const char* verb) const;
   Result<FileCache::SharedFd> open_file(std::uint32_t file_index, bool is_created);
   Result<Fd> open_by_name(std::uint32_t file_index, bool is_created);
-  Result<Fd> open_writable(int parent, const std::string& path);
+  Result<Fd> open_writable(int parent, const std::string& path, std::uint32_t file_index);
   Result<FileCache::SharedFd> open_leaves(bool is_created);
   Result<Stamp> stamp_of(int fd, std::uint32_t file_index);
   std::mutex& stripe(std::uint32_t file_index) { return stripes_[file_index % kStripes]; }
   void mark_dirty(std::uint32_t file_index);
 
   Result<void> check_files(int parent, StorageOpened& outcome);
+  Result<void> settle_standing(int top, std::uint32_t file_index);
   Result<void> put_blocks(const WriteBlocks& wanted, const std::vector<bool>& is_good, int fd);
   // Requires: the file's stripe is held.
   Result<bool> is_unchanged(int fd, std::uint32_t file_index, Generation told, Generation& seen);
@@ -106,10 +107,11 @@ class Storage {
   bool is_made(std::uint32_t file_index);
   Result<void> adopt_own_change(std::uint32_t file_index, int fd);
   Result<void> finish_directories(int parent);
+  Result<void> place_file(int parent, std::uint32_t file_index);
   Result<void> rename_top(int parent, const std::string& name);
   Result<void> sync_all(int parent, const std::set<std::uint32_t>& files,
                         const std::set<std::string>& directories, bool are_modes_synced);
-  Result<void> remove_files(int parent);
+  Result<void> remove_files(int parent, bool is_data_deleted);
   static Result<void> remove_file(int parent, const std::string& path);
   static Result<void> remove_directory(int parent, const std::string& path);
   std::set<std::string> directories() const;  // below the top, without it
@@ -122,7 +124,7 @@ class Storage {
   // Lock order: a stripe, then names_, then dirty_mutex_.
   std::array<std::mutex, kStripes> stripes_;
   std::vector<FileState> states_;    // each under its stripe, but for what says otherwise
-  mutable std::shared_mutex names_;  // wanted_.top changes once
+  mutable std::shared_mutex names_;  // wanted_.top changes once, and where files stand
   std::atomic<bool> is_writable_;    // true until finished
   std::uint64_t parent_inode_ = 0;   // the directory that was opened, and no other
   std::uint64_t parent_device_ = 0;

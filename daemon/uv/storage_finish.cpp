@@ -128,13 +128,19 @@ Result<void> Storage::sync_all(int parent, const std::set<std::uint32_t>& files,
 // ---- Finish
 // -------------------------------------------------------------------------------------
 
-FileResult Storage::finish(const std::string& name) {
+FileResult Storage::finish(const FinishStorage& wanted) {
   PN_CHECK(is_writable_);
+  const std::string& name = wanted.name;
+  for (std::uint32_t i = 0; i < wanted.is_left_out.size(); ++i) {
+    const std::unique_lock lock(names_);
+    if (wanted.is_left_out[i]) wanted_.files[i].standing = FileSpec::Standing::left_out;
+  }
   auto parent = open_parent();
   if (!parent) return parent.error();
   // Repaired where it stands: what was there before keeps its mode.
   const bool is_in_place = wanted_.top == name;
   for (std::uint32_t i = 0; i < states_.size(); ++i) {
+    if (wanted_.files[i].standing == FileSpec::Standing::left_out) continue;
     auto finished = finish_file(i, is_in_place);
     if (!finished) return finished.error();
   }
@@ -143,6 +149,13 @@ FileResult Storage::finish(const std::string& name) {
     if (!finished) return finished.error();
   }
   auto synced = sync_marked(true);
+  if (!synced) return synced.error();
+  for (std::uint32_t i = 0; i < states_.size(); ++i) {
+    if (wanted_.files[i].standing != FileSpec::Standing::apart) continue;
+    auto placed = place_file(parent->get(), i);
+    if (!placed) return placed.error();
+  }
+  synced = sync_marked(false);
   if (!synced) return synced.error();
   auto renamed = rename_top(parent->get(), name);
   if (!renamed) return renamed.error();
@@ -161,7 +174,8 @@ Result<void> Storage::finish_file(std::uint32_t file_index, bool is_in_place) {
   if (fstat((*fd)->get(), &status) != 0) return file_error(errno, file_index, "look at");
   count_change(state, Stamp::of(status));
   const bool is_size_wrong = static_cast<std::uint64_t>(status.st_size) != file.size;
-  const bool is_mode_ours = !is_in_place || is_made(file_index);
+  const bool is_mode_ours =
+      !is_in_place || is_made(file_index) || file.standing == FileSpec::Standing::apart;
   const bool is_mode_wrong = is_mode_ours && (status.st_mode & (kFileMode | kExecuteMode)) != mode;
   if (!is_size_wrong && !is_mode_wrong) return {};
   if (is_size_wrong && ftruncate((*fd)->get(), static_cast<off_t>(file.size)) != 0) {
@@ -209,6 +223,33 @@ Result<void> Storage::finish_directories(int parent) {
   return {};
 }
 
+// From where it was made to its path. The rename changes the stamp of the file.
+Result<void> Storage::place_file(int parent, std::uint32_t file_index) {
+  auto fd = open_file(file_index, false);
+  if (!fd) return fd.error();
+  const std::lock_guard stripe_lock(stripe(file_index));
+  auto stamp = stamp_of((*fd)->get(), file_index);
+  if (!stamp) return stamp.error();
+  count_change(states_[file_index], *stamp);
+  FileSpec& file = wanted_.files[file_index];
+  const std::string from = wanted_.top + "/" + file.apart;
+  const std::string directory = split_path(from).first;
+  auto held = open_beneath(parent, directory, O_PATH | O_DIRECTORY);
+  if (!held) return held.error();
+  {
+    const std::lock_guard lock(names_);
+    auto renamed =
+        rename_exclusive(held->get(), split_path(from).second, split_path(file.path).second);
+    if (!renamed) return renamed;
+    file.standing = FileSpec::Standing::placed;
+  }
+  {
+    const std::lock_guard lock(dirty_mutex_);
+    dirty_directories_.insert(directory);
+  }
+  return adopt_own_change(file_index, (*fd)->get());
+}
+
 Result<void> Storage::rename_top(int parent, const std::string& name) {
   // A rename changes the stamp of the file that is renamed: its own lock is held as long. An open
   // file keeps its descriptor, which may write; what is opened from now on may not.
@@ -242,10 +283,13 @@ Result<void> Storage::rename_top(int parent, const std::string& name) {
 FileResult Storage::remove(bool is_data_deleted) {
   cache_.drop(wanted_.storage);
   Result<void> result;
-  if (is_data_deleted) {
+  const bool has_apart = std::ranges::any_of(wanted_.files, [](const FileSpec& file) {
+    return file.standing == FileSpec::Standing::apart;
+  });
+  if (is_data_deleted || has_apart) {
     auto parent = open_parent();
     if (parent) {
-      result = remove_files(parent->get());
+      result = remove_files(parent->get(), is_data_deleted);
       if (result) result = sync_directory(parent->get());
     } else if (parent.error().code != Errc::not_found) {
       result = parent.error();
@@ -258,13 +302,18 @@ FileResult Storage::remove(bool is_data_deleted) {
 }
 
 // Goes on after an error, so that as little as possible stays; the first error is the result.
-Result<void> Storage::remove_files(int parent) {
+Result<void> Storage::remove_files(int parent, bool is_data_deleted) {
   Result<void> result;
   const auto note = [&result](Result<void> one) {
     if (result && !one) result = std::move(one);
   };
-  for (std::uint32_t i = 0; i < states_.size(); ++i) note(remove_file(parent, path_of(i)));
-  if (wanted_.is_single_file) return result;
+  for (std::uint32_t i = 0; i < states_.size(); ++i) {
+    using enum FileSpec::Standing;
+    const FileSpec::Standing standing = wanted_.files[i].standing;
+    const bool is_ours = standing != left_out && (is_data_deleted || standing == apart);
+    if (is_ours) note(remove_file(parent, path_of(i)));
+  }
+  if (wanted_.is_single_file || !is_data_deleted) return result;
   const std::set<std::string> all = directories();
   // The deeper path sorts behind its parent.
   const std::vector<std::string> deepest_first(all.rbegin(), all.rend());
@@ -318,6 +367,7 @@ Result<void> Storage::remove_directory(int parent, const std::string& path) {
 std::set<std::string> Storage::directories() const {
   std::set<std::string> result;
   for (const FileSpec& file : wanted_.files) {
+    if (file.standing == FileSpec::Standing::left_out) continue;
     std::string path = split_path(file.path).first;
     while (!path.empty() && result.insert(path).second) path = split_path(path).first;
   }

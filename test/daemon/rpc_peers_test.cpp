@@ -105,7 +105,7 @@ TEST_CASE("globs that are none are refused", "[daemon]") {
         fixture.ask("share.add", Json::object({{"path", "/data/tree"}, {"exclude", globs}})));
   };
   CHECK(add(Json::array({""})) == "malformed");
-  CHECK(add(Json::array({std::string(1025, 'x')})) == "malformed");
+  CHECK(add(Json::array({std::string(1025, 'x')})) == "too_large");
   CHECK(add(Json(std::vector<std::string>(101, "x"))) == "too_large");
   CHECK(add(Json::array({"b"})) == "good");
 }

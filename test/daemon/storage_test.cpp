@@ -270,7 +270,7 @@ TEST_CASE("a finished tree stands under its name with the user's modes", "[daemo
   REQUIRE(write(*storage, blocks(2, 0, content)));
   REQUIRE(storage->sync());
 
-  outcome<FileDone>(storage->finish("final"));
+  outcome<FileDone>(storage->finish({{}, {}, "final"}));
 
   CHECK_FALSE(exists(f.parent + "/.x.part"));
   CHECK(read_file(f.parent + "/final/bin/run") == text(content));
@@ -292,7 +292,7 @@ TEST_CASE("a finished single file is known under its new name", "[daemon]") {
   REQUIRE(write(*storage, blocks(0, 0, content)));
   REQUIRE(storage->write_leaves({JobId{1}, kId, 0, leaves_of(content)}));
 
-  outcome<FileDone>(storage->finish("final"));
+  outcome<FileDone>(storage->finish({{}, {}, "final"}));
 
   CHECK_FALSE(exists(f.parent + "/.x.part"));
   CHECK(mode_of(f.parent + "/final") == 0644);
@@ -303,6 +303,55 @@ TEST_CASE("a finished single file is known under its new name", "[daemon]") {
   close(fd);
   CHECK(outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true)).is_changed);
   CHECK(read(*storage, 0, 0, kBlock, false).error().code == Errc::corrupt);
+}
+
+TEST_CASE("what is added to a tree at its place stands apart until it is whole", "[daemon]") {
+  using enum FileSpec::Standing;
+  StorageFixture f;
+  const Bytes content = pattern(kBlock + 3);
+  std::filesystem::create_directory(f.parent + "/tree");
+  write_file(f.parent + "/tree/here", content);
+  write_file(f.parent + "/tree/mine", "not the share's");
+  std::vector<FileSpec> files = {{"here", content.size(), false, moved, ".x.0.part"},
+                                 {"mine", content.size(), false, left_out, ""},
+                                 {"sub/new", content.size(), true, apart, "sub/.x.2.part"}};
+  auto storage = f.make(f.wanted("tree", files, false, true));
+  const auto opened = outcome<StorageOpened>(storage->open());
+  CHECK(opened.file_sizes == std::vector<std::uint64_t>{content.size(), 0, 0});
+  REQUIRE(write(*storage, blocks(2, 0, content)));
+  REQUIRE(storage->sync());
+  CHECK(exists(f.parent + "/tree/sub/.x.2.part"));
+  CHECK_FALSE(exists(f.parent + "/tree/sub/new"));
+
+  SECTION("finishing moves it") {
+    outcome<FileDone>(storage->finish({{}, {}, "tree"}));
+    CHECK(read_file(f.parent + "/tree/sub/new") == text(content));
+    CHECK(mode_of(f.parent + "/tree/sub/new") == 0755);
+    CHECK(mode_of(f.parent + "/tree/sub") == 0755);
+    CHECK_FALSE(exists(f.parent + "/tree/sub/.x.2.part"));
+    CHECK_FALSE(outcome<BlocksRead>(read(*storage, 2, 0, kBlock, true, 2)).is_changed);
+    // The process may have ended right after the move.
+    files[2].standing = moved;
+    auto again = f.make(f.wanted("tree", files, false, true));
+    CHECK(outcome<StorageOpened>(again->open()).file_sizes.at(2) == content.size());
+    outcome<FileDone>(again->finish({{}, {}, "tree"}));
+  }
+  SECTION("a file that has come to stand there is not replaced") {
+    write_file(f.parent + "/tree/sub/new", "mine too");
+    CHECK(storage->finish({{}, {}, "tree"}).error().code == Errc::exists);
+    CHECK(f.make(f.wanted("tree", files, false, true))->open().error().code == Errc::exists);
+    CHECK(read_file(f.parent + "/tree/sub/new") == "mine too");
+  }
+  SECTION("removal without the data takes away what is not whole, and nothing else") {
+    outcome<FileDone>(storage->remove(false));
+    CHECK_FALSE(exists(f.parent + "/tree/sub/.x.2.part"));
+    CHECK(exists(f.parent + "/tree/here"));
+  }
+  SECTION("removal with the data leaves what is not the share's") {
+    outcome<FileDone>(storage->remove(true));
+    CHECK_FALSE(exists(f.parent + "/tree/here"));
+    CHECK(read_file(f.parent + "/tree/mine") == "not the share's");
+  }
 }
 
 TEST_CASE("finishing never replaces what stands there", "[daemon]") {
@@ -323,14 +372,14 @@ TEST_CASE("finishing never replaces what stands there", "[daemon]") {
     std::filesystem::create_symlink("nowhere", f.parent + "/final");
   }
 
-  const auto result = storage->finish("final");
+  const auto result = storage->finish({{}, {}, "final"});
   REQUIRE_FALSE(result);
   CHECK(result.error().code == Errc::exists);
   CHECK(exists(f.parent + "/.x.part"));
 
   // And it can be tried again.
   std::filesystem::remove(f.parent + "/final");
-  outcome<FileDone>(storage->finish("final"));
+  outcome<FileDone>(storage->finish({{}, {}, "final"}));
 }
 
 TEST_CASE("deleting removes what is listed and the directories it leaves empty", "[daemon]") {

@@ -206,7 +206,8 @@ TEST_CASE("a store of version 1 becomes one of today, and a copy of it stays", "
   save(path, {share(1), peer(1)});
   run_sql(
       path,
-      "ALTER TABLE peers DROP COLUMN uploaded; DROP TABLE bans; ALTER TABLE shares DROP COLUMN "
+      "ALTER TABLE peers DROP COLUMN uploaded; DROP TABLE bans; DROP TABLE selections; ALTER TABLE "
+      "shares DROP COLUMN "
       "limit_up; ALTER TABLE shares DROP COLUMN limit_down; UPDATE meta SET value = 1 WHERE key "
       "= 'schema_version'");
 
@@ -223,6 +224,25 @@ TEST_CASE("a store of version 1 becomes one of today, and a copy of it stays", "
   CHECK(load(path).peers[0].uploaded == static_cast<std::uint64_t>(INT64_MAX));
 }
 
+TEST_CASE("a store of version 3 wants everything of its shares, and can want less", "[daemon]") {
+  TempDirectory dir;
+  const std::string path = dir / "state.db";
+  save(path, {share(1)});
+  run_sql(path, "DROP TABLE selections; UPDATE meta SET value = 3 WHERE key = 'schema_version'");
+  CHECK(load(path).shares.at(0).selections.empty());
+  CHECK(test::mode_of(path + ".bak-v3") == 0600);
+
+  ShareRecord some = share(2);
+  some.stage = ShareStage::extending;
+  some.selections = {{{"docs", "*.pdf"}, {}}, {{}, {"odd \xff name"}}, {{"a"}, {"b"}}};
+  save(path, {some});
+  CHECK(load(path).shares.at(1).selections == some.selections);
+  CHECK(load(path).shares.at(1).stage == ShareStage::extending);
+  some.selections.clear();
+  save(path, {some});
+  CHECK(load(path).shares.at(1).selections.empty());
+}
+
 TEST_CASE("a migration that fails changes nothing", "[daemon]") {
   TempDirectory dir;
   const std::string path = dir / "state.db";
@@ -231,7 +251,7 @@ TEST_CASE("a migration that fails changes nothing", "[daemon]") {
   run_sql(path, "UPDATE meta SET value = 1 WHERE key = 'schema_version'");
   CHECK_FALSE(Store::open(path));
   CHECK_FALSE(Store::open(path));
-  run_sql(path, "UPDATE meta SET value = 3 WHERE key = 'schema_version' AND value = 1");
+  run_sql(path, "UPDATE meta SET value = 4 WHERE key = 'schema_version' AND value = 1");
   CHECK(load(path).peers.size() == 1);
 }
 
@@ -239,7 +259,7 @@ TEST_CASE("a store of a newer version is refused and not touched", "[daemon]") {
   TempDirectory dir;
   const std::string path = dir / "state.db";
   save(path, {share(1)});
-  run_sql(path, "UPDATE meta SET value = 4 WHERE key = 'schema_version'");
+  run_sql(path, "UPDATE meta SET value = 5 WHERE key = 'schema_version'");
   const std::string before = test::read_file(path);
 
   const auto store = Store::open(path);

@@ -22,7 +22,9 @@ std::string Disk::leaf_path(StorageId storage) {
 std::string Disk::path(const Storage& storage, std::uint32_t file_index) const {
   const OpenStorage& spec = storage.spec;
   PN_CHECK(file_index < spec.files.size());
-  return join(spec.parent, spec.top, spec.is_single_file ? "" : spec.files[file_index].path);
+  const FileSpec& file = spec.files[file_index];
+  const std::string below = file.standing == FileSpec::Standing::apart ? file.apart : file.path;
+  return join(spec.parent, spec.top, spec.is_single_file ? "" : below);
 }
 
 // ---- Jobs

@@ -48,7 +48,17 @@ FileResult Disk::run_open(const OpenStorage& job) {
   if (!job.must_be_free.empty() && stands(join(job.parent, job.must_be_free, ""))) {
     return failed(Errc::exists, job.must_be_free + " stands there already");
   }
+  using enum FileSpec::Standing;
   for (std::uint32_t i = 0; i < job.files.size(); ++i) {
+    FileSpec& file = storage->spec.files[i];
+    if (file.standing == moved) {
+      file.standing = files_.contains(join(job.parent, job.top, file.apart)) ? apart : placed;
+    } else if (file.standing == apart && files_.contains(join(job.parent, job.top, file.path))) {
+      return failed(Errc::exists, file.path + " stands there already");
+    } else if (file.standing == left_out) {
+      if (job.is_writable) opened.file_sizes.push_back(0);
+      continue;
+    }
     const auto found = files_.find(path(*storage, i));
     if (found != files_.end()) {
       opened.allocated_bytes += found->second.data.size();
@@ -270,12 +280,17 @@ FileResult Disk::run_finish(const FinishStorage& job) {
   if (job.name != spec.top && stands(target)) {
     return failed(Errc::exists, target + " stands there already");
   }
+  for (std::uint32_t i = 0; i < job.is_left_out.size(); ++i) {
+    if (job.is_left_out[i]) spec.files[i].standing = FileSpec::Standing::left_out;
+  }
   std::vector<std::string> old_names;
   for (std::uint32_t i = 0; i < spec.files.size(); ++i) old_names.push_back(path(*storage, i));
   spec.top = job.name;
   spec.is_writable = false;
   storage->is_read_only = true;
   for (std::uint32_t i = 0; i < spec.files.size(); ++i) {
+    if (spec.files[i].standing == FileSpec::Standing::left_out) continue;
+    spec.files[i].standing = FileSpec::Standing::placed;
     File file;
     if (const auto found = files_.find(old_names[i]); found != files_.end()) {
       file = std::move(found->second);
@@ -308,8 +323,12 @@ FileResult Disk::run_delete(const DeleteStorage& job) {
   erase(leaf_path(job.storage));
   Storage* storage = find(job.storage);
   if (storage == nullptr) return FileOutcome{FileDone{}};
-  if (job.is_data_deleted) {
-    for (std::uint32_t i = 0; i < storage->spec.files.size(); ++i) erase(path(*storage, i));
+  for (std::uint32_t i = 0; i < storage->spec.files.size(); ++i) {
+    const FileSpec::Standing standing = storage->spec.files[i].standing;
+    if (standing == FileSpec::Standing::apart ||
+        (job.is_data_deleted && standing != FileSpec::Standing::left_out)) {
+      erase(path(*storage, i));
+    }
   }
   storage->is_closing = true;
   return FileOutcome{FileDone{}};

@@ -6,6 +6,7 @@
 
 #include "core/hash.h"
 #include "core/merkle.h"
+#include "transfer/selection.h"
 
 namespace peernet::sim {
 namespace {
@@ -183,15 +184,28 @@ void Oracle::check_share(Host& host, const ShareRecord& record) {
   Holding& holding = host.holdings[record.storage];
   holding.share = record.id;
   const auto known = contents_.find(record.id);
-  if (known == contents_.end() || record.stage == ShareStage::fetching || host.is_tampered) return;
+  // More may be wanted while it is renamed.
+  if (record.stage != ShareStage::finishing) {
+    holding.finishing.reset();
+  } else if (!holding.finishing) {
+    holding.finishing = record.selections;
+  }
+  if (known == contents_.end() || record.stage == ShareStage::fetching ||
+      record.stage == ShareStage::extending || host.is_tampered) {
+    return;
+  }
   if (record.parent == kSharedDirectory) return;  // what we shared ourselves
   const Content& truth = *known->second;
   const std::string there = Disk::join(record.parent, record.name, "");
   const std::string making = Disk::join(record.parent, holding.spec.top, "");
-  const bool is_good = record.stage == ShareStage::complete
-                           ? is_whole(host.disk, truth, there, true)
-                           : is_whole(host.disk, truth, there, true) ||
-                                 (holding.is_opened && is_whole(host.disk, truth, making, false));
+  const auto is_all_there = [&](const std::string& top, bool is_finished) {
+    return is_whole(host.disk, truth, top, is_finished,
+                    holding.finishing.value_or(record.selections));
+  };
+  const bool is_good =
+      record.stage == ShareStage::complete
+          ? is_all_there(there, true)
+          : is_all_there(there, true) || (holding.is_opened && is_all_there(making, false));
   if (!is_good) fail(host, "a share is recorded as whole and is not on the disk");
 }
 
@@ -226,15 +240,21 @@ const std::string& Oracle::file_path(const Holding& holding, std::uint32_t file_
   return holding.spec.files[file_index].path;
 }
 
-std::string Oracle::whole_path(const Holding& holding, std::uint32_t file_index) {
-  return Disk::join(holding.spec.parent, holding.spec.top,
-                    holding.spec.is_single_file ? "" : file_path(holding, file_index));
+// Where it is now: a file that stands apart is moved when the share is whole.
+std::string Oracle::whole_path(const Disk& disk, const Holding& holding, std::uint32_t file_index) {
+  const OpenStorage& spec = holding.spec;
+  const FileSpec& file = spec.files[file_index];
+  if (!file.apart.empty()) {
+    std::string made = Disk::join(spec.parent, spec.top, file.apart);
+    if (disk.exists(made)) return made;
+  }
+  return Disk::join(spec.parent, spec.top, spec.is_single_file ? "" : file.path);
 }
 
 bool Oracle::is_right(const Disk& disk, const Holding& holding, const Content& content,
                       const PiecePlace& place) {
   const ContentFile* const truth = content.find(file_path(holding, place.file_index));
-  const auto there = disk.bytes(whole_path(holding, place.file_index));
+  const auto there = disk.bytes(whole_path(disk, holding, place.file_index));
   if (truth == nullptr || !there || place.offset + place.size > there->size() ||
       place.offset + place.size > truth->bytes.size()) {
     return false;
@@ -260,8 +280,8 @@ void Oracle::check_durable(Host& host, const ShareId& id, const BytesView& bits,
     if (!has_bit(bits, i) || (holding->claimed[i] && !after_crash)) continue;
     const PiecePlace& place = places[i];
     const bool is_durable =
-        after_crash ||
-        host.disk.is_durable(whole_path(*holding, place.file_index), place.offset, place.size);
+        after_crash || host.disk.is_durable(whole_path(host.disk, *holding, place.file_index),
+                                            place.offset, place.size);
     if (!is_right(host.disk, *holding, *truth, place) || !is_durable) {
       fail(host, "piece " + std::to_string(i) + " is said to be durable and is " +
                      (is_durable ? "wrong" : "not synced"));
@@ -360,7 +380,9 @@ void Oracle::on_event(Host& host, const transfer::Event& event) {
     if (known == contents_.end() || host.is_tampered) return;
     const std::string top =
         Disk::join(holding != nullptr ? holding->spec.parent : kDownloads, known->second->name, "");
-    if (!is_whole(host.disk, *known->second, top, true)) {
+    const ShareRecord* const record = host.store.share(done->id);
+    if (!is_whole(host.disk, *known->second, top, true,
+                  record != nullptr ? record->selections : std::vector<Selection>())) {
       fail(host, "says that a share is complete, and it is not on the disk");
     }
   }
@@ -393,7 +415,8 @@ void Oracle::on_crash(Host& host) {
       Holding renamed = holding;
       renamed.spec.top = *holding.target;
       for (std::uint32_t i = 0; i < holding.spec.files.size(); ++i) {
-        if (host.disk.exists(whole_path(renamed, i)) && !host.disk.exists(whole_path(holding, i))) {
+        if (host.disk.exists(whole_path(host.disk, renamed, i)) &&
+            !host.disk.exists(whole_path(host.disk, holding, i))) {
           holding.spec.top = *holding.target;
           break;
         }
@@ -437,9 +460,11 @@ void Oracle::at_rest(const Host& host) {
 }
 
 bool Oracle::is_whole(const Disk& disk, const Content& content, const std::string& top,
-                      bool is_finished) {
+                      bool is_finished, const std::vector<Selection>& selections) {
   return std::all_of(content.files.begin(), content.files.end(), [&](const ContentFile& file) {
     if (file.bytes.empty() && !is_finished) return true;
+    if (!transfer::is_selected(selections, file.path.empty() ? content.name : file.path))
+      return true;
     const std::string path = file.path.empty() ? top : top + "/" + file.path;
     const auto there = disk.bytes(path);
     return there &&

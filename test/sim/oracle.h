@@ -45,10 +45,10 @@ class Oracle {
   // Set where nobody lies and no disk was altered: then nobody may be banned.
   bool is_everybody_honest = true;
 
-  // The content of a share as it stands on a disk: true if every file is there, byte for byte,
-  // durable, and, unless it is still in the making, with its mode and the empty files too.
+  // The content of a share as it stands on a disk: true if every selected file is there, byte for
+  // byte, durable, and, unless it is still in the making, with its mode and the empty files too.
   static bool is_whole(const Disk& disk, const Content& content, const std::string& top,
-                       bool is_finished);
+                       bool is_finished, const std::vector<Selection>& selections = {});
 
  private:
   void check_job(Host& host, JobId job);
@@ -64,7 +64,7 @@ class Oracle {
   void recount(Host& host, Holding& holding) const;
   const Content* content(const Holding& holding) const;
   static const std::string& file_path(const Holding& holding, std::uint32_t file_index);
-  static std::string whole_path(const Holding& holding, std::uint32_t file_index);
+  static std::string whole_path(const Disk& disk, const Holding& holding, std::uint32_t file_index);
   static Holding* find(Host& host, const ShareId& id);
   static bool is_right(const Disk& disk, const Holding& holding, const Content& content,
                        const PiecePlace& place);

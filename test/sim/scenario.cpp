@@ -39,6 +39,7 @@ const std::vector<Scenario>& scenarios() {
       {"peers_of_peers", "no DHT: who knows one peer learns of the others", peers_of_peers},
       {"one_seed_20_leechers", "against the fluid bound, with capped links", one_seed_20_leechers},
       {"ordered_read", "a reader in order while the swarm fetches", ordered_read},
+      {"some_files", "some files are fetched, then more, under crashes", some_files},
       {"repair", "damage on disks, found by verify and put right", repair},
       {"capped_16", "the same as other clients were measured in it: 32 MiB, 2 MB/s up", capped_16},
       {"capped_4", "four leechers", capped_4},

@@ -74,6 +74,7 @@ void lossy_cut(World& world, Report& report);
 void liar(World& world, Report& report);
 void ordered_read(World& world, Report& report);
 void repair(World& world, Report& report);
+void some_files(World& world, Report& report);
 void split(World& world, Report& report);
 void disk_full(World& world, Report& report);
 void limited_share(World& world, Report& report);

@@ -60,6 +60,62 @@ void ordered_read(World& world, Report& report) {
       fmt::format("the longest wait was {:.2f} s", std::chrono::duration<double>(longest).count()));
 }
 
+// One file more is wanted each time, also while the last is still on its way; the machine fails in
+// between. What is not wanted is not there, and in the end all of it is.
+void some_files(World& world, Report& report) {
+  begin(world);
+  const Hosts hosts = join(world, 2, newcomer(1'000'000, 1'000'000), seconds(1));
+  world.run_for(seconds(20));
+  const Content& content = world.keep(make_tree(world.rng.next(), "tree", 12, 3 * kMiB, kPiece));
+  if (!offer(world, hosts[0], content)) return;
+  world.run_for(seconds(20));
+  const HostIndex host = hosts[1];
+  const auto is_done = [&] {
+    if (!world.host(host).is_running()) return false;
+    const auto status =
+        world.host(host).node->share(world.timeline.now(), *world.share_id(content));
+    return status && (status->state == transfer::ShareState::partial ||
+                      status->state == transfer::ShareState::seeding);
+  };
+  std::vector<std::string> wanted;
+  std::uint32_t crashes = 0;
+  for (const ContentFile& file : content.files) {
+    if (file.bytes.empty()) continue;
+    wanted.push_back(file.path);
+    world.fetch(host, content, {}, Selection{{file.path}, {}});
+    if (wanted.size() % 3 == 0) continue;
+    if (wanted.size() % 2 == 0) {
+      world.run_for(std::chrono::milliseconds(world.rng.below(4000)));
+      ++crashes;
+      if (world.rng.below(2) == 0) {
+        world.kill(host);
+      } else {
+        world.cut_power(host);
+      }
+      world.run_for(seconds(1));
+      world.start(host);
+    }
+    if (!world.run_until(is_done, minutes(10))) {
+      world.fail("what is wanted does not come");
+      return;
+    }
+    for (const ContentFile& other : content.files) {
+      const std::string path = std::string(kDownloads) + "/tree/" + other.path;
+      const bool is_wanted = std::ranges::find(wanted, other.path) != wanted.end();
+      if (world.host(host).disk.exists(path) != is_wanted) world.fail(other.path + " is wrong");
+    }
+  }
+  world.fetch(host, content, {}, Selection{});
+  const auto is_all = [&] { return is_done() && world.done(host, content) >= 1; };
+  if (!world.run_until(is_all, minutes(10))) world.fail("the rest does not come");
+  demand_rest(world);
+  for (const std::string& path : world.host(host).disk.list_paths()) {
+    if (path.ends_with(".part")) world.fail(path + " is left over");
+  }
+  report.push_back(std::to_string(wanted.size()) + " files one by one, " + std::to_string(crashes) +
+                   " crashes");
+}
+
 // Both a fetched and an added share are damaged on their disks, found out, and repaired from each
 // other; what nobody asked to repair is not claimed.
 void repair(World& world, Report& report) {

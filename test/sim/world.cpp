@@ -181,7 +181,8 @@ std::optional<ShareId> World::share_id(const Content& content) const {
   return found->second;
 }
 
-void World::fetch(HostIndex index, const Content& content, const std::vector<HostIndex>& hints) {
+void World::fetch(HostIndex index, const Content& content, const std::vector<HostIndex>& hints,
+                  const std::optional<Selection>& selection) {
   Host* host = commanded(index);
   const auto id = share_id(content);
   if (host == nullptr || !id) return;
@@ -192,6 +193,7 @@ void World::fetch(HostIndex index, const Content& content, const std::vector<Hos
     request.link.peers.push_back({there.address_to_string(), there.port});
   }
   request.directory = kDownloads;
+  request.selection = selection;
   ShareFacts& facts = host->shares[*id];
   facts.fetched = timeline.now();
   const auto result = host->node->fetch(timeline.now(), request, host->out);

@@ -53,7 +53,8 @@ class World : private Receiver {
   void add(HostIndex host, const Content& content);
   std::optional<ShareId> share_id(const Content& content) const;
   // Fetches by the bare link: no peer is named. `hints` name some.
-  void fetch(HostIndex host, const Content& content, const std::vector<HostIndex>& hints = {});
+  void fetch(HostIndex host, const Content& content, const std::vector<HostIndex>& hints = {},
+             const std::optional<Selection>& selection = {});
   void remove(HostIndex host, const Content& content, bool is_data_deleted);
   void pause(HostIndex host, const Content& content, bool is_paused);
   void limit(HostIndex host, const Content& content, const transfer::Limits& limits);
