@@ -339,9 +339,9 @@ Outcome<Snapshot> take_snapshot(Session& session, const StatusOptions& options) 
   Json params = Json::object();
   const Selection& selection = options.selection;
   if (!session.screen().is_json() && selection.is_everything()) {
-    params["fields"] = {"id",        "state",   "reason", "error",           "name",
-                        "size",      "wanted",  "done",   "is_directory",    "rate_down",
-                        "rate_up",   "ratio",   "eta",    "peers_connected", "peers_known"};
+    params["fields"] = {"id",      "state",  "reason", "error",           "name",
+                        "size",    "wanted", "done",   "is_directory",    "rate_down",
+                        "rate_up", "ratio",  "eta",    "peers_connected", "peers_known"};
   }
   auto shares = session.call_all("share.list", "shares", params);
   if (auto* failure = std::get_if<Failure>(&shares)) return std::move(*failure);
