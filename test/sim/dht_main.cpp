@@ -26,6 +26,7 @@ constexpr const char* kUsage =
     "one\n"
     "  idle         what a table holds after 20 s, and what an idle node sends\n"
     "  sybils, sybils_bep42, colluders, colluders_alive, colluders_dead   --hostile many\n"
+    "  eclipse      --hostile sybils around the id of the one node that seeks\n"
     "  flood        --hostile sources at one node\n"
     "  churn        sessions with a median of --session\n";
 
@@ -129,7 +130,8 @@ bool run(const Arguments& arguments) {
                                               {"sybils_bep42", Attack::sybils_bep42},
                                               {"colluders", Attack::colluders},
                                               {"colluders_alive", Attack::colluders_alive},
-                                              {"colluders_dead", Attack::colluders_dead}};
+                                              {"colluders_dead", Attack::colluders_dead},
+                                              {"eclipse", Attack::eclipse}};
   if (arguments.scenario == "steady" || arguments.scenario == "scale") {
     const bool is_kill_measured = arguments.scenario == "steady";
     const SteadyReport report = steady(setting, is_kill_measured);

@@ -126,6 +126,17 @@ std::vector<LookupId> seek_all(Network& network, const std::vector<Key>& keys, s
   return lookups;
 }
 
+// All of it by one node.
+std::vector<LookupId> seek_from(Network& network, HostId seeker, const std::vector<Key>& keys) {
+  std::vector<LookupId> lookups;
+  for (const Key& key : keys) {
+    if (key.announcer == seeker) continue;
+    lookups.push_back(network.world.get_peers(seeker, key.key));
+    network.world.run_for(kSpacing);
+  }
+  return lookups;
+}
+
 std::vector<LookupId> miss_all(Network& network, std::size_t count, Duration spacing) {
   std::vector<LookupId> lookups;
   for (std::size_t i = 0; i < count; ++i) {
@@ -346,7 +357,13 @@ AttackReport attack(const Setting& setting, Attack kind, std::size_t hostile) {
   world.run_for(kSettle);
   std::vector<Key> before = draw_keys(network, setting.keys);
   announce(network, before);
-  const auto hits_before = seek_all(network, before, setting.seekers, kSpacing);
+  // Who is eclipsed is one node, and it seeks by itself.
+  const HostId victim = network.pick_alive();
+  const auto seek_now = [&](const std::vector<Key>& of) {
+    return kind == Attack::eclipse ? seek_from(network, victim, of)
+                                   : seek_all(network, of, setting.seekers, kSpacing);
+  };
+  const auto hits_before = seek_now(before);
   world.run_for(kPatience);
   report.before = hits_of(world, hits_before);
 
@@ -358,6 +375,9 @@ AttackReport attack(const Setting& setting, Attack kind, std::size_t hostile) {
           add_sybils(world, key.key, hostile, kind == Attack::sybils_bep42, network.endpoints());
       attackers.insert(attackers.end(), more.begin(), more.end());
     }
+  } else if (kind == Attack::eclipse) {
+    attackers =
+        add_sybils(world, world.node(victim)->stats().id, hostile, true, {world.endpoint(victim)});
   } else {
     const unsigned alive =
         kind == Attack::colluders ? 50 : (kind == Attack::colluders_alive ? 100 : 0);
@@ -365,13 +385,13 @@ AttackReport attack(const Setting& setting, Attack kind, std::size_t hostile) {
   }
   world.run_for(seconds(60));
   report.announces = announces_of(world, announce(network, keys));
-  const auto under = seek_all(network, keys, setting.seekers, kSpacing);
+  const auto under = seek_now(keys);
   world.run_for(kPatience);
   report.under = hits_of(world, under);
 
   for (const HostId host : attackers) world.kill(host);
   world.run_for(seconds(30));
-  const auto after = seek_all(network, keys, setting.seekers, kSpacing);
+  const auto after = seek_now(keys);
   world.run_for(kPatience);
   report.after = hits_of(world, after);
   return report;

@@ -89,7 +89,8 @@ enum class Attack : std::uint8_t {
   sybils_bep42,
   colluders,
   colluders_alive,
-  colluders_dead
+  colluders_dead,
+  eclipse  // sybils around one node's id, who talk to it alone
 };
 struct AttackReport {
   Hits before;

@@ -85,6 +85,17 @@ TEST_CASE("30 % of colluders that invent nearer nodes do not hide what is announ
   }
 }
 
+TEST_CASE("a node that sybils surround finds what is announced all the same", "[sim]") {
+  Setting setting;
+  setting.nodes = 60;
+  setting.keys = 40;
+  const AttackReport report = attack(setting, Attack::eclipse, 60);
+  CHECK(report.before.found == report.before.asked);
+  CHECK(report.under.asked >= 30);
+  CHECK(report.under.found * 100 >= report.under.asked * 99);
+  CHECK(report.after.found * 100 >= report.after.asked * 99);
+}
+
 TEST_CASE("a flood starves nobody: one source no one, four hundred no proven node", "[sim]") {
   Setting setting;
   setting.nodes = 40;
