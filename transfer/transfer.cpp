@@ -333,9 +333,9 @@ Result<Swarm*> Transfer::begin_fetch(Turn& t, const FetchRequest& request) {
   if (ValidatedPath::parse_name(request.link.name_hint, PathRules{.allow_unportable = true})) {
     record.name = request.link.name_hint;
   }
-    if (request.selection && request.selection != Selection{}) {
-      record.selections.push_back(*request.selection);
-    }
+  if (request.selection && request.selection != Selection{}) {
+    record.selections.push_back(*request.selection);
+  }
   record.added = t.wall;
   for (const PeerHint& hint : request.link.peers) {
     const std::string host =
