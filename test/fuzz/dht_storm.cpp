@@ -4,6 +4,7 @@
 //
 //   dht_storm [DATAGRAMS [SEED]]
 //
+// What it holds is judged in runs of a million and more: before that the tables still fill.
 // Unlike dht_node_fuzz, which is guided and starts afresh with each input, this is one long life.
 
 #include <spdlog/sinks/null_sink.h>
