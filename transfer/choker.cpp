@@ -11,23 +11,8 @@
 namespace peernet::transfer {
 namespace {
 
-constexpr unsigned kPrefixBitsV4 = 24;
-constexpr unsigned kPrefixBitsV6 = 48;
-
-// Whose share of the uplink a peer draws on: its network, or only itself where addresses are exempt
-// from the prefix rules.
-using PrefixKey = std::pair<Endpoint, ConnId>;
-
-PrefixKey prefix_of(const ChokeCandidate& candidate, bool special_use_is_global) {
-  if (!special_use_is_global && candidate.endpoint.locality() != Locality::global) {
-    return {Endpoint{}, candidate.conn};
-  }
-  const unsigned bits = candidate.endpoint.is_v6 ? kPrefixBitsV6 : kPrefixBitsV4;
-  return {candidate.endpoint.prefix(bits), ConnId{}};
-}
-
 using Ranked = std::vector<const ChokeCandidate*>;
-using Prefixes = std::map<PrefixKey, Ranked>;
+using Networks = std::map<Network, Ranked>;
 
 Ranked interested(std::span<const ChokeCandidate> candidates) {
   Ranked result;
@@ -40,12 +25,12 @@ Ranked interested(std::span<const ChokeCandidate> candidates) {
   return result;
 }
 
-Prefixes by_prefix(const Ranked& candidates, bool special_use_is_global) {
-  Prefixes prefixes;
+Networks by_network(const Ranked& candidates) {
+  Networks networks;
   for (const ChokeCandidate* candidate : candidates) {
-    prefixes[prefix_of(*candidate, special_use_is_global)].push_back(candidate);
+    networks[candidate->network].push_back(candidate);
   }
-  return prefixes;
+  return networks;
 }
 
 unsigned weight_of(const ChokeCandidate& candidate) {
@@ -65,13 +50,13 @@ std::size_t choose_weighted(const Items& items, Weight weight, Rng& rng) {
   return items.size() - 1;
 }
 
-// One by chance, newcomers three times as likely. A prefix stands with one of its members, whose
+// One by chance, newcomers three times as likely. A network stands with one of its members, whose
 // weight counts once: many identities in one network have the chance of one.
-const ChokeCandidate* draw(const Ranked& candidates, bool special_use_is_global, Rng& rng) {
+const ChokeCandidate* draw(const Ranked& candidates, Rng& rng) {
   if (candidates.empty()) return nullptr;
   const auto weight = [](const ChokeCandidate* candidate) { return weight_of(*candidate); };
   Ranked representatives;
-  for (const auto& [prefix, members] : by_prefix(candidates, special_use_is_global)) {
+  for (const auto& [network, members] : by_network(candidates)) {
     representatives.push_back(members[choose_weighted(members, weight, rng)]);
   }
   return representatives[choose_weighted(representatives, weight, rng)];
@@ -81,8 +66,47 @@ void remove(Ranked& candidates, const ChokeCandidate* chosen) {
   candidates.erase(std::find(candidates.begin(), candidates.end(), chosen));
 }
 
-bool is_in_debt(const ChokeCandidate& candidate) {
-  return candidate.sent_total > candidate.received_total + candidate.credit + kDebtMax;
+// ---- Standing
+
+// Lent and not given back. Strangers of one network share an allowance, so that many identities are
+// lent what one is.
+using Lent = std::map<Network, std::uint64_t>;
+
+bool is_stranger(const ChokeCandidate& candidate) {
+  return candidate.received_total + candidate.credit + candidate.passed_on == 0;
+}
+
+std::uint64_t owed_of(const ChokeCandidate& candidate) {
+  return candidate.sent_total + std::min(candidate.owed_before, candidate.allowance);
+}
+
+std::uint64_t left_of(std::uint64_t limit, std::uint64_t used) {
+  return limit > used ? limit - used : 0;
+}
+
+std::uint64_t credit_of(const ChokeCandidate& c, const Lent& lent, const ChokeRound& round) {
+  // Whoever was choked for its debts comes back with a quarter of its allowance and not with a
+  // byte.
+  const std::uint64_t allowance = c.is_unchoked ? c.allowance : c.allowance - c.allowance / 4;
+  const std::uint64_t owed = is_stranger(c) ? lent.at(c.network) : owed_of(c);
+  const std::uint64_t given = c.received_total + c.credit;
+  if (!round.is_seeding) return left_of(allowance + kReturn * given, owed);
+  // Passing on takes time; but nobody keeps to itself more than it has passed on.
+  return std::min(left_of(allowance + c.passed_on, c.kept),
+                  left_of(allowance + kSeedReturn * (given + c.passed_on), owed));
+}
+
+std::map<ConnId, std::uint64_t> credits_of(std::span<const ChokeCandidate> candidates,
+                                           const ChokeRound& round) {
+  Lent lent;
+  for (const ChokeCandidate& candidate : candidates) {
+    if (is_stranger(candidate)) lent[candidate.network] += owed_of(candidate);
+  }
+  std::map<ConnId, std::uint64_t> credits;
+  for (const ChokeCandidate& candidate : candidates) {
+    credits[candidate.conn] = credit_of(candidate, lent, round);
+  }
+  return credits;
 }
 
 // ---- Leeching
@@ -100,7 +124,7 @@ void choose_optimistic(Ranked& rest, const ChokeRound& round, Rng& rng, ChokeDec
   } else {
     Ranked others = rest;
     if (current != rest.end() && others.size() > 1) remove(others, *current);
-    chosen = draw(others, round.special_use_is_global, rng);
+    chosen = draw(others, rng);
   }
   if (chosen == nullptr) return;
   decision.optimistic = chosen->conn;
@@ -127,19 +151,14 @@ void choose_leeching(Ranked rest, const ChokeRound& round, Rng& rng, ChokeDecisi
   choose_optimistic(rest, round, rng, decision);
 
   // What nobody has earned is lent: at the start of a swarm nobody can have given anything.
-  Ranked trusted;
-  for (const ChokeCandidate* candidate : rest) {
-    if (!candidate->is_snubbed && !is_in_debt(*candidate)) trusted.push_back(candidate);
-  }
+  std::erase_if(rest, [](const ChokeCandidate* c) { return c->is_snubbed; });
   // Those that are being served already stay, so that slots do not change hands without a reason.
-  std::stable_partition(trusted.begin(), trusted.end(),
+  std::stable_partition(rest.begin(), rest.end(),
                         [](const ChokeCandidate* c) { return c->is_unchoked; });
-  while (regular_slots > 0 && !trusted.empty()) {
-    const ChokeCandidate* chosen = trusted.front()->is_unchoked
-                                       ? trusted.front()
-                                       : draw(trusted, round.special_use_is_global, rng);
+  while (regular_slots > 0 && !rest.empty()) {
+    const ChokeCandidate* chosen = rest.front()->is_unchoked ? rest.front() : draw(rest, rng);
     decision.unchoked.push_back(chosen->conn);
-    remove(trusted, chosen);
+    remove(rest, chosen);
     --regular_slots;
   }
 }
@@ -149,7 +168,7 @@ void choose_leeching(Ranked rest, const ChokeRound& round, Rng& rng, ChokeDecisi
 struct Queue {
   Ranked waiting;  // longest first
   std::uint32_t served = 0;
-  Time since{};  // how long the prefix as a whole goes without
+  Time since{};  // how long the network as a whole goes without
   std::uint64_t chance = 0;
 };
 
@@ -165,7 +184,7 @@ Queue make_queue(Ranked members, Time now, Rng& rng) {
     if (served && (!last || *served > *last)) last = served;
     queue.waiting.push_back(member);
   }
-  // Whoever of the prefix was served last, the whole of it was.
+  // Whoever of the network was served last, the whole of it was.
   if (last) queue.since = std::max(queue.since, *last);
   const auto key = [](const ChokeCandidate* c) {
     // One whose turn is over stands behind all that wait.
@@ -181,7 +200,7 @@ Queue make_queue(Ranked members, Time now, Rng& rng) {
 void choose_seeding(const Ranked& candidates, const ChokeRound& round, Time now, Rng& rng,
                     ChokeDecision& decision) {
   std::vector<Queue> queues;
-  for (const auto& [prefix, members] : by_prefix(candidates, round.special_use_is_global)) {
+  for (const auto& [network, members] : by_network(candidates)) {
     queues.push_back(make_queue(members, now, rng));
   }
   const auto serve = [&](Queue& queue, Ranked::iterator at) {
@@ -203,7 +222,7 @@ void choose_seeding(const Ranked& candidates, const ChokeRound& round, Time now,
       }
     }
   }
-  // Then slot by slot: the prefix with the fewest slots, of those the one that goes without for
+  // Then slot by slot: the network with the fewest slots, of those the one that goes without for
   // longest, in it the peer that waits longest. Ties fall by chance: by number they would always
   // fall to the same.
   while (decision.unchoked.size() < round.slots) {
@@ -226,13 +245,30 @@ void choose_seeding(const Ranked& candidates, const ChokeRound& round, Time now,
 ChokeDecision choose(std::span<const ChokeCandidate> candidates, const ChokeRound& round, Time now,
                      Rng& rng) {
   ChokeDecision decision;
-  Ranked rest = interested(candidates);
-  if (round.slots == 0 || rest.empty()) return decision;
-  if (round.is_seeding) {
-    choose_seeding(rest, round, now, rng, decision);
-  } else {
-    choose_leeching(std::move(rest), round, rng, decision);
+  decision.credits = credits_of(candidates, round);
+  const Ranked all = interested(candidates);
+  if (round.slots == 0 || all.empty()) return decision;
+  ChokeRound left = round;
+  const auto serve = [&](const Ranked& some) {
+    if (some.empty() || left.slots == 0) return;
+    ChokeDecision part;
+    if (round.is_seeding) {
+      choose_seeding(some, left, now, rng, part);
+    } else {
+      choose_leeching(some, left, rng, part);
+    }
+    left.slots -= static_cast<std::uint32_t>(part.unchoked.size());
+    if (!decision.optimistic) decision.optimistic = part.optimistic;
+    decision.unchoked.insert(decision.unchoked.end(), part.unchoked.begin(), part.unchoked.end());
+  };
+  Ranked good;
+  Ranked owing;
+  for (const ChokeCandidate* candidate : all) {
+    const bool owes = decision.credits.at(candidate->conn) == 0;
+    (owes ? owing : good).push_back(candidate);
   }
+  serve(good);
+  if (round.are_debtors_served || good.empty()) serve(owing);
   std::sort(decision.unchoked.begin(), decision.unchoked.end());
   PN_CHECK(decision.unchoked.size() <= round.slots);
   return decision;

@@ -2,8 +2,11 @@
 
 // Who is unchoked this round: a pure function of what the peers gave and how long they wait
 // (DESIGN.md 6). Leeching, the best givers of verified bytes get the regular slots and one
-// optimistic slot rotates; seeding, those that wait longest are served, prefix by prefix, so that
-// many identities in one network get no more than one does.
+// optimistic slot rotates; seeding, those that wait longest are served, network by network, so that
+// many identities in one network get no more than one does. Either way whoever is in debt comes
+// after all who are not, and is served only with what those leave (contention.h): a stranger is
+// lent an allowance, and what more it is sent it has to have given before. To a seed, giving is
+// passing on what it got there.
 
 #include <cstdint>
 #include <functional>
@@ -13,9 +16,9 @@
 #include <vector>
 
 #include "core/effects.h"
-#include "core/endpoint.h"
 #include "core/rng.h"
 #include "core/time.h"
+#include "transfer/network.h"
 
 namespace peernet::transfer {
 
@@ -24,13 +27,14 @@ inline constexpr Duration kChokeIntervalShort = std::chrono::seconds(2);
 inline constexpr Duration kOptimisticInterval = std::chrono::seconds(30);
 inline constexpr Duration kSeedTurn = std::chrono::seconds(30);  // a slot is kept at least so long
 inline constexpr unsigned kNewcomerWeight = 3;
-// Slots that nobody has earned go to peers that owe us less than this; the rest only get the
-// optimistic slot.
-inline constexpr std::uint64_t kDebtMax = 8ULL << 20U;
+// Bytes that a leecher sends for each byte it was given, and a seed for each that was passed on,
+// before it counts as a debt.
+inline constexpr std::uint64_t kReturn = 2;
+inline constexpr std::uint64_t kSeedReturn = 4;
 
 struct ChokeCandidate {
   ConnId conn{};
-  Endpoint endpoint;
+  Network network;
   bool is_interested = false;
   bool is_unchoked = false;
   bool is_optimistic = false;        // holds the optimistic slot now
@@ -44,7 +48,6 @@ struct ChokeCandidate {
   // Where not: since it was last choked or became interested, whichever was later.
   Time waiting_since{};
   std::optional<Time> last_served;  // when it was last choked after having been unchoked
-  // What the simulator's strategies go by.
   std::uint64_t owed_before = 0;  // bytes of earlier sessions not long ago; counts up to allowance
   std::uint64_t passed_on = 0;    // bytes of pieces that it alone had, from us, and others have now
   std::uint64_t kept = 0;         // likewise, and nobody else has them yet
@@ -53,18 +56,16 @@ struct ChokeCandidate {
 
 struct ChokeRound {
   bool is_seeding = false;
-  std::uint32_t slots = 4;             // in all, the optimistic one included
-  Duration idle{};                     // how long the decisions have been is_idle
-  bool is_optimistic_due = false;      // kOptimisticInterval has passed: give it to another
-  bool special_use_is_global = false;  // else local addresses are exempt from the prefix rules
+  std::uint32_t slots = 4;         // in all, the optimistic one included
+  bool are_debtors_served = true;  // those in good standing leave something over
+  bool is_optimistic_due = false;  // kOptimisticInterval has passed: give it to another
 };
 
 struct ChokeDecision {
-  std::vector<ConnId> unchoked;  // sorted; at most `slots`
-  // Bytes that each of them may be sent before the next decision; no entry: any number.
-  std::map<ConnId, std::uint64_t> budgets;
+  std::vector<ConnId> unchoked;      // sorted; at most `slots`
   std::optional<ConnId> optimistic;  // one of them; never when seeding
-  bool is_idle = false;              // nobody in good standing wants anything
+  // What each candidate may be sent before it is in debt; 0: it is.
+  std::map<ConnId, std::uint64_t> credits;
 };
 
 // Only interested candidates are unchoked. Requires: conns are distinct.

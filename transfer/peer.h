@@ -18,6 +18,7 @@
 #include "core/time.h"
 #include "transfer/bitfield.h"
 #include "transfer/handshake.h"
+#include "transfer/network.h"
 #include "transfer/pex.h"
 #include "transfer/pipeline.h"
 #include "transfer/upload.h"
@@ -60,7 +61,7 @@ class Peer {
  public:
   enum class Phase : std::uint8_t { dialling, handshaking, open };
 
-  Peer(ConnId conn, const Endpoint& endpoint, bool is_inbound, Time now);
+  Peer(ConnId conn, const Endpoint& endpoint, const Network& network, bool is_inbound, Time now);
 
   // ---- The connection
   // Connected, or accepted: begins the handshake.
@@ -90,6 +91,7 @@ class Peer {
 
   ConnId conn() const { return conn_; }
   const Endpoint& endpoint() const { return endpoint_; }
+  const Network& network() const { return network_; }
   // Where others can dial this peer: its address with the port it listens on; nullopt if it does
   // not listen.
   std::optional<Endpoint> listen_endpoint() const;
@@ -125,7 +127,9 @@ class Peer {
   Time unchoked_since{};
   Time waiting_since{};
   std::optional<Time> last_served;
-  std::uint64_t send_until = 0;  // where unchoked: at this sent.total() the choker must be asked
+  bool is_in_debt = false;         // by the last decision of the choker
+  std::uint64_t debt_at = 0;       // with so much sent in all it will be
+  std::uint64_t sent_at_look = 0;  // sent.total() when Contention looked last
   Time last_heard{};
   bool has_spoken = false;  // a byte has come
   Time last_block{};        // a block we asked for arrived, or a request began to wait
@@ -149,6 +153,7 @@ class Peer {
 
   ConnId conn_;
   Endpoint endpoint_;
+  Network network_;
   bool is_inbound_;
   Phase phase_;
   Time since_;

@@ -1,35 +1,40 @@
 #include "transfer/spread.h"
 
-#include <vector>
-
 namespace peernet::transfer {
 
-void Spread::on_sent(std::uint32_t piece, ConnId peer, std::uint64_t bytes, bool is_alone) {
+void Spread::on_sent(Time now, std::uint32_t piece, ConnId peer, const Network& network,
+                     std::uint64_t bytes, bool is_alone) {
   auto found = entrusted_.find(piece);
   if (found == entrusted_.end()) {
     if (!is_alone) return;
-    found = entrusted_.emplace(piece, Entrusted{peer, 0}).first;
+    found = entrusted_.emplace(piece, Entrusted{peer, network, now, 0}).first;
   }
-  if (found->second.peer != peer) return;
+  if (found->second.peer != peer) {
+    // From now on others may have it from us. What the first kept until now stays kept.
+    entrusted_.erase(found);
+    return;
+  }
+  found->second.sent = now;
   found->second.bytes += bytes;
   accounts_[peer].kept += bytes;
 }
 
-void Spread::on_had(std::uint32_t piece, ConnId peer) {
+void Spread::on_had(std::uint32_t piece, ConnId peer, const Network& network) {
   const auto found = entrusted_.find(piece);
-  if (found == entrusted_.end() || found->second.peer == peer) return;
+  if (found == entrusted_.end()) return;
+  if (found->second.peer == peer || found->second.network == network) return;
   Account& account = accounts_[found->second.peer];
   account.kept -= found->second.bytes;
   account.passed_on += found->second.bytes;
   entrusted_.erase(found);
 }
 
-void Spread::on_has(const Bitfield& has, ConnId peer) {
+void Spread::on_has(const Bitfield& has, ConnId peer, const Network& network) {
   std::vector<std::uint32_t> pieces;
   for (const auto& [piece, entrusted] : entrusted_) {
     if (has.test(piece)) pieces.push_back(piece);
   }
-  for (const std::uint32_t piece : pieces) on_had(piece, peer);
+  for (const std::uint32_t piece : pieces) on_had(piece, peer, network);
 }
 
 void Spread::on_gone(ConnId peer) {
@@ -45,6 +50,22 @@ std::uint64_t Spread::passed_on(ConnId peer) const {
 std::uint64_t Spread::kept(ConnId peer) const {
   const auto found = accounts_.find(peer);
   return found == accounts_.end() ? 0 : found->second.kept;
+}
+
+std::vector<std::uint32_t> Spread::kept_pieces(ConnId peer) const {
+  std::vector<std::uint32_t> pieces;
+  for (const auto& [piece, entrusted] : entrusted_) {
+    if (entrusted.peer == peer) pieces.push_back(piece);
+  }
+  return pieces;
+}
+
+std::vector<std::uint32_t> Spread::kept_pieces(Time before) const {
+  std::vector<std::uint32_t> pieces;
+  for (const auto& [piece, entrusted] : entrusted_) {
+    if (entrusted.sent < before) pieces.push_back(piece);
+  }
+  return pieces;
 }
 
 }  // namespace peernet::transfer

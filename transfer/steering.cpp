@@ -41,7 +41,12 @@ void Steering::on_had(std::uint32_t piece) {
 }
 
 void Steering::take_back(std::uint32_t piece) {
-  if (handed_.erase(piece) == 0) return;
+  if (handed_.contains(piece)) give_up(piece);
+}
+
+void Steering::give_up(std::uint32_t piece) {
+  handed_.erase(piece);
+  if (waiting_.test(piece)) return;
   waiting_.set(piece);
   order_.push_back(piece);
 }

@@ -27,10 +27,13 @@ class Steering {
   // A piece that nobody was handed yet and that the peer lacks, if there is one; from now on it is
   // this peer's to pass on.
   std::optional<std::uint32_t> next(ConnId peer, const Bitfield& peer_has);
+  bool is_exhausted() const { return order_.empty(); }
   // Some peer has it: whoever was handed it need not be watched any more.
   void on_had(std::uint32_t piece);
   // It was not sent after all.
   void take_back(std::uint32_t piece);
+  // Whoever has it does not pass it on.
+  void give_up(std::uint32_t piece);
   void on_gone(ConnId peer);
 
  private:

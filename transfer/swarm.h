@@ -105,6 +105,8 @@ class Swarm {
   void on_choked(Peer& peer, PeerShare& share);
   // We choke it.
   void on_choking(PeerShare& share);
+  // It has had time to pass on what it alone has from us; others get it from us now.
+  void give_up_kept(const Peer& peer);
 
   // Errors are reasons to close the connection: malformed (against the protocol), corrupt (it lied:
   // ban it).
@@ -220,7 +222,7 @@ class Swarm {
   std::optional<Duration> eta(Time now) const;
   double peer_done(const PeerShare& share) const;
 
-  void on_sent_block(Time now, ConnId conn, PeerShare& share, std::uint32_t piece,
+  void on_sent_block(Time now, const Peer& peer, PeerShare& share, std::uint32_t piece,
                      std::uint64_t bytes);
   // Seeding to several peers: says which pieces this one should ask for, some way ahead of what it
   // asks.

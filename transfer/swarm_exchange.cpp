@@ -20,7 +20,7 @@ constexpr std::size_t kWriteBlocksGoal = 32;
 constexpr std::uint32_t kEarlyHoldersMax = 4;
 constexpr std::uint32_t kSteerAhead = 32;  // blocks suggested beyond twice what is asked for
 // What strangers may have, of a leecher all of them together, of a seed each.
-constexpr std::uint64_t kAllowancePart = 4;  // of the share
+constexpr std::uint64_t kAllowancePart = 8;  // of the share
 constexpr std::uint64_t kAllowanceMin = std::uint64_t{64} << 10U;
 constexpr std::uint64_t kAllowanceMax = std::uint64_t{8} << 20U;
 constexpr std::uint64_t kAllowancePieces = 2;
@@ -93,7 +93,7 @@ void Swarm::on_have_state(Turn& turn, Peer& peer, PeerShare& share, Bitfield has
   share.collector.reset();
   share.has = std::move(has);
   picker_->add_peer(peer.conn(), *share.has);
-  spread_.on_has(*share.has, peer.conn());
+  spread_.on_has(*share.has, peer.conn(), peer.network());
   update_interest(peer, share);
   static_cast<void>(turn);
 }
@@ -146,8 +146,8 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& share,
   if (message.piece >= share.has->size()) return protocol_error("have for a piece that is none");
   if (!share.has->set(message.piece)) return {};
   share.steered.erase(message.piece);
-  if (steering_) steering_->on_had(message.piece);
-  spread_.on_had(message.piece, peer.conn());
+  if (steering_ && !peer.is_in_debt) steering_->on_had(message.piece);
+  spread_.on_had(message.piece, peer.conn(), peer.network());
   picker_->on_peer_has(peer.conn(), message.piece);
   if (!share.is_interesting) update_interest(peer, share);
   return {};
@@ -240,7 +240,7 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& /*peer*/, PeerShare& share,
   return {};
 }
 
-void Swarm::steer(Turn& /*turn*/, Peer& peer, PeerShare& share) {
+void Swarm::steer(Turn& turn, Peer& peer, PeerShare& share) {
   if (!picker_ || !served_.all() || !share.is_open() || !share.is_interested || !share.has) return;
   if (members_.size() < 2) return;
   if (!steering_) {
@@ -253,7 +253,13 @@ void Swarm::steer(Turn& /*turn*/, Peer& peer, PeerShare& share) {
   for (const auto& [piece, blocks_left] : share.steered) ahead += blocks_left;
   const std::uint32_t wanted = 2 * peer.upload.blocks_count() + kSteerAhead;
   while (ahead < wanted) {
-    const auto piece = steering_->next(peer.conn(), *share.has);
+    auto piece = steering_->next(peer.conn(), *share.has);
+    if (!piece && steering_->is_exhausted()) {
+      // What was handed out long ago, and nobody passed on, goes to others.
+      const Time before = turn.now - kPassOnTime;
+      for (const std::uint32_t kept : spread_.kept_pieces(before)) steering_->give_up(kept);
+      piece = steering_->next(peer.conn(), *share.has);
+    }
     if (!piece) return;
     peer.send(wire::Suggest{*share.channel, *piece});
     const std::uint32_t blocks_count = metadata_.manifest().layout().blocks_count(*piece);
@@ -278,6 +284,11 @@ std::uint64_t Swarm::allowance(const Peers& peers) const {
       std::clamp(part / std::max<std::uint64_t>(leechers, 1), kAllowanceMin, kAllowanceMax);
   if (wants_data()) return bytes;
   return std::max(bytes, kAllowancePieces * metadata_.manifest().piece_length());
+}
+
+void Swarm::give_up_kept(const Peer& peer) {
+  if (!steering_ || !metadata_.is_complete()) return;
+  for (const std::uint32_t piece : spread_.kept_pieces(peer.conn())) steering_->give_up(piece);
 }
 
 void Swarm::on_choking(PeerShare& share) {
@@ -593,9 +604,10 @@ void Swarm::on_read_failed(Turn& turn, const ReadJob& job, const Error& error) {
   serve_reads(turn);
 }
 
-void Swarm::on_sent_block(Time now, ConnId conn, PeerShare& share, std::uint32_t piece,
+void Swarm::on_sent_block(Time now, const Peer& peer, PeerShare& share, std::uint32_t piece,
                           std::uint64_t bytes) {
-  spread_.on_sent(piece, conn, bytes, picker_ && picker_->copies(piece) == 0);
+  const bool is_alone = picker_ && picker_->copies(piece) == 0;
+  spread_.on_sent(now, piece, peer.conn(), peer.network(), bytes, is_alone);
   uploaded_ += bytes;
   up_.add(now, bytes);
   const auto steered = share.steered.find(piece);

@@ -20,6 +20,7 @@
 #include "core/time.h"
 #include "core/timers.h"
 #include "transfer/bans.h"
+#include "transfer/contention.h"
 #include "transfer/dialer.h"
 #include "transfer/events.h"
 #include "transfer/gate.h"
@@ -188,7 +189,9 @@ class Transfer {
   ChokeCandidate candidate_of(Time now, const Peer& peer) const;
   void want_rechoke(Time now);
   std::uint32_t slots() const;
+  void add_peer(Time now, ConnId conn, const Endpoint& endpoint, bool is_inbound);
   void adapt_slots(Time now);
+  void look_at_contention(Time now);
   void set_choked(Turn& turn, Peer& peer, bool is_choked);
   void dial(Turn& turn);
   void tick(Turn& turn);
@@ -263,7 +266,7 @@ class Transfer {
   Time next_tick_ = kNever;
   Time next_rechoke_ = kNever;
   Time last_rechoke_{};
-  Time idle_since_ = kNever;    // the last decisions were is_idle
+  Contention contention_;
   bool has_free_slot_ = false;  // somebody may earn it
   Time optimistic_at_{};
   std::uint32_t adaptive_slots_;

@@ -88,7 +88,7 @@ void Transfer::probe_next(Turn& t, std::uint64_t number, const std::string& fail
   probe.conn = conn;
   ++counted_.dials;
   gate_.on_dialled(conn);
-  peers_.emplace(conn, Peer(conn, endpoint, false, t.now));
+  add_peer(t.now, conn, endpoint, false);
   t.out.push_back(Connect{conn, endpoint});
 }
 

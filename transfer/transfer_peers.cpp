@@ -67,9 +67,14 @@ std::optional<ConnId> Transfer::on_accepted(Time now, const Endpoint& from, Effe
     ++counted_.turned_away;
     return std::nullopt;
   }
-  peers_.emplace(conn, Peer(conn, from, true, now));
+  add_peer(now, conn, from, true);
   next_tick_ = std::min(next_tick_, now + std::chrono::seconds(1));
   return conn;
+}
+
+void Transfer::add_peer(Time now, ConnId conn, const Endpoint& endpoint, bool is_inbound) {
+  const Network network = network_of(endpoint, conn, config_.special_use_is_global);
+  peers_.emplace(conn, Peer(conn, endpoint, network, is_inbound, now));
 }
 
 void Transfer::on_connected(Time now, ConnId conn, Effects& out) {

@@ -23,6 +23,7 @@ constexpr Duration kSilenceMax = std::chrono::minutes(2);
 constexpr Duration kNoShareTime = std::chrono::seconds(20);  // without a share in common
 constexpr Duration kSnubTime = std::chrono::seconds(60);
 constexpr Duration kNewcomerTime = std::chrono::minutes(1);
+constexpr Duration kPassOnTime = std::chrono::seconds(5);         // for one choked for what it kept
 constexpr Duration kRechokeGap = std::chrono::milliseconds(100);  // at once, but not all the time
 constexpr Duration kFirstMinute = std::chrono::minutes(1);
 
@@ -165,10 +166,6 @@ void Transfer::pump(Turn& t, Peer& peer) {
   }
   std::set<wire::ShareChannel> held;  // shares at their own limit
   while (peer.unsent() < goal && up_limit_.may_take(t.now)) {
-    if (peer.sent.total() >= peer.send_until) {  // it waits for the decision, a moment at most
-      want_rechoke(t.now);
-      break;
-    }
     const auto ready = peer.upload.ready(held);
     if (!ready) break;
     const UploadQueue::Block& block = *ready;
@@ -184,9 +181,10 @@ void Transfer::pump(Turn& t, Peer& peer) {
       counted_.blocks_out += block.data.size();
       if (swarm != nullptr) swarm->up_limit().take(t.now, block.data.size());
       peer.sent.add(t.now, block.data.size());
+      if (!peer.is_in_debt && peer.sent.total() >= peer.debt_at) want_rechoke(t.now);
       up_limit_.take(t.now, block.data.size());
       if (swarm != nullptr) {
-        swarm->on_sent_block(t.now, peer.conn(), *share, block.piece, block.data.size());
+        swarm->on_sent_block(t.now, peer, *share, block.piece, block.data.size());
       }
     }
     peer.upload.pop_ready(block.channel);
@@ -242,7 +240,7 @@ void Transfer::want_rechoke(Time now) {
 ChokeCandidate Transfer::candidate_of(Time now, const Peer& peer) const {
   ChokeCandidate candidate;
   candidate.conn = peer.conn();
-  candidate.endpoint = peer.endpoint();
+  candidate.network = peer.network();
   candidate.is_interested = peer.is_interested();
   candidate.is_unchoked = !peer.is_choked;
   candidate.is_optimistic = peer.is_optimistic;
@@ -266,9 +264,19 @@ ChokeCandidate Transfer::candidate_of(Time now, const Peer& peer) const {
   return candidate;
 }
 
+void Transfer::look_at_contention(Time now) {
+  if (!contention_.is_due(now)) return;
+  Contention::Sent sent;
+  for (auto& [conn, peer] : peers_) {
+    const std::uint64_t bytes =
+        peer.sent.total() - std::exchange(peer.sent_at_look, peer.sent.total());
+    (peer.is_in_debt ? sent.owing : sent.good) += bytes;
+  }
+  contention_.on_look(now, sent);
+}
+
 void Transfer::rechoke(Turn& t) {
   ChokeRound round;
-  round.special_use_is_global = config_.special_use_is_global;
   round.is_seeding = true;
   bool is_short = false;
   for (const auto& [id, swarm] : swarms_) {
@@ -281,31 +289,34 @@ void Transfer::rechoke(Turn& t) {
   const bool is_regular = t.now - last_rechoke_ >= kChokeIntervalShort;
   if (is_regular) adapt_slots(t.now);
   round.slots = slots();
-  if (idle_since_ != kNever) round.idle = t.now - idle_since_;
+  look_at_contention(t.now);
+  round.are_debtors_served = contention_.are_debtors_served();
   round.is_optimistic_due = t.now - optimistic_at_ >= kOptimisticInterval;
 
   std::vector<ChokeCandidate> candidates;
   for (const auto& [conn, peer] : peers_) {
-    if (peer.phase() == Peer::Phase::open) candidates.push_back(candidate_of(t.now, peer));
+    if (peer.phase() != Peer::Phase::open) continue;
+    candidates.push_back(candidate_of(t.now, peer));
+    // What a stranger does with its allowance shows soon.
+    is_short = is_short || (candidates.back().is_interested && candidates.back().is_newcomer);
   }
   const ChokeDecision decision = config_.chooser(candidates, round, t.now, rng_);
-  if (!decision.is_idle) {
-    idle_since_ = kNever;
-  } else if (idle_since_ == kNever) {
-    idle_since_ = t.now;
-  }
   has_free_slot_ = decision.unchoked.size() < round.slots;
   if (round.is_optimistic_due) optimistic_at_ = t.now;
   for (auto& [conn, peer] : peers_) {
     if (peer.phase() != Peer::Phase::open) continue;
     peer.is_optimistic = decision.optimistic == conn;
     const bool is_unchoked = std::ranges::binary_search(decision.unchoked, conn);
-    if (is_unchoked) {
-      const auto budget = decision.budgets.find(conn);
-      peer.send_until = budget == decision.budgets.end() ? std::numeric_limits<std::uint64_t>::max()
-                                                         : peer.sent.total() + budget->second;
-    }
+    const auto credit = decision.credits.find(conn);
+    const std::uint64_t left = credit == decision.credits.end() ? 0 : credit->second;
+    peer.is_in_debt = left == 0;
+    peer.debt_at = peer.sent.total() + left;
     if (is_unchoked == peer.is_choked) set_choked(t, peer, !is_unchoked);
+    if (peer.is_in_debt && peer.is_choked && t.now - peer.waiting_since >= kPassOnTime) {
+      for (auto& [id, share] : peer.shares()) {
+        if (Swarm* swarm = find_swarm(id)) swarm->give_up_kept(peer);
+      }
+    }
   }
   last_rechoke_ = t.now;
   const bool is_anyone_interested =
@@ -472,7 +483,7 @@ void Transfer::dial(Turn& t) {
     const ConnId conn = next_conn();
     ++counted_.dials;
     gate_.on_dialled(conn);
-    peers_.emplace(conn, Peer(conn, *endpoint, false, t.now));
+    add_peer(t.now, conn, *endpoint, false);
     t.out.push_back(Connect{conn, *endpoint});
     next_tick_ = std::min(next_tick_, t.now + kTickInterval);
   }

@@ -1,6 +1,7 @@
 #include "test/sim/strategies.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <memory>
 #include <tuple>
@@ -16,7 +17,7 @@ constexpr Duration kTyrantRound = std::chrono::seconds(5);
 constexpr double kTyrantRaise = 1.2;  // when it gives nothing back
 constexpr double kTyrantLower = 0.9;  // when it has given back for kTyrantPatience rounds
 constexpr int kTyrantPatience = 3;
-constexpr unsigned kSybilPrefixBits = 24;
+constexpr std::uint64_t kStrangersShare = 5;  // of so many slots one
 
 class Tyrant {
  public:
@@ -30,10 +31,8 @@ class Tyrant {
     for (const ChokeCandidate& candidate : candidates) {
       const auto found = books_.find(candidate.conn);
       if (found == books_.end() || !found->second.is_chosen || !candidate.is_interested) continue;
+      if (candidate.sent_total >= found->second.sent_until) continue;
       decision.unchoked.push_back(candidate.conn);
-      const std::uint64_t until = found->second.sent_until;
-      decision.budgets[candidate.conn] =
-          until > candidate.sent_total ? until - candidate.sent_total : 0;
     }
     std::sort(decision.unchoked.begin(), decision.unchoked.end());
     return decision;
@@ -109,9 +108,43 @@ transfer::Chooser sybil(const Endpoint& own) {
   return [own](auto candidates, const auto&, Time, Rng&) {
     ChokeDecision decision;
     for (const ChokeCandidate& candidate : candidates) {
-      const bool is_own =
-          candidate.endpoint.prefix(kSybilPrefixBits) == own.prefix(kSybilPrefixBits);
+      const bool is_own = candidate.network == transfer::network_of(own, candidate.conn, true);
       if (is_own && candidate.is_interested) decision.unchoked.push_back(candidate.conn);
+    }
+    std::sort(decision.unchoked.begin(), decision.unchoked.end());
+    return decision;
+  };
+}
+
+transfer::Chooser tit_for_tat() {
+  return [](auto candidates, auto round, Time now, Rng& rng) {
+    std::vector<ChokeCandidate> trusted(candidates.begin(), candidates.end());
+    for (ChokeCandidate& candidate : trusted) {
+      candidate.allowance = std::numeric_limits<std::uint64_t>::max() / 2;
+    }
+    return choose(trusted, round, now, rng);
+  };
+}
+
+transfer::Chooser prop_share() {
+  return [](auto candidates, const auto& round, Time now, Rng& rng) {
+    if (round.is_seeding) return tit_for_tat()(candidates, round, now, rng);
+    std::vector<const ChokeCandidate*> rest;
+    for (const ChokeCandidate& candidate : candidates) {
+      if (candidate.is_interested) rest.push_back(&candidate);
+    }
+    ChokeDecision decision;
+    while (!rest.empty() && decision.unchoked.size() < round.slots) {
+      std::uint64_t given = 0;
+      for (const ChokeCandidate* candidate : rest) given += candidate->received;
+      std::size_t chosen = rng.below(rest.size());
+      if (given > 0 && rng.below(kStrangersShare) != 0) {
+        std::uint64_t at = rng.below(given);
+        chosen = 0;
+        while (at >= rest[chosen]->received) at -= rest[chosen++]->received;
+      }
+      decision.unchoked.push_back(rest[chosen]->conn);
+      rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(chosen));
     }
     std::sort(decision.unchoked.begin(), decision.unchoked.end());
     return decision;

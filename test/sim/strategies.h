@@ -21,10 +21,11 @@ transfer::Chooser tyrant(std::uint64_t up);
 // Serves those of its own network only, which is one person with many identities.
 transfer::Chooser sybil(const Endpoint& own);
 
-// Whoever gives is served for it; a stranger is lent a little, once; whoever owes more waits until
-// nobody else has wanted anything for a while. To a seed, giving is passing on what it got there.
-// Riders get little by it; but a fast peer is held to the pace at which slow ones take from it.
-transfer::ChokeDecision budgets(std::span<const transfer::ChokeCandidate> candidates,
-                                const transfer::ChokeRound& round, Time now, Rng& rng);
+// What the product would be without standing (choker.h): plain tit-for-tat.
+transfer::Chooser tit_for_tat();
+
+// PropShare (Levin et al. 2008), as far as slots go: slots are drawn by chance in proportion to
+// what each peer gave, one in five by chance alone.
+transfer::Chooser prop_share();
 
 }  // namespace peernet::sim

@@ -121,7 +121,11 @@ class Day {
   }
 
   HostOptions with_policy(HostOptions options) const {
-    if (day_.is_by_budgets) options.transfer.chooser = budgets;
+    switch (day_.policy) {
+      case Policy::product: break;
+      case Policy::tit_for_tat: options.transfer.chooser = tit_for_tat(); break;
+      case Policy::prop_share: options.transfer.chooser = prop_share(); break;
+    }
     return options;
   }
 

@@ -19,11 +19,13 @@ enum class Hostile : std::uint8_t {
   sybil,       // riders in one network, which give to each other only
 };
 
+enum class Policy : std::uint8_t { product, tit_for_tat, prop_share };
+
 struct SwarmDay {
   std::uint32_t leechers_count = 16;  // hostile ones included
   std::uint32_t hostile_count = 0;
   Hostile hostile = Hostile::rider;
-  bool is_by_budgets = false;  // of those that are honest, in the place of the product's way
+  Policy policy = Policy::product;  // of those that are honest
   std::uint64_t size = 32 * kMiB;
   std::uint32_t piece_length = 262'144;
   std::uint64_t seed_up = 2'000'000;

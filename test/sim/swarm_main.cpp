@@ -23,7 +23,7 @@ constexpr const char* kUsage =
     "  --leechers N    hostile ones included (16)\n"
     "  --hostile N     of them (0)\n"
     "  --kind K        rider, large_view, tyrant or sybil (rider)\n"
-    "  --policy P      of the honest: product or budgets (product)\n"
+    "  --policy P      of the honest: product, tit_for_tat or prop_share (product)\n"
     "  --kib N         size of the file (32768)\n"
     "  --piece-kib N   (256)\n"
     "  --seed-up N     bytes a second (2000000)\n"
@@ -53,6 +53,9 @@ std::optional<Arguments> parse(int argc, char** argv) {
                                                             {"large_view", Hostile::large_view},
                                                             {"tyrant", Hostile::tyrant},
                                                             {"sybil", Hostile::sybil}};
+  static const std::map<std::string_view, Policy> policies = {{"product", Policy::product},
+                                                              {"tit_for_tat", Policy::tit_for_tat},
+                                                              {"prop_share", Policy::prop_share}};
   const std::map<std::string_view, std::function<void(std::uint64_t)>> numbers = {
       {"--seed", [&](auto n) { arguments.seed = n; }},
       {"--leechers", [&](auto n) { day.leechers_count = static_cast<std::uint32_t>(n); }},
@@ -75,8 +78,8 @@ std::optional<Arguments> parse(int argc, char** argv) {
     const char* const value = argv[++i];
     if (name == "--kind" && kinds.contains(value)) {
       day.hostile = kinds.at(value);
-    } else if (name == "--policy") {
-      day.is_by_budgets = std::string_view(value) == "budgets";
+    } else if (name == "--policy" && policies.contains(value)) {
+      day.policy = policies.at(value);
     } else if (numbers.contains(name) && number(value)) {
       numbers.at(name)(*number(value));
     } else {

@@ -11,19 +11,26 @@ namespace {
 
 constexpr Time kNow = Time{} + std::chrono::hours(1);
 
+constexpr std::uint64_t kAllowance = 1'000'000;
+
 ConnId conn(std::uint64_t number) {
   return ConnId{number};
+}
+
+Network network(std::uint32_t address) {
+  return network_of(Endpoint::v4(address, 7341), ConnId{}, false);
 }
 
 // A peer of its own network, interested, choked, that gave `received` bytes.
 ChokeCandidate candidate(std::uint64_t number, std::uint64_t received = 0) {
   ChokeCandidate result;
   result.conn = conn(number);
-  result.endpoint = Endpoint::v4(0x08000000U + static_cast<std::uint32_t>(number << 8U), 7341);
+  result.network = network(0x08000000U + static_cast<std::uint32_t>(number << 8U));
   result.is_interested = true;
   result.received = received;
   result.received_total = received;
   result.waiting_since = kNow - std::chrono::seconds(60);
+  result.allowance = kAllowance;
   return result;
 }
 
@@ -96,7 +103,6 @@ TEST_CASE("a snubbed peer keeps no regular slot", "[transfer]") {
 TEST_CASE("the optimistic slot stays until it is due, then goes to another", "[transfer]") {
   std::vector<ChokeCandidate> candidates;
   for (std::uint64_t i = 1; i <= 6; ++i) candidates.push_back(candidate(i));
-  for (ChokeCandidate& c : candidates) c.sent_total = kDebtMax + 1;  // no lent slots
   candidates[2].is_optimistic = true;
   candidates[2].is_unchoked = true;
   for (std::uint64_t s = 0; s < 20; ++s) {
@@ -139,48 +145,147 @@ TEST_CASE("many identities in one network have the chance of one", "[transfer]")
   std::vector<ChokeCandidate> candidates;
   for (std::uint32_t i = 0; i < 90; ++i) {
     candidates.push_back(candidate(100 + i));
-    candidates.back().endpoint = Endpoint::v4(0x09000000U + i, 7341);  // one /24
+    candidates.back().network = network(0x09000000U + i);  // one /24
     candidates.back().is_newcomer = true;
   }
   for (std::uint64_t i = 0; i < 9; ++i) {
     candidates.push_back(candidate(i));
     candidates.back().is_newcomer = true;
   }
-  const auto many_of = [&](const std::vector<ChokeCandidate>& from, bool is_global) {
+  const auto many_of = [&](const std::vector<ChokeCandidate>& from) {
     int many = 0;
     Rng rng(2);
     for (int i = 0; i < 2000; ++i) {
-      const auto decision =
-          choose(from, {.slots = 1, .special_use_is_global = is_global}, kNow, rng);
+      const auto decision = choose(from, {.slots = 1}, kNow, rng);
       if (*decision.optimistic >= conn(100)) ++many;
     }
     return many;
   };
-  const int many = many_of(candidates, false);
+  const int many = many_of(candidates);
   CHECK(many > 140);
   CHECK(many < 260);  // 1 in 10
 
   // Addresses of a local network are exempt, unless the test switch makes them count as global.
-  for (std::uint32_t i = 0; i < 90; ++i) {
-    candidates[i].endpoint = Endpoint::v4(0x0a000000U + i, 7341);  // 10.0.0.0/24
-  }
-  CHECK(many_of(candidates, false) > 1700);
-  CHECK(many_of(candidates, true) < 260);
+  const auto set_local = [&](bool is_global) {
+    for (std::uint32_t i = 0; i < 90; ++i) {
+      const Endpoint endpoint = Endpoint::v4(0x0a000000U + i, 7341);  // 10.0.0.0/24
+      candidates[i].network = network_of(endpoint, candidates[i].conn, is_global);
+    }
+  };
+  set_local(false);
+  CHECK(many_of(candidates) > 1700);
+  set_local(true);
+  CHECK(many_of(candidates) < 260);
 }
 
-TEST_CASE("slots that nobody has earned are lent, but not to those in debt", "[transfer]") {
+TEST_CASE("slots that nobody has earned are lent", "[transfer]") {
   std::vector<ChokeCandidate> candidates;
   for (std::uint64_t i = 1; i <= 4; ++i) candidates.push_back(candidate(i));
   CHECK(leech(candidates, 4).unchoked == conns({1, 2, 3, 4}));
+}
 
-  candidates[0].sent_total = kDebtMax;
-  candidates[1].sent_total = kDebtMax + 1;
-  candidates[2].sent_total = kDebtMax + 1;
-  candidates[2].received_total = 1;
-  candidates[3].is_optimistic = true;
-  CHECK(leech(candidates, 4).unchoked == conns({1, 3, 4}));
-  candidates[1].credit = 1;
-  CHECK(leech(candidates, 4).unchoked == conns({1, 2, 3, 4}));
+// ---- Debts
+
+std::vector<ConnId> debtors_of(const ChokeDecision& decision) {
+  std::vector<ConnId> debtors;
+  for (const auto& [conn, credit] : decision.credits) {
+    if (credit == 0) debtors.push_back(conn);
+  }
+  return debtors;
+}
+
+ChokeDecision without_debtors(const std::vector<ChokeCandidate>& candidates, bool is_seeding) {
+  Rng rng(1);
+  const ChokeRound round{.is_seeding = is_seeding, .slots = 4, .are_debtors_served = false};
+  return choose(candidates, round, kNow, rng);
+}
+
+TEST_CASE("a stranger is lent its allowance and owes what it is sent beyond it", "[transfer]") {
+  auto stranger = candidate(1);
+  stranger.is_unchoked = true;
+  const auto other = candidate(2);
+  stranger.sent_total = kAllowance - 1;
+  CHECK(without_debtors({stranger, other}, false).unchoked == conns({1, 2}));
+  ++stranger.sent_total;
+  const auto decision = without_debtors({stranger, other}, false);
+  CHECK(debtors_of(decision) == conns({1}));
+  CHECK(decision.unchoked == conns({2}));
+  CHECK(without_debtors({stranger, other}, true).unchoked == conns({2}));
+
+  // It is served while nobody else wants anything, or does not need all of the uplink.
+  CHECK(without_debtors({stranger}, false).unchoked == conns({1}));
+  CHECK(leech({stranger, other}, 4).unchoked == conns({1, 2}));
+  CHECK(seed({stranger, other}, 4).unchoked == conns({1, 2}));
+}
+
+TEST_CASE("those in debt come after all others", "[transfer]") {
+  auto debtor = candidate(1, 500);  // the only one that gave anything
+  debtor.sent_total = kAllowance + kSeedReturn * 500;
+  debtor.is_unchoked = true;
+  debtor.waiting_since = kNow - std::chrono::hours(1);
+  CHECK(leech({debtor, candidate(2), candidate(3)}, 2).unchoked == conns({2, 3}));
+  CHECK(seed({debtor, candidate(2), candidate(3)}, 2).unchoked == conns({2, 3}));
+}
+
+TEST_CASE("whoever gives may take twice as much, now and in a later session", "[transfer]") {
+  auto giver = candidate(1, 1000);
+  giver.is_unchoked = true;
+  giver.sent_total = kAllowance + kReturn * 1000 - 1;
+  CHECK(debtors_of(without_debtors({giver}, false)).empty());
+  ++giver.sent_total;
+  CHECK(debtors_of(without_debtors({giver}, false)) == conns({1}));
+  giver.credit = 1;
+  CHECK(debtors_of(without_debtors({giver}, false)).empty());
+}
+
+TEST_CASE("debts of earlier sessions count up to the allowance", "[transfer]") {
+  auto returned = candidate(1);
+  returned.is_unchoked = true;
+  returned.owed_before = 100 * kAllowance;
+  CHECK(debtors_of(without_debtors({returned}, false)) == conns({1}));
+  returned.received_total = 1;
+  CHECK(debtors_of(without_debtors({returned}, false)).empty());
+  returned.sent_total = kReturn;
+  CHECK(debtors_of(without_debtors({returned}, false)) == conns({1}));
+}
+
+TEST_CASE("to a seed, giving is passing on", "[transfer]") {
+  auto peer = candidate(1);
+  peer.is_unchoked = true;
+  peer.sent_total = kAllowance + 399;
+  CHECK(debtors_of(without_debtors({peer}, true)) == conns({1}));
+  peer.passed_on = 100;
+  CHECK(debtors_of(without_debtors({peer}, true)).empty());
+  // What it keeps to itself is a debt whatever else it did.
+  peer.passed_on = 400;
+  peer.kept = kAllowance + 399;
+  CHECK(debtors_of(without_debtors({peer}, true)).empty());
+  ++peer.kept;
+  CHECK(debtors_of(without_debtors({peer}, true)) == conns({1}));
+}
+
+TEST_CASE("who was choked for its debts comes back with a quarter of its allowance", "[transfer]") {
+  auto peer = candidate(1);
+  peer.sent_total = kAllowance;
+  CHECK(debtors_of(without_debtors({peer}, false)) == conns({1}));
+  peer.received_total = kAllowance / 4 / kReturn + 1;
+  CHECK(debtors_of(without_debtors({peer}, false)).empty());
+}
+
+TEST_CASE("the strangers of one network share an allowance", "[transfer]") {
+  std::vector<ChokeCandidate> candidates;
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    candidates.push_back(candidate(i));
+    candidates.back().is_unchoked = true;
+    candidates.back().network = network(0x09000000U);
+    candidates.back().sent_total = kAllowance / 3;
+  }
+  CHECK(debtors_of(without_debtors(candidates, false)).empty());
+  candidates[0].sent_total += 2;
+  CHECK(debtors_of(without_debtors(candidates, false)) == conns({1, 2, 3}));
+  // One that gave is no stranger.
+  candidates[1].received_total = kAllowance;
+  CHECK(debtors_of(without_debtors(candidates, false)).empty());
 }
 
 TEST_CASE("a lent slot stays where it is while there is no reason to move it", "[transfer]") {
@@ -273,7 +378,7 @@ TEST_CASE("over time a seed gives a network of many identities one peer's turns"
   for (std::uint64_t i = 0; i < 9; ++i) candidates.push_back(candidate(i));
   for (std::uint32_t i = 0; i < 50; ++i) {
     candidates.push_back(candidate(100 + i));
-    candidates.back().endpoint = Endpoint::v4(0x09000000U + i, 7341);
+    candidates.back().network = network(0x09000000U + i);
     candidates.back().waiting_since = kNow - std::chrono::hours(10);
   }
   int of_many = 0;

@@ -92,4 +92,20 @@ TEST_CASE("of a peer's suggestions the newest are kept", "[transfer]") {
   CHECK(share.suggested.back() == kSuggestionsMax);
 }
 
+TEST_CASE("what is given up is handed to another, even after its holder has it", "[transfer]") {
+  Rng rng(1);
+  Steering steering(1, rng);
+  const Bitfield nothing(1);
+  REQUIRE(steering.next(kA, nothing) == 0U);
+  steering.on_had(0);
+  CHECK_FALSE(steering.next(kB, nothing).has_value());
+  steering.give_up(0);
+  steering.give_up(0);
+  Bitfield has(1);
+  has.set(0);
+  CHECK_FALSE(steering.next(kA, has).has_value());
+  CHECK(steering.next(kB, nothing) == 0U);
+  CHECK_FALSE(steering.next(kB, nothing).has_value());
+}
+
 }  // namespace peernet::transfer
