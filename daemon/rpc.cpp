@@ -178,7 +178,6 @@ void Rpc::handle_one(Time now, ClientId client, std::uint64_t batch, Json& json,
   Call call{now, client, request.id, batch, request.params, node, out};
   Answer result = dispatch(call, method->id);
   if (!result) return;
-  if (*result) keep_fields(*method, request.params, **result);
   answer(origin, *result);
 }
 
