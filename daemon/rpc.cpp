@@ -245,6 +245,7 @@ bool Rpc::is_idle_allowed(ClientId client) const {
 }
 
 void Rpc::answer(const PendingCall& call, const Result<Json>& result) {
+  ++(result ? answered_count_ : refused_count_);
   if (!call.id) {
     deliver(call, {}, false);
     return;
@@ -262,6 +263,7 @@ void Rpc::answer(const PendingCall& call, const Result<Json>& result) {
 
 void Rpc::answer_error(const PendingCall& call, int code, const std::string& message,
                        const std::string& hint, bool is_closing) {
+  ++refused_count_;
   if (is_closing) clients_[call.client].is_closing = true;
   deliver(call, call.id ? error_line(*call.id, code, kind_of(code), message, hint) : std::string(),
           is_closing);
