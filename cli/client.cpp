@@ -45,19 +45,19 @@ int exit_code_of(std::int64_t code) {
 
 Message message_of(const std::string& line) {
   Message message;
-  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) {
     message.kind = Message::Kind::lost;
     return message;
   }
   if (text_at(json, "method") == "event") {
     message.kind = Message::Kind::event;
-    message.value = at(json, "params");
+    message.value = take(json, "params");
     return message;
   }
   message.kind = Message::Kind::answer;
   message.id = integer_at(json, "id").value_or(0);
-  message.value = at(json, "result");
+  message.value = take(json, "result");
   if (const Json& error = at(json, "error"); error.is_object()) message.failure = failure_of(error);
   return message;
 }

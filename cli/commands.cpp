@@ -47,12 +47,12 @@ std::string name_for_story(const Json& share) {
 }  // namespace
 
 int answer_list(Screen& screen, const Selection& selection, const std::string& name,
-                const std::vector<Json>& rows, const RenderList& render) {
-  const auto selected = select(selection, rows);
+                std::vector<Json> rows, const RenderList& render) {
+  auto selected = select(selection, std::move(rows));
   if (const auto* failure = std::get_if<Failure>(&selected)) return screen.fail(*failure);
-  const auto& chosen = std::get<std::vector<Json>>(selected);
+  auto& chosen = std::get<std::vector<Json>>(selected);
   if (screen.is_json()) {
-    screen.answer_json(Json::object({{name, chosen}}));
+    screen.answer_json(Json::object({{name, std::move(chosen)}}));
   } else {
     screen.answer(selection.fields.empty() ? render(chosen, screen.out_look())
                                            : render_selected(selection, chosen, screen.out_look()));
@@ -63,25 +63,25 @@ int answer_list(Screen& screen, const Selection& selection, const std::string& n
 int list(Session& session, const std::optional<std::string>& id, const Selection& selection) {
   Screen& screen = session.screen();
   if (!id) {
-    const auto shares = session.call_all("share.list", "shares");
+    auto shares = session.call_all("share.list", "shares");
     if (const auto* failure = std::get_if<Failure>(&shares)) return screen.fail(*failure);
-    return answer_list(screen, selection, "shares", std::get<std::vector<Json>>(shares),
+    return answer_list(screen, selection, "shares", std::move(std::get<std::vector<Json>>(shares)),
                        render_list);
   }
   const auto share = session.call("share.status", Json::object({{"id", *id}}));
   if (const auto* failure = std::get_if<Failure>(&share)) return screen.fail(*failure);
-  const auto files = session.call_all("share.files", "files", Json::object({{"id", *id}}));
+  auto files = session.call_all("share.files", "files", Json::object({{"id", *id}}));
   if (const auto* failure = std::get_if<Failure>(&files)) return screen.fail(*failure);
-  const auto& all = std::get<std::vector<Json>>(files);
+  auto& all = std::get<std::vector<Json>>(files);
   const Json& facts = std::get<Json>(share);
   const std::string name = text_at(facts, "name");
   if (!screen.is_json()) {
-    return answer_list(screen, selection, "files", all,
+    return answer_list(screen, selection, "files", std::move(all),
                        [&](const std::vector<Json>& rows, const Look& look) {
                          return render_files(rows, name, look);
                        });
   }
-  const auto selected = select(selection, all);
+  const auto selected = select(selection, std::move(all));
   if (const auto* failure = std::get_if<Failure>(&selected)) return screen.fail(*failure);
   screen.answer_json(Json::object({{"id", at(facts, "id")},
                                    {"name", at(facts, "name")},

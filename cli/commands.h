@@ -93,7 +93,7 @@ int peers(Session& session, const PeersOptions& options);
 // A list as the answer: what the selection leaves of it, under `name` or as a table.
 using RenderList = std::function<std::string(const std::vector<Json>&, const Look&)>;
 int answer_list(Screen& screen, const Selection& selection, const std::string& name,
-                const std::vector<Json>& rows, const RenderList& render);
+                std::vector<Json> rows, const RenderList& render);
 
 int remove(Session& session, const std::string& id, bool is_data_deleted);
 int pause(Session& session, const std::string& id);

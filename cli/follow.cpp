@@ -345,7 +345,7 @@ Outcome<Snapshot> take_snapshot(Session& session, const StatusOptions& options) 
   }
   auto shares = session.call_all("share.list", "shares", params);
   if (auto* failure = std::get_if<Failure>(&shares)) return std::move(*failure);
-  auto selected = select(options.selection, std::get<std::vector<Json>>(shares));
+  auto selected = select(options.selection, std::move(std::get<std::vector<Json>>(shares)));
   if (auto* failure = std::get_if<Failure>(&selected)) return std::move(*failure);
   snapshot.shares = std::move(std::get<std::vector<Json>>(selected));
   return snapshot;
@@ -361,12 +361,12 @@ std::string render_snapshot(const Snapshot& snapshot, const StatusOptions& optio
                                                        : render_shares(snapshot.shares, look));
 }
 
-Json snapshot_json(const Snapshot& snapshot, bool is_single) {
-  Json json = Json::object({{"node", snapshot.node}});
+Json snapshot_json(Snapshot snapshot, bool is_single) {
+  Json json = Json::object({{"node", std::move(snapshot.node)}});
   if (is_single) {
-    json["share"] = snapshot.shares.front();
+    json["share"] = std::move(snapshot.shares.front());
   } else {
-    json["shares"] = snapshot.shares;
+    json["shares"] = std::move(snapshot.shares);
   }
   return json;
 }
@@ -378,11 +378,11 @@ int watch_status(Session& session, const StatusOptions& options) {
   if (const auto* failure = std::get_if<Failure>(&connection)) return screen.fail(*failure);
   Client& client = *std::get<Client*>(connection);
   while (true) {
-    const auto taken = take_snapshot(session, options);
+    auto taken = take_snapshot(session, options);
     if (const auto* failure = std::get_if<Failure>(&taken)) return screen.fail(*failure);
-    const auto& snapshot = std::get<Snapshot>(taken);
+    auto& snapshot = std::get<Snapshot>(taken);
     if (screen.is_json()) {
-      screen.answer_json_line(snapshot_json(snapshot, options.id.has_value()));
+      screen.answer_json_line(snapshot_json(std::move(snapshot), options.id.has_value()));
     } else {
       screen.redraw(render_snapshot(snapshot, options, screen.out_look()));
     }
@@ -590,11 +590,11 @@ int follow_repair(Session& session, Client& client, const Interrupt& interrupt,
 int status(Session& session, const StatusOptions& options) {
   if (options.is_watched) return watch_status(session, options);
   Screen& screen = session.screen();
-  const auto taken = take_snapshot(session, options);
+  auto taken = take_snapshot(session, options);
   if (const auto* failure = std::get_if<Failure>(&taken)) return screen.fail(*failure);
-  const auto& snapshot = std::get<Snapshot>(taken);
+  auto& snapshot = std::get<Snapshot>(taken);
   if (screen.is_json()) {
-    screen.answer_json(snapshot_json(snapshot, options.id.has_value()));
+    screen.answer_json(snapshot_json(std::move(snapshot), options.id.has_value()));
   } else {
     screen.answer(render_snapshot(snapshot, options, screen.out_look()));
   }

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <utility>
+
 namespace peernet::cli {
 
 const Json& at(const Json& object, std::string_view key) {
@@ -9,6 +11,12 @@ const Json& at(const Json& object, std::string_view key) {
   if (!object.is_object()) return nothing;
   const auto place = object.find(std::string(key));
   return place == object.end() ? nothing : *place;
+}
+
+Json take(Json& object, std::string_view key) {
+  if (!object.is_object()) return nullptr;
+  const auto place = object.find(std::string(key));
+  return place == object.end() ? Json(nullptr) : std::move(*place);
 }
 
 std::string text_at(const Json& object, std::string_view key) {

@@ -17,6 +17,8 @@ using Json = nlohmann::ordered_json;
 
 // The member of an object; a null value if there is none.
 const Json& at(const Json& object, std::string_view key);
+// The member of an object, moved out of it: answers may be large.
+Json take(Json& object, std::string_view key);
 std::string text_at(const Json& object, std::string_view key);
 std::optional<std::uint64_t> integer_at(const Json& object, std::string_view key);
 std::optional<double> number_at(const Json& object, std::string_view key);

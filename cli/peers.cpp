@@ -141,10 +141,10 @@ int peers(Session& session, const PeersOptions& options) {
   Screen& screen = session.screen();
   Json params = Json::object();
   if (options.id) params["id"] = *options.id;
-  const auto peers = session.call_all("peer.list", "peers", std::move(params));
+  auto peers = session.call_all("peer.list", "peers", std::move(params));
   if (const auto* failure = std::get_if<Failure>(&peers)) return screen.fail(*failure);
-  return answer_list(screen, options.selection, "peers", std::get<std::vector<Json>>(peers),
-                     render_peers);
+  return answer_list(screen, options.selection, "peers",
+                     std::move(std::get<std::vector<Json>>(peers)), render_peers);
 }
 
 int doctor_peer(Session& session, const std::string& where) {

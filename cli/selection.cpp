@@ -86,7 +86,7 @@ std::optional<Failure> unknown_member(const std::string& name, const Json& row) 
 
 }  // namespace
 
-Outcome<std::vector<Json>> select(const Selection& selection, const std::vector<Json>& rows) {
+Outcome<std::vector<Json>> select(const Selection& selection, std::vector<Json> rows) {
   std::vector<Filter> filters;
   for (const std::string& text : selection.filters) {
     auto filter = parse_filter(text);
@@ -105,13 +105,13 @@ Outcome<std::vector<Json>> select(const Selection& selection, const std::vector<
     }
   }
   std::vector<Json> chosen;
-  for (const Json& row : rows) {
+  for (Json& row : rows) {
     const bool is_wanted = std::all_of(filters.begin(), filters.end(), [&](const Filter& filter) {
       return holds(filter, at(row, filter.key));
     });
     if (!is_wanted) continue;
     if (selection.fields.empty()) {
-      chosen.push_back(row);
+      chosen.push_back(std::move(row));
       continue;
     }
     Json sparse = Json::object();

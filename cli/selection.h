@@ -22,7 +22,7 @@ struct Selection {
 
 // Only the rows that every filter holds for, only the members that are wanted, in the order in
 // which they were named. A failure: a filter that is none, a member that is not there.
-Outcome<std::vector<Json>> select(const Selection& selection, const std::vector<Json>& rows);
+Outcome<std::vector<Json>> select(const Selection& selection, std::vector<Json> rows);
 
 // A column for each of the selection's fields, the values as the daemon said them.
 std::string render_selected(const Selection& selection, const std::vector<Json>& rows,

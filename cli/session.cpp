@@ -59,11 +59,11 @@ Outcome<std::vector<Json>> Session::call_all(std::string_view method, std::strin
   std::vector<Json> all;
   while (true) {
     params["offset"] = all.size();
-    const auto answer = call(method, params);
-    if (const auto* failure = std::get_if<Failure>(&answer)) return *failure;
-    const Json& page = std::get<Json>(answer);
-    const Json& items = at(page, list);
-    for (const Json& item : items) all.push_back(item);
+    auto answer = call(method, params);
+    if (auto* failure = std::get_if<Failure>(&answer)) return std::move(*failure);
+    Json& page = std::get<Json>(answer);
+    Json items = take(page, list);
+    for (Json& item : items) all.push_back(std::move(item));
     if (items.empty() || all.size() >= integer_at(page, "count").value_or(0)) return all;
   }
 }

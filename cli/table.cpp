@@ -71,10 +71,10 @@ std::string Table::render(const Look& look) const {
 
   const std::size_t used = room_before_last();
   std::string text;
-  const auto put_row = [&](const auto& cell_of) {
+  const auto put_row = [&](const std::vector<Cell>& row) {
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       if (!is_shown[i]) continue;
-      const Cell cell = cell_of(i);
+      const Cell& cell = row[i];
       if (i != last) {
         const std::string padded =
             columns_[i].is_right ? pad_left(cell.text, width[i]) : pad_right(cell.text, width[i]);
@@ -88,8 +88,10 @@ std::string Table::render(const Look& look) const {
     while (!text.empty() && text.back() == ' ') text.pop_back();
     text += '\n';
   };
-  put_row([&](std::size_t i) { return Cell{columns_[i].title, Color::bold}; });
-  for (const auto& row : rows_) put_row([&](std::size_t i) { return row[i]; });
+  std::vector<Cell> titles;
+  for (const Column& column : columns_) titles.push_back({column.title, Color::bold});
+  put_row(titles);
+  for (const auto& row : rows_) put_row(row);
   return text;
 }
 

@@ -74,6 +74,7 @@ bool is_in(char32_t c, const std::array<Range, N>& ranges) {
 }
 
 std::size_t columns_of(char32_t c) {
+  if (c < kCombining.front().first) return 1;
   if (is_in(c, kCombining)) return 0;
   return is_in(c, kWide) ? 2 : 1;
 }

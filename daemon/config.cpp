@@ -12,6 +12,7 @@
 #include "core/escape.h"
 #include "core/nearest.h"
 #include "daemon/json.h"
+#include "transfer/manifest.h"
 
 namespace peernet::daemon {
 
@@ -142,24 +143,18 @@ Verdict read_absolute_path(const Json& value, std::optional<std::string>& into) 
   return Verdict::good;
 }
 
-Verdict read_connections(const Json& value, DaemonConfig& config) {
-  const auto number = integer_in(value, 1, kConnectionsMax);
+Verdict read_integer(const Json& value, std::uint32_t min, std::uint32_t max, std::uint32_t& into) {
+  const auto number = integer_in(value, min, max);
   if (!number) return Verdict::wrong;
-  config.connections = *number;
+  into = *number;
   return Verdict::good;
 }
 
-Verdict read_half_open(const Json& value, DaemonConfig& config) {
-  const auto number = integer_in(value, kHalfOpenMin, kHalfOpenMax);
-  if (!number) return Verdict::wrong;
-  config.half_open = *number;
-  return Verdict::good;
-}
-
-Verdict read_dials(const Json& value, DaemonConfig& config) {
-  const auto number = integer_in(value, 1, kDialsMax);
-  if (!number) return Verdict::wrong;
-  config.dials = *number;
+Verdict read_size(const Json& value, std::uint64_t min, std::uint64_t max, std::uint64_t& into) {
+  const auto text = json_text(value);
+  const auto size = text ? parse_size(*text) : std::nullopt;
+  if (!size || *size < min || *size > max) return Verdict::wrong;
+  into = *size;
   return Verdict::good;
 }
 
@@ -170,14 +165,6 @@ Verdict read_upload_slots(const Json& value, DaemonConfig& config) {
   }
   config.upload_slots = integer_in(value, 1, kUploadSlotsMax);
   return config.upload_slots ? Verdict::good : Verdict::wrong;
-}
-
-Verdict read_memory(const Json& value, DaemonConfig& config) {
-  const auto text = json_text(value);
-  const auto size = text ? parse_size(*text) : std::nullopt;
-  if (!size || *size < kMemoryMin || *size > kMemoryMax) return Verdict::wrong;
-  config.memory = *size;
-  return Verdict::good;
 }
 
 Verdict read_program(const Json& value, std::vector<std::string>& into) {
@@ -201,14 +188,6 @@ Verdict read_hook_timeout(const Json& value, DaemonConfig& config) {
     return Verdict::wrong;
   }
   config.hooks.timeout = *duration;
-  return Verdict::good;
-}
-
-Verdict read_log_size(const Json& value, DaemonConfig& config) {
-  const auto text = json_text(value);
-  const auto size = text ? parse_size(*text) : std::nullopt;
-  if (!size || *size < kLogSizeMin || *size > kLogSizeMax) return Verdict::wrong;
-  config.log_size = *size;
   return Verdict::good;
 }
 
@@ -270,15 +249,48 @@ const std::array kKeys{
         "download, over all shares and peers",
         [](const Json& v, DaemonConfig& c) { return read_rate(v, c.limit_down); }},
     Key{"limits.connections", "a whole number from 1 to 65535", "peers connected at a time",
-        read_connections},
+        [](const Json& v, DaemonConfig& c) {
+          return read_integer(v, 1, kConnectionsMax, c.connections);
+        }},
     Key{"limits.half_open", "a whole number from 8 to 16384",
-        "inbound connections at a time that have not proved yet who they are", read_half_open},
+        "inbound connections at a time that have not proved yet who they are",
+        [](const Json& v, DaemonConfig& c) {
+          return read_integer(v, kHalfOpenMin, kHalfOpenMax, c.half_open);
+        }},
+    Key{"limits.handshakes", "a whole number from 1 to 10000",
+        "inbound handshakes computed in a second; beyond half of it each network has five",
+        [](const Json& v, DaemonConfig& c) {
+          return read_integer(v, 1, kHandshakesMax, c.handshakes);
+        }},
     Key{"limits.dials", "a whole number from 1 to 200", "connections begun in a second",
-        read_dials},
+        [](const Json& v, DaemonConfig& c) { return read_integer(v, 1, kDialsMax, c.dials); }},
     Key{"limits.upload_slots", "a whole number from 1 to 1000, or null to adapt to the uplink",
         "peers served at a time", read_upload_slots},
     Key{"limits.memory", R"(a size from "16MiB" to "1TiB")", "block data held at a time",
-        read_memory},
+        [](const Json& v, DaemonConfig& c) {
+          return read_size(v, kMemoryMin, kMemoryMax, c.memory);
+        }},
+    Key{"limits.manifest_size", R"(a size from "64KiB" to "128MiB")",
+        "of the list of files of a share that is added or fetched; it is held four times over",
+        [](const Json& v, DaemonConfig& c) {
+          return read_size(v, kManifestSizeMin, transfer::kManifestLimitsMost.encoded_size_max,
+                           c.manifest_size);
+        }},
+    Key{"limits.manifest_entries", "a whole number from 1 to 1000000",
+        "files and directories of such a share",
+        [](const Json& v, DaemonConfig& c) {
+          return read_integer(v, 1, transfer::kManifestLimitsMost.entries_max, c.manifest_entries);
+        }},
+    Key{"limits.control_clients", "a whole number from 4 to 4096",
+        "connections of the control socket at a time",
+        [](const Json& v, DaemonConfig& c) {
+          return read_integer(v, kControlClientsMin, kControlClientsMax, c.control_clients);
+        }},
+    Key{"limits.control_requests", "a whole number from 10 to 100000",
+        "requests a second that one of them gets done; the rest waits",
+        [](const Json& v, DaemonConfig& c) {
+          return read_integer(v, kControlRequestsMin, kControlRequestsMax, c.control_requests);
+        }},
     Key{"hooks.completed", kProgramExpects,
         "a program that is run when a fetched share stands at its place",
         [](const Json& v, DaemonConfig& c) { return read_program(v, c.hooks.completed); }},
@@ -301,7 +313,10 @@ const std::array kKeys{
         "--detach",
         [](const Json& v, DaemonConfig& c) { return read_absolute_path(v, c.log_file); }},
     Key{"log.max_size", R"(a size from "64KiB" to "1TiB")",
-        "of the log file and the four before it together", read_log_size},
+        "of the log file and the four before it together",
+        [](const Json& v, DaemonConfig& c) {
+          return read_size(v, kLogSizeMin, kLogSizeMax, c.log_size);
+        }},
     Key{"testing.special_use_is_global", "true or false",
         "loopback and private addresses count as global ones; for tests only",
         [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.special_use_is_global); }},
@@ -469,9 +484,14 @@ std::string config_to_json(const DaemonConfig& config) {
   limits["down"] = rate_json(config.limit_down);
   limits["connections"] = config.connections;
   limits["half_open"] = config.half_open;
+  limits["handshakes"] = config.handshakes;
   limits["dials"] = config.dials;
   limits["upload_slots"] = config.upload_slots ? Json(*config.upload_slots) : Json(nullptr);
   limits["memory"] = format_size(config.memory);
+  limits["manifest_size"] = format_size(config.manifest_size);
+  limits["manifest_entries"] = config.manifest_entries;
+  limits["control_clients"] = config.control_clients;
+  limits["control_requests"] = config.control_requests;
   const auto text_or_null = [](const std::optional<std::string>& text) {
     return text ? Json(*text) : Json(nullptr);
   };

@@ -29,7 +29,13 @@ inline constexpr std::uint32_t kConnectionsMax = 65'535;
 inline constexpr std::uint32_t kUploadSlotsMax = 1'000;
 inline constexpr std::uint32_t kHalfOpenMin = 8;
 inline constexpr std::uint32_t kHalfOpenMax = 16'384;
-inline constexpr std::uint32_t kDialsMax = 200;            // a second
+inline constexpr std::uint32_t kDialsMax = 200;          // a second
+inline constexpr std::uint32_t kHandshakesMax = 10'000;  // a second
+inline constexpr std::uint64_t kManifestSizeMin = 64ULL << 10U;
+inline constexpr std::uint32_t kControlClientsMin = 4;  // so that there is a way in to look
+inline constexpr std::uint32_t kControlClientsMax = 4'096;
+inline constexpr std::uint32_t kControlRequestsMin = 10;  // a second, of one client
+inline constexpr std::uint32_t kControlRequestsMax = 100'000;
 inline constexpr std::uint64_t kMemoryMin = 16ULL << 20U;  // one piece of the largest size
 inline constexpr std::uint64_t kMemoryMax = 1ULL << 40U;
 inline constexpr std::uint64_t kRateMax = 1ULL << 40U;  // bytes a second
@@ -69,7 +75,12 @@ struct DaemonConfig {
   std::optional<std::uint64_t> limit_down;  // bytes a second
   std::uint32_t connections = 512;
   std::uint32_t half_open = 1024;
-  std::uint32_t dials = 20;                   // a second
+  std::uint32_t dials = 20;                    // a second
+  std::uint32_t handshakes = 200;              // a second
+  std::uint64_t manifest_size = 16ULL << 20U;  // bytes
+  std::uint32_t manifest_entries = 200'000;
+  std::uint32_t control_clients = 128;
+  std::uint32_t control_requests = 100;       // a second, of one client
   std::optional<std::uint32_t> upload_slots;  // nullopt: adapts to the uplink
   std::uint64_t memory = 256ULL << 20U;       // bytes
   HookPrograms hooks;

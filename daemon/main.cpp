@@ -39,7 +39,7 @@ constexpr int kExitUsage = 2;
 // Descriptors beside those of peers: strangers in their handshake, closed connections that flush,
 // control clients, open files, and what libraries hold.
 std::uint64_t other_descriptors(const DaemonConfig& config) {
-  return config.half_open + kLingeringMax + kClientsMax + kOpenFilesMax + 64;
+  return config.half_open + kLingeringMax + config.control_clients + kOpenFilesMax + 64;
 }
 constexpr std::uint32_t kConnectionsMin = 8;
 
@@ -140,6 +140,8 @@ NodeConfig node_config(const DaemonConfig& config, const std::optional<Key>& net
   transfer.connections_max = config.connections;
   transfer.half_open_max = config.half_open;
   transfer.dials_per_second = config.dials;
+  transfer.handshakes_per_second = config.handshakes;
+  transfer.manifest = {config.manifest_size, config.manifest_entries};
   const std::uint64_t descriptors = descriptors_max();
   const std::uint64_t others = other_descriptors(config);
   if (descriptors < others + config.connections) {
@@ -211,7 +213,9 @@ Result<void> Daemon::start(Background& background) {
   auto made = make_downloads(paths_.downloads, user_umask_);
   if (!made) journal_->log().warn("{}", escape(Untrusted{made.error().what}));
 
-  loop_ = std::make_unique<Loop>(StoragePlace{paths_.leaves, user_umask_}, journal_->log());
+  loop_ = std::make_unique<Loop>(StoragePlace{paths_.leaves, user_umask_},
+                                 ControlLimits{config_.control_clients, config_.control_requests},
+                                 journal_->log());
   loop_->use_hooks(config_.hooks);
   auto port = loop_->listen(config_.listen, config_.listen_is_default);
   if (!port) {
@@ -236,6 +240,7 @@ Result<void> Daemon::start(Background& background) {
   hooks.process = [this] {
     ProcessFacts facts = process_facts();
     facts.loop_lag_p99 = loop_->lag_p99();
+    facts.control_rejects = loop_->control_rejects();
     return facts;
   };
   hooks.doctor = [this] {

@@ -178,7 +178,6 @@ void Rpc::handle_one(Time now, ClientId client, std::uint64_t batch, Json& json,
   Call call{now, client, request.id, batch, request.params, node, out};
   Answer result = dispatch(call, method->id);
   if (!result) return;
-  if (*result) keep_fields(*method, request.params, **result);
   answer(origin, *result);
 }
 
@@ -246,6 +245,7 @@ bool Rpc::is_idle_allowed(ClientId client) const {
 }
 
 void Rpc::answer(const PendingCall& call, const Result<Json>& result) {
+  ++(result ? answered_count_ : refused_count_);
   if (!call.id) {
     deliver(call, {}, false);
     return;
@@ -263,6 +263,7 @@ void Rpc::answer(const PendingCall& call, const Result<Json>& result) {
 
 void Rpc::answer_error(const PendingCall& call, int code, const std::string& message,
                        const std::string& hint, bool is_closing) {
+  ++refused_count_;
   if (is_closing) clients_[call.client].is_closing = true;
   deliver(call, call.id ? error_line(*call.id, code, kind_of(code), message, hint) : std::string(),
           is_closing);

@@ -237,6 +237,8 @@ class Rpc {
   std::map<ShareId, Told> told_;
   Time progress_at_ = kNever;
   std::vector<Reply> replies_;
+  std::uint64_t answered_count_ = 0;
+  std::uint64_t refused_count_ = 0;  // with an error of any kind
   bool is_shutdown_wanted_ = false;
 };
 

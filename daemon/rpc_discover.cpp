@@ -275,28 +275,6 @@ Result<void> check_params(const Method& method, const Json& params) {
   return check_fields(method, params);
 }
 
-void keep_fields(const Method& method, const Json& params, Json& answer) {
-  const Json* fields = json_find(params, "fields");
-  if (fields == nullptr || fields->is_null()) return;
-  const auto is_named = [&](const std::string& name) {
-    return std::any_of(fields->begin(), fields->end(),
-                       [&](const Json& field) { return json_text(field) == name; });
-  };
-  const auto strip = [&](Json& row) {
-    Json sparse = Json::object();
-    for (auto& [name, value] : row.items()) {
-      if (is_named(name)) sparse[name] = std::move(value);
-    }
-    row = std::move(sparse);
-  };
-  const Field* const list = list_of(method);
-  if (list == nullptr) {
-    strip(answer);
-  } else {
-    for (Json& row : answer[std::string(list->name)]) strip(row);
-  }
-}
-
 Json discover(std::string_view version) {
   Json list = Json::array();
   for (const Method& method : methods()) list.push_back(describe(method));

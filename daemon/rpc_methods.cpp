@@ -17,8 +17,6 @@ namespace peernet::daemon {
 // may queue.
 constexpr std::size_t kPageTextMax = 256U << 10U;
 
-namespace {}  // namespace
-
 Rpc::Answer Rpc::dispatch(Call& call, MethodName method) {
   switch (method) {
     case MethodName::daemon_status: return daemon_status(call);
@@ -71,24 +69,9 @@ Rpc::Answer Rpc::dispatch(Call& call, MethodName method) {
 }
 
 Rpc::Answer Rpc::daemon_status(Call& call) {
-  const NodeStatus status = call.node.status(call.now);
-  Json json = Json::object();
-  json["version"] = context_.version;
-  json["time"] = rfc3339(wall_at(call.now));
-  json["id"] = to_text(status.id);
-  json["name"] = status.name;
-  json["port"] = status.port;
-  json["uptime"] = static_cast<std::uint64_t>(seconds(status.uptime));
-  json["dht"] = dht_json(status);
-  json["rate_down"] = whole_rate(status.rate_down);
-  json["rate_up"] = whole_rate(status.rate_up);
-  const transfer::Limits limits = call.node.limits();
-  json["limit_down"] = limits.down ? Json(*limits.down) : Json(nullptr);
-  json["limit_up"] = limits.up ? Json(*limits.up) : Json(nullptr);
-  json["network"] = status.network ? Json(*status.network) : Json(nullptr);
-  json["peers_connected"] = status.peers_connected;
-  json["shares_count"] = status.shares_count;
-  return Result<Json>(std::move(json));
+  const NodeFacts facts{context_.version, wall_at(call.now), call.node.status(call.now),
+                        call.node.limits()};
+  return Result<Json>(node_json(facts, Fields(call.params)));
 }
 
 Rpc::Answer Rpc::daemon_config(Call& /*call*/) const {
@@ -173,12 +156,13 @@ Rpc::Answer Rpc::share_fetch(Call& call) const {
 Rpc::Answer Rpc::share_list(Call& call) {
   const auto shares = call.node.shares(call.now);
   const Page page = page_of(call.params, shares.size());
+  const Fields fields(call.params);
   Json list = Json::array();
   std::size_t text_size = 0;
   for (std::size_t i = page.begin; i < page.end && text_size < kPageTextMax; ++i) {
     const auto& share = shares[i];
     const auto ended = share.lookup ? std::optional(wall_at(share.lookup->at)) : std::nullopt;
-    list.push_back(share_json(share, ended));
+    list.push_back(share_json(share, ended, fields));
     text_size += share.name.size() + share.path.size() + share.reason.size();
   }
   return Result<Json>(Json::object({{"shares", std::move(list)}, {"count", shares.size()}}));
@@ -194,7 +178,7 @@ Rpc::Answer Rpc::status_of(Call& call, const ShareId& id) {
   const auto share = call.node.share(call.now, id);
   if (!share) return Result<Json>(Error{Errc::not_found, "there is no such share", {}});
   const auto ended = share->lookup ? std::optional(wall_at(share->lookup->at)) : std::nullopt;
-  return Result<Json>(share_json(*share, ended));
+  return Result<Json>(share_json(*share, ended, Fields(call.params)));
 }
 
 Rpc::Answer Rpc::share_files(Call& call) {
@@ -206,10 +190,11 @@ Rpc::Answer Rpc::share_files(Call& call) {
                               "its manifest comes from the first peer that has it"});
   }
   const Page page = page_of(call.params, files->files.size());
+  const Fields fields(call.params);
   Json list = Json::array();
   std::size_t text_size = 0;
   for (std::size_t i = page.begin; i < page.end && text_size < kPageTextMax; ++i) {
-    list.push_back(file_json(*files, i));
+    list.push_back(file_json(*files, i, fields));
     text_size += files->files[i].path.size();
   }
   return Result<Json>(Json::object({{"id", to_text(*id)},

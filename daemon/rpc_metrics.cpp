@@ -56,13 +56,17 @@ void add_transfer(Metrics& metrics, const transfer::TransferStats& stats) {
   metrics.gauge("connections", kConnections, stats.established_out, R"(state="open_out")");
   metrics.counter("accepted_total", "inbound connections", stats.accepted);
   constexpr std::string_view kRejects = "what was turned away, by reason";
-  metrics.counter("rejects_total", kRejects, stats.turned_away, R"(reason="over_limit_or_banned")");
-  metrics.counter("rejects_total", kRejects, stats.handshakes_failed, R"(reason="handshake")");
-  metrics.counter("rejects_total", kRejects, stats.unknown_shares, R"(reason="unknown_share")");
+  for (std::size_t i = 0; i < stats.rejects.size(); ++i) {
+    const auto reason = transfer::word(static_cast<transfer::Reject>(i));
+    metrics.counter("rejects_total", kRejects, stats.rejects.at(i),
+                    "reason=\"" + std::string(reason) + "\"");
+  }
   metrics.counter("dials_total", "connections tried", stats.dials);
   metrics.counter("dials_failed_total", "dials that proved nothing", stats.dials_failed);
   metrics.counter("sessions_total", "handshakes that were done", stats.sessions);
   constexpr std::string_view kBytes = "bytes by class";
+  metrics.counter("bytes_total", kBytes, stats.wire_in, R"(class="wire_in")");
+  metrics.counter("bytes_total", kBytes, stats.wire_out, R"(class="wire_out")");
   metrics.counter("bytes_total", kBytes, stats.verified_in, R"(class="verified_in")");
   metrics.counter("bytes_total", kBytes, stats.wasted_in, R"(class="wasted_in")");
   metrics.counter("bytes_total", kBytes, stats.blocks_out, R"(class="blocks_out")");
@@ -90,6 +94,17 @@ void add_dht(Metrics& metrics, const dht::Stats& stats) {
   metrics.counter("dht_messages_total", kMessages, stats.dropped_in, R"(kind="dropped_in")");
   metrics.counter("dht_bytes_total", "bytes of datagrams", stats.bytes_in, R"(way="in")");
   metrics.counter("dht_bytes_total", "bytes of datagrams", stats.bytes_out, R"(way="out")");
+}
+
+std::string_view word(ControlReject why) {
+  switch (why) {
+    case ControlReject::clients_limit: return "clients_limit";
+    case ControlReject::user: return "user";
+    case ControlReject::line: return "line";
+    case ControlReject::unread: return "unread";
+    case ControlReject::idle: break;
+  }
+  return "idle";
 }
 
 std::string_view level_word(DoctorCheck::Level level) {
@@ -135,7 +150,16 @@ Rpc::Answer Rpc::metrics_get(Call& call) {
                   "how late the loop is at worst in 99 of 100 turns, of the last thousand",
                   static_cast<std::uint64_t>(facts.loop_lag_p99.count()));
     metrics.gauge("descriptors_max", "descriptors that may be open", facts.descriptors_max);
+    constexpr std::string_view kControl = "clients of the control socket turned away, by reason";
+    for (std::size_t i = 0; i < facts.control_rejects.size(); ++i) {
+      const auto reason = word(static_cast<ControlReject>(i));
+      metrics.counter("control_rejects_total", kControl, facts.control_rejects.at(i),
+                      "reason=\"" + std::string(reason) + "\"");
+    }
   }
+  constexpr std::string_view kCalls = "requests at the control socket, by outcome";
+  metrics.counter("control_requests_total", kCalls, answered_count_, R"(outcome="answered")");
+  metrics.counter("control_requests_total", kCalls, refused_count_, R"(outcome="refused")");
   metrics.gauge("control_clients", "connections of the control socket", clients_.size());
   metrics.counter("events_total", "events that were kept", seq_);
   return Result<Json>(Json::object({{"metrics", metrics.json()}, {"text", metrics.text()}}));

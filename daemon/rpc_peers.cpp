@@ -81,7 +81,8 @@ Rpc::Answer Rpc::peer_list(Call& call) {
   }
   const Page page = page_of(call.params, peers.size());
   Json list = Json::array();
-  for (std::size_t i = page.begin; i < page.end; ++i) list.push_back(peer_json(peers[i]));
+  const Fields fields(call.params);
+  for (std::size_t i = page.begin; i < page.end; ++i) list.push_back(peer_json(peers[i], fields));
   return Result<Json>(Json::object({{"peers", std::move(list)}, {"count", peers.size()}}));
 }
 

@@ -139,10 +139,6 @@ std::optional<EventKind> find_event_kind(std::string_view name);
 // Are these the parameters the method takes? An error's `what` and `hint` are ready for the client.
 Result<void> check_params(const Method& method, const Json& params);
 
-// Takes out of an answer what the parameter `fields` does not name: of the rows of a list, or of
-// the answer itself. Without that parameter nothing.
-void keep_fields(const Method& method, const Json& params, Json& answer);
-
 // What rpc.discover answers: an OpenRPC document with a JSON schema for every parameter and result.
 Json discover(std::string_view version);
 

@@ -40,7 +40,56 @@ Json time_or_null(WallTime time) {
   return time.unix_ms == 0 ? Json(nullptr) : Json(rfc3339(time));
 }
 
+// A row of an answer, of which only what was asked for is made.
+class Row {
+ public:
+  explicit Row(const Fields& fields) : fields_(fields) { members_.reserve(32); }
+  template <class Make>
+  void put(std::string_view name, const Make& make) {
+    if (fields_.has(name)) members_.emplace_back(name, make());
+  }
+  Json take() { return std::move(members_); }
+
+ private:
+  const Fields& fields_;
+  Json::object_t members_;
+};
+
+Json selections_json(const std::vector<Selection>& selections) {
+  Json list = Json::array();
+  for (const Selection& selection : selections) {
+    list.push_back(Json::object({{"only", selection.only}, {"skip", selection.skip}}));
+  }
+  return list;
+}
+
+Json ratio_json(const transfer::ShareStatus& share) {
+  if (share.size == 0) return nullptr;
+  return rounded(static_cast<double>(share.uploaded) / static_cast<double>(share.size), 1000);
+}
+
+Json peer_shares_json(const transfer::PeerStatus& peer) {
+  Json list = Json::array();
+  for (const transfer::PeerShareStatus& share : peer.shares) {
+    if (list.size() == kPeerSharesShownMax) break;
+    list.push_back(Json::object(
+        {{"id", to_text(share.id)}, {"done", rounded(std::clamp(share.done, 0.0, 1.0), 10'000)}}));
+  }
+  return list;
+}
+
 }  // namespace
+
+Fields::Fields(const Json& params) {
+  const Json* list = json_find(params, "fields");
+  if (list == nullptr || list->is_null()) return;
+  names_.emplace();
+  for (const Json& name : *list) names_->push_back(json_text(name).value_or(std::string()));
+}
+
+bool Fields::has(std::string_view name) const {
+  return !names_ || std::find(names_->begin(), names_->end(), name) != names_->end();
+}
 
 std::string text_of(const Json& params, std::string_view name) {
   const Json* value = json_find(params, name);
@@ -169,96 +218,108 @@ Json error_json(const Error& error) {
                        {"hint", hint_of(error)}});
 }
 
-Json share_json(const transfer::ShareStatus& share, std::optional<WallTime> lookup_ended) {
-  Json json = Json::object();
-  json["id"] = to_text(share.id);
-  json["state"] = state_word(share);
-  json["cause"] = transfer::word(share.cause);
-  json["reason"] = share.reason;
-  json["error"] = share.error ? error_json(*share.error) : Json(nullptr);
-  json["name"] = share.name;
-  json["path"] = share.path.empty() ? Json(nullptr) : Json(share.path);
-  const bool is_known = share.files_count > 0;
-  json["is_directory"] = is_known && !share.is_single_file;
+Json node_json(const NodeFacts& facts, const Fields& fields) {
+  const NodeStatus& status = facts.status;
+  const transfer::Limits& limits = facts.limits;
+  Row row(fields);
+  row.put("version", [&] { return facts.version; });
+  row.put("time", [&] { return rfc3339(facts.time); });
+  row.put("id", [&] { return to_text(status.id); });
+  row.put("name", [&] { return status.name; });
+  row.put("port", [&] { return status.port; });
+  row.put("uptime", [&] { return static_cast<std::uint64_t>(seconds(status.uptime)); });
+  row.put("dht", [&] { return dht_json(status); });
+  row.put("rate_down", [&] { return whole_rate(status.rate_down); });
+  row.put("rate_up", [&] { return whole_rate(status.rate_up); });
+  row.put("limit_down", [&] { return limits.down ? Json(*limits.down) : Json(nullptr); });
+  row.put("limit_up", [&] { return limits.up ? Json(*limits.up) : Json(nullptr); });
+  row.put("network", [&] { return status.network ? Json(*status.network) : Json(nullptr); });
+  row.put("peers_connected", [&] { return status.peers_connected; });
+  row.put("shares_count", [&] { return status.shares_count; });
+  return row.take();
+}
+
+Json share_json(const transfer::ShareStatus& share, std::optional<WallTime> lookup_ended,
+                const Fields& fields) {
+  Row row(fields);
+  row.put("id", [&] { return to_text(share.id); });
+  row.put("state", [&] { return state_word(share); });
+  row.put("cause", [&] { return transfer::word(share.cause); });
+  row.put("reason", [&] { return share.reason; });
+  row.put("error", [&] { return share.error ? error_json(*share.error) : Json(nullptr); });
+  row.put("name", [&] { return share.name; });
+  row.put("path", [&] { return share.path.empty() ? Json(nullptr) : Json(share.path); });
+  row.put("is_directory", [&] { return share.files_count > 0 && !share.is_single_file; });
   // No share is empty: 0 says that the size is not known.
-  json["size"] = share.size == 0 ? Json(nullptr) : Json(share.size);
-  json["wanted"] = share.wanted == 0 ? Json(nullptr) : Json(share.wanted);
-  json["done"] = share.done;
-  json["durable"] = share.durable;
-  json["pieces_count"] = share.pieces_count;
-  json["pieces_done"] = share.pieces_done;
-  json["files_count"] = share.files_count;
-  json["files_wanted"] = share.files_wanted;
-  Json selections = Json::array();
-  for (const Selection& selection : share.selections) {
-    selections.push_back(Json::object({{"only", selection.only}, {"skip", selection.skip}}));
-  }
-  json["selections"] = std::move(selections);
-  json["rate_down"] = whole_rate(share.rate_down);
-  json["rate_up"] = whole_rate(share.rate_up);
-  json["downloaded"] = share.downloaded;
-  json["uploaded"] = share.uploaded;
-  json["wasted"] = share.wasted;
-  json["reread"] = share.reread;
-  json["ratio"] =
-      share.size == 0
-          ? Json(nullptr)
-          : Json(rounded(static_cast<double>(share.uploaded) / static_cast<double>(share.size),
-                         1000));
-  json["eta"] = share.eta ? Json(whole_seconds(*share.eta)) : Json(nullptr);
-  json["peers_connected"] = share.peers_connected;
-  json["peers_known"] = share.peers_known;
-  json["lookup"] = share.lookup && lookup_ended
-                       ? Json::object({{"time", rfc3339(*lookup_ended)},
-                                       {"nodes_asked", share.lookup->nodes_asked},
-                                       {"peers_found", share.lookup->peers_found}})
-                       : Json(nullptr);
-  json["verification"] = share.verification
-                             ? Json::object({{"done", share.verification->done},
-                                             {"total", share.verification->total},
-                                             {"damaged", share.verification->damaged}})
-                             : Json(nullptr);
-  json["added"] = rfc3339(share.added);
-  json["completed"] = time_or_null(share.completed);
-  return json;
+  row.put("size", [&] { return share.size == 0 ? Json(nullptr) : Json(share.size); });
+  row.put("wanted", [&] { return share.wanted == 0 ? Json(nullptr) : Json(share.wanted); });
+  row.put("done", [&] { return share.done; });
+  row.put("durable", [&] { return share.durable; });
+  row.put("pieces_count", [&] { return share.pieces_count; });
+  row.put("pieces_done", [&] { return share.pieces_done; });
+  row.put("files_count", [&] { return share.files_count; });
+  row.put("files_wanted", [&] { return share.files_wanted; });
+  row.put("selections", [&] { return selections_json(share.selections); });
+  row.put("rate_down", [&] { return whole_rate(share.rate_down); });
+  row.put("rate_up", [&] { return whole_rate(share.rate_up); });
+  row.put("downloaded", [&] { return share.downloaded; });
+  row.put("uploaded", [&] { return share.uploaded; });
+  row.put("wasted", [&] { return share.wasted; });
+  row.put("reread", [&] { return share.reread; });
+  row.put("ratio", [&] { return ratio_json(share); });
+  row.put("eta", [&] { return share.eta ? Json(whole_seconds(*share.eta)) : Json(nullptr); });
+  row.put("peers_connected", [&] { return share.peers_connected; });
+  row.put("peers_known", [&] { return share.peers_known; });
+  row.put("lookup", [&] {
+    return share.lookup && lookup_ended ? Json::object({{"time", rfc3339(*lookup_ended)},
+                                                        {"nodes_asked", share.lookup->nodes_asked},
+                                                        {"peers_found", share.lookup->peers_found}})
+                                        : Json(nullptr);
+  });
+  row.put("verification", [&] {
+    return share.verification ? Json::object({{"done", share.verification->done},
+                                              {"total", share.verification->total},
+                                              {"damaged", share.verification->damaged}})
+                              : Json(nullptr);
+  });
+  row.put("added", [&] { return rfc3339(share.added); });
+  row.put("completed", [&] { return time_or_null(share.completed); });
+  return row.take();
 }
 
-Json peer_json(const transfer::PeerStatus& peer) {
-  Json json = Json::object();
-  json["id"] = to_text(peer.id);
-  json["endpoint"] = peer.endpoint.to_string();
-  json["is_inbound"] = peer.is_inbound;
-  json["found_by"] = peer.found_by.empty() ? Json(nullptr) : Json(peer.found_by);
-  json["is_choked"] = peer.is_choked;
-  json["is_interested"] = peer.is_interested;
-  json["is_choking"] = peer.is_choking;
-  json["is_interesting"] = peer.is_interesting;
-  json["rate_down"] = whole_rate(peer.rate_down);
-  json["rate_up"] = whole_rate(peer.rate_up);
-  json["downloaded"] = peer.downloaded;
-  json["uploaded"] = peer.uploaded;
-  json["requests_out"] = peer.requests_out;
-  json["round_trip"] = peer.round_trip ? Json(seconds(*peer.round_trip)) : Json(nullptr);
-  json["connected"] = whole_seconds(peer.connected);
-  Json shares = Json::array();
-  for (const transfer::PeerShareStatus& share : peer.shares) {
-    if (shares.size() == kPeerSharesShownMax) break;
-    shares.push_back(Json::object(
-        {{"id", to_text(share.id)}, {"done", rounded(std::clamp(share.done, 0.0, 1.0), 10'000)}}));
-  }
-  json["shares"] = std::move(shares);
-  json["shares_count"] = peer.shares.size();
-  return json;
+Json peer_json(const transfer::PeerStatus& peer, const Fields& fields) {
+  Row row(fields);
+  row.put("id", [&] { return to_text(peer.id); });
+  row.put("endpoint", [&] { return peer.endpoint.to_string(); });
+  row.put("is_inbound", [&] { return peer.is_inbound; });
+  row.put("found_by", [&] { return peer.found_by.empty() ? Json(nullptr) : Json(peer.found_by); });
+  row.put("is_choked", [&] { return peer.is_choked; });
+  row.put("is_interested", [&] { return peer.is_interested; });
+  row.put("is_choking", [&] { return peer.is_choking; });
+  row.put("is_interesting", [&] { return peer.is_interesting; });
+  row.put("rate_down", [&] { return whole_rate(peer.rate_down); });
+  row.put("rate_up", [&] { return whole_rate(peer.rate_up); });
+  row.put("downloaded", [&] { return peer.downloaded; });
+  row.put("uploaded", [&] { return peer.uploaded; });
+  row.put("requests_out", [&] { return peer.requests_out; });
+  row.put("round_trip",
+          [&] { return peer.round_trip ? Json(seconds(*peer.round_trip)) : Json(nullptr); });
+  row.put("connected", [&] { return whole_seconds(peer.connected); });
+  row.put("shares", [&] { return peer_shares_json(peer); });
+  row.put("shares_count", [&] { return peer.shares.size(); });
+  return row.take();
 }
 
-Json file_json(const transfer::ShareFiles& files, std::size_t file_index) {
+Json file_json(const transfer::ShareFiles& files, std::size_t file_index, const Fields& fields) {
   const FileSpec& file = files.files.at(file_index);
-  return Json::object(
-      {{"path", file.path},
-       {"size", file.size},
-       {"done", file_index < files.done.size() ? files.done[file_index] : 0},
-       {"is_wanted", file_index >= files.is_wanted.size() || files.is_wanted[file_index]},
-       {"is_executable", file.is_executable}});
+  Row row(fields);
+  row.put("path", [&] { return file.path; });
+  row.put("size", [&] { return file.size; });
+  row.put("done", [&] { return file_index < files.done.size() ? files.done[file_index] : 0; });
+  row.put("is_wanted",
+          [&] { return file_index >= files.is_wanted.size() || files.is_wanted[file_index]; });
+  row.put("is_executable", [&] { return file.is_executable; });
+  return row.take();
 }
 
 Json left_out_json(const std::vector<LeftOut>& left_out) {

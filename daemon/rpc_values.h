@@ -6,6 +6,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/paths.h"
 #include "core/result.h"
@@ -25,6 +27,18 @@ inline constexpr std::size_t kLeftOutShownMax = 1000;
 std::string text_of(const Json& params, std::string_view name);
 bool flag_of(const Json& params, std::string_view name);
 std::optional<std::uint64_t> integer_of(const Json& params, std::string_view name);
+
+// The members of an answer, or of the rows of its list, that a call asks for by `fields`: a
+// thousand shares are a lot of text. Without that parameter all of them.
+class Fields {
+ public:
+  Fields() = default;
+  explicit Fields(const Json& params);
+  bool has(std::string_view name) const;
+
+ private:
+  std::optional<std::vector<std::string>> names_;
+};
 
 // Globs of names and paths. Errors: malformed, too_large.
 Result<std::vector<std::string>> globs_of(const Json& params, std::string_view name);
@@ -52,10 +66,19 @@ std::string_view state_word(const transfer::ShareStatus& share);
 // An error's own hint, or the usual one: nobody is left without.
 std::string hint_of(const Error& error);
 Json error_json(const Error& error);
+// What daemon.status tells.
+struct NodeFacts {
+  std::string version;
+  WallTime time;
+  NodeStatus status;
+  transfer::Limits limits;
+};
+Json node_json(const NodeFacts& facts, const Fields& fields);
 // `lookup_ended`: when the share's last lookup was, as wall time.
-Json share_json(const transfer::ShareStatus& share, std::optional<WallTime> lookup_ended);
-Json peer_json(const transfer::PeerStatus& peer);
-Json file_json(const transfer::ShareFiles& files, std::size_t file_index);
+Json share_json(const transfer::ShareStatus& share, std::optional<WallTime> lookup_ended,
+                const Fields& fields = {});
+Json peer_json(const transfer::PeerStatus& peer, const Fields& fields);
+Json file_json(const transfer::ShareFiles& files, std::size_t file_index, const Fields& fields);
 Json left_out_json(const std::vector<LeftOut>& left_out);
 Json dht_json(const NodeStatus& status);
 Json paths_json(const Paths& paths);

@@ -16,6 +16,7 @@
 #include "core/result.h"
 #include "transfer/choker.h"
 #include "transfer/link.h"
+#include "transfer/manifest.h"
 #include "transfer/readers.h"
 #include "transfer/status.h"
 
@@ -35,6 +36,8 @@ struct Config {
   std::uint32_t connections_max = 512;
   std::uint32_t half_open_max = 1024;  // inbound, before they have proved who they are
   std::uint32_t dials_per_second = 20;
+  std::uint32_t handshakes_per_second = 200;  // inbound
+  ManifestLimits manifest;                    // of shares that come
   std::optional<std::uint32_t> upload_slots;  // nullopt: adapts to the uplink
   std::optional<std::uint64_t> rate_up;       // bytes a second
   std::optional<std::uint64_t> rate_down;

@@ -16,11 +16,13 @@ Endpoint prefix_of(const Endpoint& endpoint) {
 }  // namespace
 
 Gate::Gate(bool special_use_is_global, std::uint32_t established_in_max,
-           std::uint32_t established_out_max, std::size_t unproven_max)
+           std::uint32_t established_out_max, std::size_t unproven_max,
+           std::uint32_t handshakes_per_second)
     : special_use_is_global_(special_use_is_global),
       established_in_max_(established_in_max),
       established_out_max_(established_out_max),
-      unproven_max_(unproven_max) {}
+      unproven_max_(unproven_max),
+      handshakes_per_second_(handshakes_per_second) {}
 
 Gate::Verdict Gate::on_accepted(Time /*now*/, ConnId conn, const Endpoint& from) {
   if (!is_exempt(from) && (unproven_of_host(from) >= kUnprovenPerHostMax ||
@@ -63,9 +65,9 @@ bool Gate::may_handshake(Time now, const Endpoint& from) {
     if (--counted->second == 0) handshakes_of_prefix_.erase(counted);
     handshakes_.pop_front();
   }
-  if (handshakes_.size() >= kHandshakesPerSecond) return false;
+  if (handshakes_.size() >= handshakes_per_second_) return false;
   const Endpoint prefix = prefix_of(from);
-  const bool is_under_load = handshakes_.size() > kHandshakesPerSecond / 2;
+  const bool is_under_load = handshakes_.size() > handshakes_per_second_ / 2;
   if (is_under_load && !is_exempt(from)) {
     const auto counted = handshakes_of_prefix_.find(prefix);
     if (counted != handshakes_of_prefix_.end() &&

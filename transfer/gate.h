@@ -21,10 +21,10 @@ namespace peernet::transfer {
 
 class Gate {
  public:
-  static constexpr std::size_t kUnprovenMax = 1024;         // by default
-  static constexpr std::size_t kUnprovenPerHostMax = 8;     // an IPv4 address or an IPv6 /64
-  static constexpr std::size_t kUnprovenPerPrefixMax = 32;  // an IPv4 /24 or an IPv6 /48
-  static constexpr std::size_t kHandshakesPerSecond = 200;
+  static constexpr std::size_t kUnprovenMax = 1024;                // by default
+  static constexpr std::size_t kUnprovenPerHostMax = 8;            // an IPv4 address or an IPv6 /64
+  static constexpr std::size_t kUnprovenPerPrefixMax = 32;         // an IPv4 /24 or an IPv6 /48
+  static constexpr std::uint32_t kHandshakesPerSecond = 200;       // by default
   static constexpr std::size_t kHandshakesPerPrefixPerSecond = 5;  // /24 or /48, under load
 
   struct Verdict {
@@ -35,7 +35,8 @@ class Gate {
   // Special-use addresses (loopback, private) are exempt from the rules for hosts and prefixes
   // unless `special_use_is_global`; they may be evicted like any other.
   Gate(bool special_use_is_global, std::uint32_t established_in_max,
-       std::uint32_t established_out_max, std::size_t unproven_max = kUnprovenMax);
+       std::uint32_t established_out_max, std::size_t unproven_max = kUnprovenMax,
+       std::uint32_t handshakes_per_second = kHandshakesPerSecond);
 
   // An inbound connection that is not admitted is closed by the caller and never known here.
   Verdict on_accepted(Time now, ConnId conn, const Endpoint& from);
@@ -85,6 +86,7 @@ class Gate {
   std::size_t established_in_max_;
   std::size_t established_out_max_;
   std::size_t unproven_max_;
+  std::size_t handshakes_per_second_;
   std::uint64_t arrivals_ = 0;
   std::map<ConnId, Unproven> unproven_;
   std::map<Endpoint, std::size_t> hosts_;
@@ -93,7 +95,7 @@ class Gate {
   std::set<ConnId> dialling_;
   std::set<ConnId> established_in_;
   std::set<ConnId> established_out_;
-  // Handshakes of the last second; at most kHandshakesPerSecond.
+  // Handshakes of the last second; at most handshakes_per_second_.
   std::deque<std::pair<Time, Endpoint>> handshakes_;
   std::map<Endpoint, std::size_t> handshakes_of_prefix_;
 };

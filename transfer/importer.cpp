@@ -18,8 +18,6 @@ namespace {
 
 constexpr std::string_view kChangedHint = "add it again when nothing writes to it any more";
 
-static_assert(Importer::kEntriesMax == ManifestLimits{}.entries_max);
-
 std::string quoted(std::string_view name) {
   return "\"" + escape(Untrusted{name}) + "\"";
 }
@@ -67,15 +65,15 @@ T take(FileResult result) {
 
 }  // namespace
 
-Importer::Importer(ImportId id, AddRequest request, StorageId storage)
-    : id_(id), request_(std::move(request)), storage_(storage) {}
+Importer::Importer(ImportId id, AddRequest request, StorageId storage, const ManifestLimits& limits)
+    : id_(id), request_(std::move(request)), limits_(limits), storage_(storage) {}
 
 void Importer::start(Time /*now*/, JobIds& jobs, Effects& out) {
   PN_CHECK(stage_ == Stage::listing && jobs_.empty());
   out.push_back(ListTree{.job = begin({.kind = JobKind::list}, jobs),
                          .parent = request_.parent,
                          .top = request_.name,
-                         .entries_max = kEntriesMax});
+                         .entries_max = limits_.entries_max});
 }
 
 bool Importer::on_file(Time /*now*/, JobId job_id, FileResult&& result, JobIds& jobs,
@@ -167,7 +165,7 @@ Result<void> Importer::on_listed(TreeListed listed, JobIds& jobs, Effects& out) 
                      .pieces_root = {}});
   }
   auto manifest = Manifest::build(request_.name, *piece_length, std::move(files),
-                                  {.allow_unportable = request_.allow_unportable});
+                                  {.allow_unportable = request_.allow_unportable}, limits_);
   if (!manifest) return manifest.error();
   manifest_ = *std::move(manifest);
   left_out_ = std::move(listed.left_out);
@@ -282,7 +280,7 @@ Result<void> Importer::build_and_sync(JobIds& jobs, Effects& out) {
     files[i].pieces_root = roots_[i];
   }
   auto manifest = Manifest::build(manifest_->name(), manifest_->piece_length(), std::move(files),
-                                  {.allow_unportable = request_.allow_unportable});
+                                  {.allow_unportable = request_.allow_unportable}, limits_);
   if (!manifest) return manifest.error();
   manifest_ = *std::move(manifest);
   stage_ = Stage::syncing;

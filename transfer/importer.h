@@ -34,10 +34,9 @@ class Importer {
 
   static constexpr std::size_t kJobsMax = 8;                // hashing at a time
   static constexpr std::uint64_t kRangeSize = 8ULL << 20U;  // bytes a job, in whole pieces
-  static constexpr std::uint32_t kEntriesMax = 200'000;     // as many as a manifest may have
 
   // `storage` is a number never used before.
-  Importer(ImportId id, AddRequest request, StorageId storage);
+  Importer(ImportId id, AddRequest request, StorageId storage, const ManifestLimits& limits = {});
 
   void start(Time now, JobIds& jobs, Effects& out);
   // true: the job was its own; only then is the result taken. Errors it ends with: what ListTree,
@@ -87,6 +86,7 @@ class Importer {
 
   ImportId id_;
   AddRequest request_;
+  ManifestLimits limits_;
   StorageId storage_;
   Stage stage_ = Stage::listing;
   Error error_;

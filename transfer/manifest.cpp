@@ -31,7 +31,8 @@ Error malformed(std::string what) {
 }
 
 Error too_large(std::string what) {
-  return {Errc::too_large, "the manifest is over a limit: " + std::move(what), ""};
+  return {Errc::too_large, "the manifest is over a limit: " + std::move(what),
+          "limits.manifest_size and limits.manifest_entries say how much is allowed"};
 }
 
 Error no_byte() {

@@ -21,8 +21,17 @@
 namespace peernet::transfer {
 
 struct ManifestLimits {
-  std::size_t encoded_size_max = std::size_t{16} << 20U;  // by config up to 128 MiB
-  std::size_t entries_max = 200'000;  // files and directories; by config up to 1,000,000
+  std::uint64_t encoded_size_max = std::uint64_t{16} << 20U;
+  std::uint32_t entries_max = 200'000;  // files and directories
+};
+// What the user may allow at most. A share that is here was accepted when it came, and is held to
+// no less than this.
+inline constexpr ManifestLimits kManifestLimitsMost{.encoded_size_max = std::uint64_t{128} << 20U,
+                                                    .entries_max = 1'000'000};
+// What is accepted of others, for one share.
+struct ManifestRules {
+  PathRules paths;
+  ManifestLimits limits;
 };
 // Deep directories repeated in front of many files may not grow memory past the manifest's own
 // size: the paths of all files together are at most this many times the encoded size, plus 1 MiB.

@@ -8,10 +8,10 @@
 
 namespace peernet::transfer {
 
-Metadata::Metadata(const ShareId& id, const PathRules& rules) : id_(id), rules_(rules) {}
+Metadata::Metadata(const ShareId& id, const ManifestRules& rules) : id_(id), rules_(rules) {}
 
 Result<void> Metadata::restore(BytesView manifest, BytesView piece_layers) {
-  auto decoded = Manifest::decode(manifest, rules_);
+  auto decoded = Manifest::decode(manifest, rules_.paths, rules_.limits);
   if (!decoded) return decoded.error();
   if (decoded->id() != id_) {
     return Error{Errc::corrupt, "the saved manifest is not the one its share id names", {}};
@@ -79,8 +79,12 @@ Result<void> Metadata::on_manifest_data(Time now, const wire::ManifestData& data
   --in_flight_;
   last_part_ = now;
   if (data.total == 0) return Error{Errc::not_found, "the peer has no manifest", {}};
-  if (data.total > ManifestLimits{}.encoded_size_max) {
-    return Error{Errc::corrupt, "the peer offers a manifest over the limit", {}};
+  if (data.total > kManifestLimitsMost.encoded_size_max) {
+    return Error{Errc::corrupt, "the peer offers a manifest over every limit", {}};
+  }
+  if (data.total > rules_.limits.encoded_size_max) {
+    claimed_too_large_ = data.total;
+    return Error{Errc::not_found, "the peer offers a manifest over our limit", {}};
   }
   if (total_ == 0) total_ = data.total;
   if (data.total != total_ || data.offset != received_.size()) {
@@ -101,13 +105,14 @@ Result<void> Metadata::finish_manifest() {
   if (!std::ranges::equal(hash.bytes, id_.bytes)) {
     return Error{Errc::corrupt, "the peer sent a manifest that is not this share's", {}};
   }
-  auto decoded = Manifest::decode(received_, rules_);
+  auto decoded = Manifest::decode(received_, rules_.paths, rules_.limits);
   received_.clear();
   if (!decoded) {
     is_unacceptable_ = true;
     return decoded.error();
   }
   manifest_ = *std::move(decoded);
+  claimed_too_large_.reset();
   asked_ = 0;
   in_flight_ = 0;
   if (manifest_->layout().layer_nodes_count() == 0) return finish_layers({});

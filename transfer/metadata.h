@@ -23,7 +23,7 @@ inline constexpr Duration kMetadataPatience = std::chrono::seconds(15);  // with
 
 class Metadata {
  public:
-  Metadata(const ShareId& id, const PathRules& rules);
+  Metadata(const ShareId& id, const ManifestRules& rules);
 
   // What was saved, or made by an import. Errors as of Manifest::decode and PieceLayers::check.
   Result<void> restore(BytesView manifest, BytesView piece_layers);
@@ -38,7 +38,8 @@ class Metadata {
   std::vector<wire::ManifestRequest> manifest_requests();
   std::vector<wire::HashRequest> layer_requests();
 
-  // From the source only. Errors: not_found (it does not have it), corrupt (what it sent is not
+  // From the source only. Errors: not_found (it does not have it, or says that it is larger than we
+  // take), corrupt (what it sent is not
   // what the id or the roots name: it lied), malformed (against the protocol), and once the
   // manifest is the right one: refused or too_large (we do not want such a share).
   Result<void> on_manifest_data(Time now, const wire::ManifestData& data);
@@ -50,16 +51,20 @@ class Metadata {
   const PieceLayers& layers() const { return *layers_; }   // Requires: is_complete()
   // Is the manifest itself at fault: right for the id, and not acceptable here?
   bool is_unacceptable() const { return is_unacceptable_; }
+  // The size that the last source claimed, if that is more than is accepted here. Unproven: nobody
+  // is asked for so much in order to find out.
+  std::optional<std::uint32_t> claimed_too_large() const { return claimed_too_large_; }
 
  private:
   Result<void> finish_manifest();
   Result<void> finish_layers(Bytes layers);
 
   ShareId id_;
-  PathRules rules_;
+  ManifestRules rules_;
   std::optional<Manifest> manifest_;
   std::optional<PieceLayers> layers_;
   bool is_unacceptable_ = false;
+  std::optional<std::uint32_t> claimed_too_large_;
 
   std::optional<ConnId> source_;
   Time last_part_{};

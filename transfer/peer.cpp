@@ -71,6 +71,7 @@ void Peer::send_block(const UploadQueue::Block& block, wire::ShareChannel own_ch
 void Peer::flush(Effects& out) {
   if (outbox_.empty()) return;
   unsent_ += outbox_.size();
+  written_ += outbox_.size();
   out.push_back(Write{conn_, std::exchange(outbox_, Bytes{})});
 }
 

@@ -86,6 +86,7 @@ class Peer {
   // What was sealed since the last flush leaves as one Write.
   void flush(Effects& out);
   void on_sent(std::size_t bytes_unsent) { unsent_ = bytes_unsent; }
+  std::uint64_t written() const { return written_; }  // bytes flushed
   // Sealed and not yet taken by the network, the outbox included.
   std::size_t unsent() const { return unsent_ + outbox_.size(); }
 
@@ -162,6 +163,7 @@ class Peer {
   std::optional<Channel> channel_;
   Bytes outbox_;
   std::size_t unsent_ = 0;
+  std::uint64_t written_ = 0;
   std::map<ShareId, PeerShare> shares_;
   std::map<wire::ShareChannel, ShareId> by_channel_;
   wire::ShareChannel next_channel_ = 0;

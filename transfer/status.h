@@ -3,6 +3,8 @@
 // What the transfer engine says about itself, as values: the face (RPC, CLI) shows these and asks
 // nothing else. Strings that came from outside are raw: escape() before a terminal or a log.
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -119,17 +121,38 @@ struct Limits {
   bool operator==(const Limits&) const = default;
 };
 
+// Why a connection, or what was asked on one, was turned down.
+enum class Reject : std::uint8_t {
+  stopping,        // the node ends
+  banned,          // the address or the identity
+  address_limit,   // its address or network has as many unproven connections as it may
+  evicted,         // unproven, and a newer one took its place
+  handshake_rate,  // more handshakes a second than may be computed
+  handshake,       // it failed
+  late,            // it was not done in time
+  peers_limit,     // proven, but as many peers are connected as may be
+  duplicate,       // another connection to the same peer stays
+  protocol,        // broke a rule
+  unread,          // asks and does not read
+  silent,          // nothing was heard for too long
+  unknown_share,   // asked for what is not here, or could not prove to know it
+  request,         // blocks asked for that are not given: choked, too many, not there
+};
+inline constexpr std::size_t kRejectsCount = 14;
+std::string_view word(Reject why);
+
 // Counters since the start, and gauges of now, over all shares and connections. Bytes in and
 // reread are of the shares that are here still.
 struct TransferStats {
   std::uint64_t accepted = 0;     // inbound connections
   std::uint64_t turned_away = 0;  // of these, over a limit or banned: closed at once
+  std::array<std::uint64_t, kRejectsCount> rejects{};  // by Reject
   std::uint64_t dials = 0;
-  std::uint64_t dials_failed = 0;  // ended before the handshake was done
-  std::uint64_t sessions = 0;      // handshakes that were done, both ways
-  std::uint64_t handshakes_failed = 0;
+  std::uint64_t dials_failed = 0;    // ended before the handshake was done
+  std::uint64_t sessions = 0;        // handshakes that were done, both ways
   std::uint64_t hash_failures = 0;   // of blocks, leaf hashes, layers and manifests
-  std::uint64_t unknown_shares = 0;  // share_opens for what is not here
+  std::uint64_t wire_in = 0;         // bytes of connections, handshakes and all
+  std::uint64_t wire_out = 0;        // bytes
   std::uint64_t verified_in = 0;     // bytes
   std::uint64_t wasted_in = 0;       // bytes
   std::uint64_t blocks_out = 0;      // bytes

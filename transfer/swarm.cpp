@@ -21,7 +21,7 @@ constexpr std::uint64_t kSpareBytes = 16ULL << 20U;  // left free on the disk fo
 
 }  // namespace
 
-Swarm::Swarm(ShareRecord record, const PathRules& rules, Rng rng)
+Swarm::Swarm(ShareRecord record, const ManifestRules& rules, Rng rng)
     : record_(std::move(record)),
       key_(dht_key(record_.id)),
       rng_(std::move(rng)),

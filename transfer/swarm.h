@@ -71,7 +71,7 @@ struct Turn {
 
 class Swarm {
  public:
-  Swarm(ShareRecord record, const PathRules& rules, Rng rng);
+  Swarm(ShareRecord record, const ManifestRules& rules, Rng rng);
 
   // ---- Life. One of the four first.
   // A link: nothing is known but the id.

@@ -107,7 +107,9 @@ Reason Swarm::reason_connected(Time now, const Peers& peers) const {
     reason.count = count;
     return reason;
   };
-  if (!metadata_.is_complete()) return is(Cause::no_manifest);
+  if (!metadata_.is_complete()) {
+    return is(Cause::no_manifest, metadata_.claimed_too_large().value_or(0));
+  }
   if (!picker_) return reason;  // the storage is being opened
   std::uint32_t spoken = 0;
   std::uint32_t useful = 0;   // have what we miss

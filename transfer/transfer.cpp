@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kRememberedMax = 4096;
 constexpr std::uint32_t kSlotsInitial = 16;
+// What is here was accepted when it came, and is not judged again.
+constexpr ManifestRules kRulesOfKnown{{.allow_unportable = true}, kManifestLimitsMost};
 
 }  // namespace
 
@@ -26,7 +28,8 @@ Transfer::Transfer(Config config, const Identity& identity, Rng rng, Log& log)
       handshake_{&identity_, DhKeyPair::make(rng_), config_.network_key, config_.listen_port,
                  wire::kCapabilityHaveBlocks},
       gate_(config_.special_use_is_global, config_.connections_max,
-            std::max<std::uint32_t>(1, config_.connections_max / 2), config_.half_open_max),
+            std::max<std::uint32_t>(1, config_.connections_max / 2), config_.half_open_max,
+            config_.handshakes_per_second),
       bans_(config_.special_use_is_global),
       dialer_(config_.special_use_is_global, rng_.fork(), config_.dials_per_second),
       lan_(config_.has_lan ? std::optional<Lan>(std::in_place, config_.network_key,
@@ -55,8 +58,7 @@ void Transfer::start(Time now, WallTime wall, const Saved& saved, Effects& out) 
   for (const ProgressRecord& record : saved.progress) progress.emplace(record.id, &record);
   for (const ShareRecord& record : saved.shares) {
     if (swarms_.contains(record.id)) continue;
-    // Its names were accepted when it came; they are not judged again.
-    Swarm& swarm = add_swarm(record, PathRules{.allow_unportable = true});
+    Swarm& swarm = add_swarm(record, kRulesOfKnown);
     const auto known = progress.find(record.id);
     swarm.start_saved(t, known == progress.end() ? nullptr : known->second);
     schedule_share(now, swarm);
@@ -175,7 +177,8 @@ ImportId Transfer::add(Time now, AddRequest request, Effects& out) {
   }
   const StorageId storage{rng_.next()};
   Importer& importer =
-      importers_.emplace(id, Importer(id, std::move(request), storage)).first->second;
+      importers_.emplace(id, Importer(id, std::move(request), storage, config_.manifest))
+          .first->second;
   importer.start(now, jobs_, out);
   Turn t = turn(now, out);
   on_import(t, importer);
@@ -219,7 +222,7 @@ void Transfer::on_import(Turn& t, Importer& importer) {
     record.piece_layers = std::move(outcome.piece_layers);
     record.added = t.wall;
     record.completed = t.wall;
-    Swarm& swarm = add_swarm(std::move(record), PathRules{.allow_unportable = true});
+    Swarm& swarm = add_swarm(std::move(record), kRulesOfKnown);
     imported_.emplace(id, std::move(event));
     swarm.start_imported(t);
     schedule_share(t.now, swarm);
@@ -259,7 +262,7 @@ void Transfer::sweep(Turn& t) {
   if (is_busy() && next_tick_ == kNever) next_tick_ = t.now + std::chrono::seconds(1);
 }
 
-Swarm& Transfer::add_swarm(ShareRecord record, const PathRules& rules) {
+Swarm& Transfer::add_swarm(ShareRecord record, const ManifestRules& rules) {
   const ShareId id = record.id;
   Swarm& swarm = swarms_.emplace(id, Swarm(std::move(record), rules, rng_.fork())).first->second;
   swarm.allow_lookups(config_.has_lookups);
@@ -344,7 +347,8 @@ Result<Swarm*> Transfer::begin_fetch(Turn& t, const FetchRequest& request) {
       record.hints.push_back(*literal);
     }
   }
-  return &add_swarm(std::move(record), PathRules{.allow_unportable = request.allow_unportable});
+  return &add_swarm(std::move(record),
+                    {{.allow_unportable = request.allow_unportable}, config_.manifest});
 }
 
 void Transfer::add_hints(Turn& t, Swarm& swarm, const Link& link) {
@@ -461,8 +465,29 @@ std::optional<Limits> Transfer::share_limits(const ShareId& id) const {
   return swarm->limits();
 }
 
+std::string_view word(Reject why) {
+  switch (why) {
+    case Reject::stopping: return "stopping";
+    case Reject::banned: return "banned";
+    case Reject::address_limit: return "address_limit";
+    case Reject::evicted: return "evicted";
+    case Reject::handshake_rate: return "handshake_rate";
+    case Reject::handshake: return "handshake";
+    case Reject::late: return "late";
+    case Reject::peers_limit: return "peers_limit";
+    case Reject::duplicate: return "duplicate";
+    case Reject::protocol: return "protocol";
+    case Reject::unread: return "unread";
+    case Reject::silent: return "silent";
+    case Reject::unknown_share: return "unknown_share";
+    case Reject::request: break;
+  }
+  return "request";
+}
+
 TransferStats Transfer::stats() const {
   TransferStats stats = counted_;
+  for (const auto& [conn, peer] : peers_) stats.wire_out += peer.written();
   for (const auto& [id, swarm] : swarms_) {
     stats.verified_in += swarm.verified();
     stats.wasted_in += swarm.wasted();

@@ -155,6 +155,7 @@ class Transfer {
   void remove_peer(Turn& turn, ConnId conn, const std::string& why,
                    Dialer::Outcome outcome = Dialer::Outcome::ended);
   void ban(Turn& turn, const Swarm::Liar& liar, const std::string& why);
+  void count(Reject why) { ++counted_.rejects.at(static_cast<std::size_t>(why)); }
   void remember(Turn& turn, const Peer& peer);
   template <class M>
   Result<void> on_share_message(Turn& turn, Peer& peer, const M& message);
@@ -207,7 +208,7 @@ class Transfer {
   bool is_busy() const;
 
   // Commands and imports: transfer.cpp.
-  Swarm& add_swarm(ShareRecord record, const PathRules& rules);
+  Swarm& add_swarm(ShareRecord record, const ManifestRules& rules);
   Swarm* find_swarm(const ShareId& id);
   const Swarm* find_swarm(const ShareId& id) const;
   Swarm* find_swarm(const DhtId& key);

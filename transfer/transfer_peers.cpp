@@ -54,17 +54,20 @@ std::optional<ConnId> Transfer::on_accepted(Time now, const Endpoint& from, Effe
   ++counted_.accepted;
   if (is_stopping_ || bans_.is_banned(now, from)) {
     ++counted_.turned_away;
+    count(is_stopping_ ? Reject::stopping : Reject::banned);
     return std::nullopt;
   }
   Turn t = turn(now, out);
   const ConnId conn = next_conn();
   const Gate::Verdict verdict = gate_.on_accepted(now, conn, from);
   if (verdict.evicted) {
+    count(Reject::evicted);
     out.push_back(Close{*verdict.evicted});
     remove_peer(t, *verdict.evicted, "evicted for a newer connection");
   }
   if (!verdict.is_admitted) {
     ++counted_.turned_away;
+    count(Reject::address_limit);
     return std::nullopt;
   }
   add_peer(now, conn, from, true);
@@ -90,11 +93,13 @@ void Transfer::on_bytes(Time now, ConnId conn, BytesView bytes, Effects& out) {
   if (found == peers_.end()) return;
   Peer& peer = found->second;
   Turn t = turn(now, out);
+  counted_.wire_in += bytes.size();
   peer.last_heard = now;
   peer.has_spoken = true;
   if (peer.phase() == Peer::Phase::handshaking) {
     if (!peer.is_started()) {
       if (!gate_.may_handshake(now, peer.endpoint())) {
+        count(Reject::handshake_rate);
         out.push_back(Close{conn});
         remove_peer(t, conn, "too many handshakes at a time");
         return;
@@ -106,7 +111,7 @@ void Transfer::on_bytes(Time now, ConnId conn, BytesView bytes, Effects& out) {
       // Refused as an initiator means that the other side is ourselves.
       if (!peer.is_inbound() && done.error().code == Errc::refused)
         dialer_.on_self(peer.endpoint());
-      ++counted_.handshakes_failed;
+      count(Reject::handshake);
       out.push_back(Close{conn});
       remove_peer(t, conn, "handshake failed: " + done.error().what, Dialer::Outcome::handshake);
       return;
@@ -118,6 +123,7 @@ void Transfer::on_bytes(Time now, ConnId conn, BytesView bytes, Effects& out) {
   while (true) {
     auto record = peer.next_record(bytes);
     if (!record) {
+      count(Reject::protocol);
       close_peer(t, conn, wire::CloseReason::protocol, record.error().what);
       return;
     }
@@ -130,6 +136,7 @@ void Transfer::on_bytes(Time now, ConnId conn, BytesView bytes, Effects& out) {
         ++counted_.hash_failures;
         ban(t, {conn, peer.session().peer, peer.endpoint()}, taken.error().what);
       } else {
+        count(Reject::protocol);
         close_peer(t, conn, reason_of(taken.error()), taken.error().what);
       }
       return;
@@ -137,6 +144,7 @@ void Transfer::on_bytes(Time now, ConnId conn, BytesView bytes, Effects& out) {
     // After each record: one read holds thousands of questions, and an answer may be a thousand
     // times as long.
     if (peer.unsent() > kUnsentMax) {
+      count(Reject::unread);
       close_peer(t, conn, wire::CloseReason::busy, "it asks and does not read");
       return;
     }
@@ -173,11 +181,13 @@ void Transfer::on_session(Turn& t, Peer& peer) {
   const ConnId conn = peer.conn();
   const PeerId& id = peer.session().peer;
   if (bans_.is_banned(t.now, id)) {
+    count(Reject::banned);
     close_peer(t, conn, wire::CloseReason::banned, "it is banned for an hour");
     return;
   }
   if (!resolve_duplicate(t, peer)) return;
   if (!gate_.on_proven(conn, peer.is_inbound())) {
+    count(Reject::peers_limit);
     close_peer(t, conn, wire::CloseReason::busy, "as many peers are connected as may be");
     return;
   }
@@ -233,6 +243,7 @@ bool Transfer::resolve_duplicate(Turn& t, Peer& peer) {
     kept.flush(t.out);
     if (!peer.is_inbound()) dialer_.on_proven(t.now, peer.endpoint());
   }
+  count(Reject::duplicate);
   close_peer(t, loser, wire::CloseReason::duplicate, "another connection to it stays");
   return is_newer_kept;
 }
@@ -275,6 +286,7 @@ void Transfer::remove_peer(Turn& t, ConnId conn, const std::string& why, Dialer:
   const auto found = peers_.find(conn);
   if (found == peers_.end()) return;
   Peer& peer = found->second;
+  counted_.wire_out += peer.written();
   gate_.on_closed(conn);
   const bool was_open = peer.phase() == Peer::Phase::open;
   for (auto& [id, share] : peer.shares()) {
@@ -432,7 +444,7 @@ Result<void> Transfer::on_share_open(Turn& t, Peer& peer, const wire::ShareOpen&
                                  peer.session().handshake_hash);
   const bool is_proved = secure_equal(proof.view(), message.proof.view());
   if (swarm == nullptr || !swarm->is_active() || !is_proved) {
-    ++counted_.unknown_shares;
+    count(Reject::unknown_share);
     if (++peer.unknown_shares > kUnknownSharesMax) {
       return Error{Errc::too_large, "it asks for one unknown share after the other", {}};
     }
@@ -487,7 +499,9 @@ void Transfer::on_request(Turn& t, Peer& peer, const wire::Request& message) {
   if (swarm == nullptr || !share->is_open()) return;
   const bool is_taken = !peer.is_choked && swarm->can_serve(message.run) &&
                         peer.upload.add({message.channel, message.run});
-  if (!is_taken) peer.send(wire::Reject{*share->channel, message.run});
+  if (is_taken) return;
+  count(Reject::request);
+  peer.send(wire::Reject{*share->channel, message.run});
 }
 
 }  // namespace peernet::transfer

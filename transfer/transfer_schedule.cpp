@@ -513,6 +513,7 @@ void Transfer::tick_peers(Turn& t) {
     ConnId conn;
     wire::CloseReason reason;
     const char* why;
+    std::optional<Reject> reject{};
   };
   std::vector<Ending> endings;
   for (auto& [conn, peer] : peers_) {
@@ -520,11 +521,16 @@ void Transfer::tick_peers(Turn& t) {
     if (peer.phase() != Peer::Phase::open) {
       const bool is_late =
           age > (peer.phase() == Peer::Phase::dialling ? kDialTime : kHandshakeTime);
-      if (is_late) endings.push_back({conn, wire::CloseReason::timed_out, "handshake timed out"});
+      // A dial that comes to nothing is counted as that.
+      const auto reject = peer.is_inbound() ? std::optional(Reject::late) : std::nullopt;
+      if (is_late) {
+        endings.push_back({conn, wire::CloseReason::timed_out, "handshake timed out", reject});
+      }
       continue;
     }
     if (t.now - peer.last_heard > kSilenceMax) {
-      endings.push_back({conn, wire::CloseReason::timed_out, "silent for two minutes"});
+      endings.push_back(
+          {conn, wire::CloseReason::timed_out, "silent for two minutes", Reject::silent});
       continue;
     }
     if (peer.shares().empty()) {
@@ -554,7 +560,10 @@ void Transfer::tick_peers(Turn& t) {
     }
     settle(t, peer);
   }
-  for (const Ending& ending : endings) close_peer(t, ending.conn, ending.reason, ending.why);
+  for (const Ending& ending : endings) {
+    if (ending.reject) count(*ending.reject);
+    close_peer(t, ending.conn, ending.reason, ending.why);
+  }
 }
 
 void Transfer::on_time(Time now, Effects& out) {

@@ -59,7 +59,10 @@ std::string phrase(const Reason& reason) {
     case Cause::share_unknown:
       return plural(count, "provider", "providers") + " known, none offers this share now" +
              last_dial(reason);
-    case Cause::no_manifest: return "no connected peer has given the manifest yet";
+    case Cause::no_manifest:
+      return count == 0 ? "no connected peer has given the manifest yet"
+                        : "its manifest has " + std::to_string(count) +
+                              " bytes, as a peer says: more than limits.manifest_size allows";
     case Cause::no_have_state: return "no connected peer has said yet what it has";
     case Cause::no_holder:
       return plural(count, "piece has", "pieces have") + " no connected holder";

@@ -32,7 +32,7 @@ inline constexpr Duration kWhyHeldBack = std::chrono::seconds(3);
 // Facts about one share at one moment; phrase() needs nothing else.
 struct Reason {
   Cause cause = Cause::none;
-  std::uint64_t count = 0;            // providers, nodes, pieces or peers, by the cause
+  std::uint64_t count = 0;            // providers, nodes, pieces, peers or bytes, by the cause
   std::optional<Endpoint> at;         // whom the last failure concerns
   Dialer::Outcome outcome{};          // of the last dial
   std::string what;                   // the error's sentence

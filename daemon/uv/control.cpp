@@ -67,12 +67,13 @@ Result<void> remove_stale(const std::string& path) {
 }  // namespace
 
 struct Control::Client {
+  explicit Client(const ControlLimits& limits) : lines(limits.requests, 2 * limits.requests) {}
   uv_pipe_t handle{};
   Control* control = nullptr;
   ClientId id{};
   std::string received;      // not yet a whole line, or waiting for its turn
   std::size_t searched = 0;  // of `received`: no newline before this
-  TokenBucket lines{kLinesRateMax, kLinesBurst};
+  TokenBucket lines;
   bool is_paused = false;
   bool is_ending = false;  // closes once its replies have left
   bool is_doomed = false;
@@ -84,10 +85,12 @@ struct Control::SentLine {
   Bytes payload;
 };
 
-Control::Control(uv_loop_t* loop, const MonotonicClock& clock, Inputs& inputs)
+Control::Control(uv_loop_t* loop, const MonotonicClock& clock, Inputs& inputs,
+                 const ControlLimits& limits)
     : loop_(loop),
       clock_(clock),
       inputs_(inputs),
+      limits_(limits),
       dooming_(std::make_unique<uv_idle_t>()),
       read_buffer_(kReadSize) {
   PN_CHECK(uv_idle_init(loop, dooming_.get()) == 0);
@@ -185,14 +188,21 @@ void Control::on_connection(uv_stream_t* server, int status) noexcept {
 }
 
 void Control::accept(uv_stream_t* server) {
-  auto client = std::make_unique<Client>();
+  auto client = std::make_unique<Client>(limits_);
   client->control = this;
   uv_pipe_init(loop_, &client->handle, 0);
   client->handle.data = client.get();
   ++handles_count_;
-  const bool is_welcome = uv_accept(server, as_stream(&client->handle)) == 0 &&
-                          clients_.size() < kClientsMax && is_ours(client->handle) &&
-                          uv_read_start(as_stream(&client->handle), on_alloc, on_read) == 0;
+  const bool is_accepted = uv_accept(server, as_stream(&client->handle)) == 0;
+  const bool has_room = clients_.size() < limits_.clients;
+  const bool is_user = is_accepted && is_ours(client->handle);
+  if (is_accepted && !is_user) {
+    count(ControlReject::user);
+  } else if (!has_room) {
+    count(ControlReject::clients_limit);
+  }
+  const bool is_welcome =
+      has_room && is_user && uv_read_start(as_stream(&client->handle), on_alloc, on_read) == 0;
   if (!is_welcome) {
     discard(std::move(client));
     return;
@@ -232,7 +242,9 @@ void Control::take_lines(Time now, ClientId id) {
     const std::size_t end = client->received.find('\n', client->searched);
     if (end == std::string::npos) {
       client->searched = client->received.size();
-      if (client->received.size() > kLineSizeMax) drop(id);
+      if (client->received.size() <= kLineSizeMax) return;
+      count(ControlReject::line);
+      drop(id);
       return;
     }
     if (!client->lines.may_take(now)) {
@@ -245,6 +257,7 @@ void Control::take_lines(Time now, ClientId id) {
     client->searched = 0;
     touch(now, *client);
     if (line.size() > kLineSizeMax) {
+      count(ControlReject::line);
       drop(id);
       return;
     }
@@ -272,6 +285,7 @@ void Control::on_time(Time now) {
       if (inputs_.is_idle_allowed(client->id)) {
         touch(now, *client);
       } else {
+        count(ControlReject::idle);
         drop(client->id);
       }
       continue;
@@ -297,6 +311,7 @@ void Control::send(Time now, Rpc::Reply reply) {
   line->payload = std::move(reply.payload);
   const std::size_t queued = uv_stream_get_write_queue_size(as_stream(&client->handle));
   if (queued + line->text.size() + line->payload.size() > kRepliesSizeMax) {
+    count(ControlReject::unread);
     doom(*client);
     return;
   }

@@ -20,18 +20,21 @@
 #include "core/result.h"
 #include "core/timers.h"
 #include "daemon/rpc.h"
+#include "daemon/rpc_hooks.h"
 #include "daemon/uv/beneath.h"
 #include "daemon/uv/clock.h"
 
 namespace peernet::daemon {
 
-inline constexpr std::size_t kClientsMax = 128;
 inline constexpr std::size_t kLineSizeMax = 1024 * 1024;
 inline constexpr std::size_t kRepliesSizeMax = 4 * 1024 * 1024;  // unsent, of one client
 inline constexpr Duration kClientIdleMax = std::chrono::seconds(60);
-inline constexpr std::uint64_t kLinesRateMax = 100;  // a second; more wait in the socket
-inline constexpr std::uint64_t kLinesBurst = 200;
 inline constexpr std::size_t kSocketPathMax = 107;
+
+struct ControlLimits {
+  std::size_t clients = 128;
+  std::uint64_t requests = 100;  // lines a second of one client, twice that at once; more wait
+};
 
 class Control {
  public:
@@ -47,7 +50,8 @@ class Control {
     ~Inputs() = default;
   };
 
-  Control(uv_loop_t* loop, const MonotonicClock& clock, Inputs& inputs);
+  Control(uv_loop_t* loop, const MonotonicClock& clock, Inputs& inputs,
+          const ControlLimits& limits = {});
   // Requires: close_all() was called and the loop has run until is_gone().
   ~Control();
   Control(const Control&) = delete;
@@ -67,6 +71,7 @@ class Control {
   void close_all();
   bool is_gone() const { return handles_count_ == 0; }
   std::size_t clients_count() const { return clients_.size(); }
+  const ControlRejects& rejects() const { return rejects_; }  // since the start
   // Nothing is queued for any client.
   bool is_flushed() const;
 
@@ -87,6 +92,7 @@ class Control {
   void take_lines(Time now, ClientId id);
   void touch(Time now, Client& client);
   void pause(Client& client, Time until);
+  void count(ControlReject why) { ++rejects_.at(static_cast<std::size_t>(why)); }
   void doom(Client& client);
   void drop(ClientId id);
   void discard(std::unique_ptr<Client> client);
@@ -95,6 +101,7 @@ class Control {
   uv_loop_t* loop_;
   const MonotonicClock& clock_;
   Inputs& inputs_;
+  ControlLimits limits_;
   std::string path_;  // of a socket that is ours to delete
   std::unique_ptr<uv_pipe_t> listener_;
   std::unique_ptr<uv_idle_t> dooming_;  // runs while a client is to be dropped
@@ -104,6 +111,7 @@ class Control {
   Timers<TimerKey> timers_;
   std::vector<char> read_buffer_;
   std::size_t handles_count_ = 0;
+  ControlRejects rejects_{};
 };
 
 // Makes `path` and its parents with mode 0700, and checks that the last belongs to us and lets

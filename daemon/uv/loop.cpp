@@ -28,13 +28,13 @@ Loop::Turn::Turn() {
   PN_CHECK(uv_loop_init(&loop) == 0);
 }
 
-Loop::Loop(StoragePlace place, Log& log)
+Loop::Loop(StoragePlace place, const ControlLimits& limits, Log& log)
     : log_(log),
       tcp_(&turn_.loop, clock_, *this),
       udp_(&turn_.loop, *this),
       multicast_(&turn_.loop, *this),
       disk_(&turn_.loop, std::move(place), *this),
-      control_(&turn_.loop, clock_, *this),
+      control_(&turn_.loop, clock_, *this, limits),
       hooks_(&turn_.loop, clock_, log, *this),
       saver_(&turn_.loop, [this] { carry_out(); }) {
   uv_timer_init(&turn_.loop, &timer_);

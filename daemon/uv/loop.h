@@ -46,7 +46,7 @@ class Loop final : private Tcp::Inputs,
                    private Control::Inputs,
                    private Hooks::Inputs {
  public:
-  Loop(StoragePlace place, Log& log);
+  Loop(StoragePlace place, const ControlLimits& limits, Log& log);
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -63,6 +63,7 @@ class Loop final : private Tcp::Inputs,
 
   // How late the timer is, at worst, in 99 of 100 turns.
   Duration lag_p99() const { return lag_.p99(); }
+  const ControlRejects& control_rejects() const { return control_.rejects(); }
 
   struct Parts {
     Node* node = nullptr;

@@ -109,7 +109,7 @@ class Lister {
     if (++seen_count_ > wanted_.entries_max) {
       return Error{Errc::too_large,
                    shown("") + " has more than " + std::to_string(wanted_.entries_max) + " entries",
-                   ""};
+                   "share parts of it, or allow more with limits.manifest_entries"};
     }
     const std::string path = below.empty() ? name : below + "/" + name;
     struct stat status {};

@@ -52,7 +52,9 @@ TEST_CASE("every key of the config is read", "[daemon]") {
     "nat": { "port_mapping": false },
     "paths": { "downloads": "/srv/get" },
     "limits": { "up": "8MB/s", "down": "1.5MiB/s", "connections": 64, "upload_slots": 5,
-                "memory": "64MiB", "half_open": 8, "dials": 200 },
+                "memory": "64MiB", "half_open": 8, "dials": 200, "handshakes": 50,
+                "manifest_size": "64KiB", "manifest_entries": 7,
+                "control_clients": 4, "control_requests": 10 },
     "hooks": { "completed": ["/bin/true"], "scan": ["/usr/bin/scan", "-r", "{path}"],
                "timeout": "90s" },
     "log": { "level": "debug", "shares": "info", "peers": "error", "format": "json",
@@ -76,6 +78,19 @@ TEST_CASE("every key of the config is read", "[daemon]") {
   CHECK(config->memory == 64ULL << 20U);
   CHECK(config->half_open == 8);
   CHECK(config->dials == 200);
+  CHECK(config->handshakes == 50);
+  CHECK(config->manifest_size == 64ULL << 10U);
+  CHECK(config->manifest_entries == 7);
+  CHECK(config->control_clients == 4);
+  CHECK(config->control_requests == 10);
+  for (const char* const wrong :
+       {R"("handshakes": 0)", R"("handshakes": 10001)", R"("manifest_size": "63KiB")",
+        R"("manifest_size": "129MiB")", R"("manifest_entries": 0)",
+        R"("manifest_entries": 1000001)", R"("control_clients": 3)", R"("control_clients": 4097)",
+        R"("control_requests": 9)", R"("control_requests": 100001)"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(parse_config(R"({"limits": {)" + std::string(wrong) + "}}"));
+  }
   CHECK_FALSE(parse_config(R"({"limits": {"half_open": 7}})"));
   CHECK_FALSE(parse_config(R"({"limits": {"half_open": 16385}})"));
   CHECK_FALSE(parse_config(R"({"limits": {"dials": 0}})"));

@@ -80,6 +80,9 @@ struct Fixture final : Control::Inputs {
   void send(const std::string& line, bool is_closing = false) {
     control.send(clock.now(), {last, line, is_closing});
   }
+  std::uint64_t rejects(ControlReject why) const {
+    return control.rejects().at(static_cast<std::size_t>(why));
+  }
 
   TempDirectory dir;
   TestLoop loop;
@@ -173,7 +176,7 @@ TEST_CASE("bytes without a newline are not collected for ever", "[daemon]") {
 TEST_CASE("one client more than allowed is closed, and there is room again later", "[daemon]") {
   Fixture f;
   std::vector<std::unique_ptr<Peer>> peers;
-  for (std::size_t i = 0; i < kClientsMax; ++i) {
+  for (std::size_t i = 0; i < ControlLimits{}.clients; ++i) {
     peers.push_back(std::make_unique<Peer>(f.path()));
     REQUIRE(f.loop.run_until([&] { return f.control.clients_count() == i + 1; }));
   }
@@ -182,12 +185,14 @@ TEST_CASE("one client more than allowed is closed, and there is room again later
     more.hear();
     return more.is_over;
   }));
-  CHECK(f.control.clients_count() == kClientsMax);
+  CHECK(f.control.clients_count() == ControlLimits{}.clients);
+  CHECK(f.rejects(ControlReject::clients_limit) == 1);
 
   peers.pop_back();
-  REQUIRE(f.loop.run_until([&] { return f.control.clients_count() == kClientsMax - 1; }));
+  REQUIRE(
+      f.loop.run_until([&] { return f.control.clients_count() == ControlLimits{}.clients - 1; }));
   Peer later(f.path());
-  CHECK(f.loop.run_until([&] { return f.control.clients_count() == kClientsMax; }));
+  CHECK(f.loop.run_until([&] { return f.control.clients_count() == ControlLimits{}.clients; }));
 }
 
 TEST_CASE("a silent client is closed after 60 s unless it waits for something", "[daemon]") {
@@ -204,20 +209,21 @@ TEST_CASE("a silent client is closed after 60 s unless it waits for something", 
   CHECK(f.gone.empty());
   f.control.on_time(start + 125s);
   CHECK(f.gone == std::set{f.last});
+  CHECK(f.rejects(ControlReject::idle) == 1);
 }
 
 TEST_CASE("a client that asks too fast waits in its socket", "[daemon]") {
   Fixture f;
   Peer peer(f.path());
   std::string text;
-  for (std::uint64_t i = 0; i < 2 * kLinesBurst; ++i) text += "x\n";
+  for (std::uint64_t i = 0; i < 4 * ControlLimits{}.requests; ++i) text += "x\n";
   peer.say(text);
-  REQUIRE(f.loop.run_until([&] { return f.lines.size() >= kLinesBurst; }));
-  CHECK(f.lines.size() < 2 * kLinesBurst);
+  REQUIRE(f.loop.run_until([&] { return f.lines.size() >= 2 * ControlLimits{}.requests; }));
+  CHECK(f.lines.size() < 4 * ControlLimits{}.requests);
   const Time resume = f.control.deadline();
   CHECK(resume < f.clock.now() + 2s);
   f.control.on_time(f.clock.now() + 10s);
-  CHECK(f.loop.run_until([&] { return f.lines.size() == 2 * kLinesBurst; }));
+  CHECK(f.loop.run_until([&] { return f.lines.size() == 4 * ControlLimits{}.requests; }));
 }
 
 TEST_CASE("a client that does not read its answers is dropped at 4 MiB", "[daemon]") {
@@ -232,6 +238,7 @@ TEST_CASE("a client that does not read its answers is dropped at 4 MiB", "[daemo
   f.send(line);
   CHECK(f.gone.empty());  // never from within a command
   REQUIRE(f.loop.run_until([&] { return !f.gone.empty(); }));
+  CHECK(f.rejects(ControlReject::unread) == 1);
 }
 
 TEST_CASE("after a closing answer the client has it and is gone", "[daemon]") {

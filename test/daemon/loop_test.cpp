@@ -58,7 +58,7 @@ struct Fixture {
     auto opened = Store::open(dir / "state.db");
     REQUIRE(opened);
     store = std::make_unique<Store>(*std::move(opened));
-    loop = std::make_unique<Loop>(StoragePlace{dir / "leaves", 022}, log);
+    loop = std::make_unique<Loop>(StoragePlace{dir / "leaves", 022}, ControlLimits{}, log);
   }
 
   // Runs until something stops it; `client` is another program meanwhile.
@@ -131,7 +131,7 @@ TEST_CASE("what is added is hashed, saved, and known after a restart", "[daemon]
   CHECK(added.find("peernet:s") != std::string::npos);
   CHECK(f.is_imported);
 
-  f.loop = std::make_unique<Loop>(StoragePlace{f.dir / "leaves", 022}, f.log);
+  f.loop = std::make_unique<Loop>(StoragePlace{f.dir / "leaves", 022}, ControlLimits{}, f.log);
   const auto saved = f.store->load();
   REQUIRE(saved);
   REQUIRE(saved->shares.size() == 1);

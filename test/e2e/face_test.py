@@ -133,6 +133,11 @@ def watching(world, first, second, share_id):
     check(int(values["peernet_pieces_durable"]) > 0 and int(values["peernet_resident_bytes"]) > 1 << 20,
           f"{values}")
     check(len(json.loads(second.cli("metrics", "--json").stdout)) > 30, "metrics --json")
+    # More came over the wire than was of use, and the process tells of itself.
+    check(int(values['peernet_bytes_total{class="wire_in"}']) > 200_000_000, f"{values}")
+    for name in ("loop_lag_p99_microseconds", "descriptors", "descriptors_max",
+                 'control_rejects_total{reason="user"}', 'control_rejects_total{reason="line"}'):
+        check("peernet_" + name in values, f"{name} is missing of {values}")
 
     lines = second.cli("log").stdout.splitlines()
     check(any("completed" in line and share_id[:8] in line for line in lines), f"{lines}")

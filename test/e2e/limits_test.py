@@ -5,6 +5,7 @@ import os
 import select
 import socket
 import sys
+import time
 
 from nodes import World, check, run, wait_for, write_random
 
@@ -56,6 +57,77 @@ def test_half_open(world):
         one.close()
 
 
+def refused(node, code, *words):
+    """What the command says on standard error; it must fail with this exit code."""
+    done = node.cli(*words, expect=code)
+    check("hint:" in done.stderr, f"{words}: no hint in {done.stderr}")
+    return done.stderr
+
+
+def test_manifest(world):
+    tree = world.path("source", "tree")
+    for number in range(6):
+        write_random(os.path.join(tree, f"{number}.bin"), 10_000, seed=number)
+    seed = world.node("wide")
+    strict = world.node("strict", limits={"manifest_entries": 5, "manifest_size": "64KiB"})
+    said = refused(strict, 1, "add", tree)
+    check("more than 5 entries" in said and "limits.manifest_entries" in said, said)
+    share = strict.rpc("share.fetch", link=link_at(seed, tree), directory=world.path("got"))["id"]
+    wait_for("the share is refused", lambda: strict.rpc("share.status", id=share)["state"] == "failed", 30)
+    error = strict.rpc("share.status", id=share)["error"]
+    check("too many files" in error["message"] and "manifest_entries" in error["hint"], f"{error}")
+    # Larger than it takes; nobody is asked for so much, and nobody is a liar for having it.
+    broad = world.path("source", "broad")
+    for number in range(700):
+        write_random(os.path.join(broad, "n" * 100 + f"{number}.bin"), 10, seed=number)
+    strict = world.node("small", limits={"manifest_size": "64KiB"})
+    share = strict.rpc("share.fetch", link=link_at(seed, broad), directory=world.path("got2"))["id"]
+    wait_for("why says that it is too large",
+             lambda: "limits.manifest_size" in strict.rpc("share.status", id=share)["reason"], 30)
+    check(not strict.rpc("peer.bans")["bans"], "who has a large share was banned")
+
+
+def test_control(world):
+    node = world.node("asked", limits={"control_clients": 4, "control_requests": 10})
+    path = os.path.join(node.home, "peernet.sock")
+    clients = []
+    for _ in range(6):
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(path)
+        clients.append(client)
+    wait_for("the two that are too many are closed", lambda: len(select.select(clients, [], [], 0)[0]) == 2, 5)
+    # Twenty at once, then ten a second.
+    request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "identity.show"}).encode() + b"\n"
+    began = time.monotonic()
+    clients[0].sendall(request * 40)
+    answers = clients[0].makefile("rb")
+    for _ in range(40):
+        answers.readline()
+    took = time.monotonic() - began
+    check(1.5 <= took < 10, f"40 requests were done in {took:.2f} s")
+    for client in [answers, *clients]:
+        client.close()
+    wait_for("there is room again", lambda: metric(node, "peernet_control_clients") == 1, 5)
+    rejects = {one["labels"]: one["value"] for one in node.rpc("metrics.get")["metrics"]
+               if one["name"] == "peernet_control_rejects_total"}
+    check(rejects['reason="clients_limit"'] == 2, f"{rejects}")
+
+
+def test_handshakes(world):
+    node = world.node("calm", limits={"handshakes": 2})
+    for _ in range(4):
+        with socket.create_connection(("127.0.0.1", node.port)) as one:
+            one.sendall(bytes(40))
+            one.settimeout(5)
+            one.recv(1)
+
+    def turned_away():
+        return {one["labels"]: one["value"] for one in node.rpc("metrics.get")["metrics"]
+                if one["name"] == "peernet_rejects_total"}['reason="handshake_rate"']
+
+    wait_for("two are too many a second", lambda: turned_away() >= 1, 5)
+
+
 def test_log(world):
     log = world.path("logged.json")
     node = world.node("logged", bootstrap=[], log={"format": "json", "file": log, "max_size": "64KiB"})
@@ -101,6 +173,9 @@ def main():
     with World() as world:
         test_peers(world)
         test_half_open(world)
+        test_manifest(world)
+        test_control(world)
+        test_handshakes(world)
         test_log(world)
 
 

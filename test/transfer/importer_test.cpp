@@ -60,7 +60,7 @@ class ScriptedDisk {
  private:
   FileResult list(const ListTree& list) {
     CHECK(list.parent == "/home/ada");
-    CHECK(list.entries_max == Importer::kEntriesMax);
+    CHECK(list.entries_max == ManifestLimits{}.entries_max);
     TreeListed listed{.is_single_file = files.size() == 1 && files.contains(""),
                       .entries = {},
                       .left_out = left_out};
@@ -420,7 +420,7 @@ TEST_CASE("more than 2^53 bytes, or more files than a manifest may have, are ref
   CHECK(listed_as({{"a", 1U << 31U, false}, {"b", 2, false}}) == Errc::io);
 
   std::vector<TreeEntry> many;
-  for (std::uint32_t i = 0; i < Importer::kEntriesMax; ++i) {
+  for (std::uint32_t i = 0; i < ManifestLimits{}.entries_max; ++i) {
     many.push_back({std::to_string(i), 1, false});
   }
   CHECK(listed_as(many) == Errc::io);

@@ -78,7 +78,7 @@ TEST_CASE("the manifest and the piece layers come in parts and are what the id n
           "[transfer]") {
   for (const std::uint32_t pieces_count : {2U, 1024U, 1025U, 9000U}) {
     const Share share = make_share(pieces_count, 2000);
-    Metadata metadata(share.manifest.id(), PathRules{});
+    Metadata metadata(share.manifest.id(), ManifestRules{});
     metadata.begin(kStart, kSource);
     REQUIRE(feed(metadata, share));
     REQUIRE(metadata.manifest().encoded() == share.manifest.encoded());
@@ -89,7 +89,7 @@ TEST_CASE("the manifest and the piece layers come in parts and are what the id n
 TEST_CASE("no more than a few parts are asked for at a time, and one until the size is known",
           "[transfer]") {
   const Share share = make_share(9000, 20'000);
-  Metadata metadata(share.manifest.id(), PathRules{});
+  Metadata metadata(share.manifest.id(), ManifestRules{});
   REQUIRE(metadata.manifest_requests().empty());
   metadata.begin(kStart, kSource);
   const auto first = metadata.manifest_requests();
@@ -103,7 +103,7 @@ TEST_CASE("no more than a few parts are asked for at a time, and one until the s
 TEST_CASE("a manifest that does not hash to the share id is a lie", "[transfer]") {
   const Share share = make_share(2);
   const Share other = make_share(3);
-  Metadata metadata(share.manifest.id(), PathRules{});
+  Metadata metadata(share.manifest.id(), ManifestRules{});
   metadata.begin(kStart, kSource);
   const auto fed = feed(metadata, other);
   REQUIRE(!fed);
@@ -117,7 +117,7 @@ TEST_CASE("a manifest that does not hash to the share id is a lie", "[transfer]"
 
 TEST_CASE("piece layers that do not hash to the roots are a lie", "[transfer]") {
   Share share = make_share(1500);
-  Metadata metadata(share.manifest.id(), PathRules{});
+  Metadata metadata(share.manifest.id(), ManifestRules{});
   metadata.begin(kStart, kSource);
   const Bytes honest = share.layers;
   share.layers[40'000] ^= 1;
@@ -135,11 +135,16 @@ TEST_CASE("a manifest over the limit is refused before it is collected", "[trans
   const auto limit = static_cast<std::uint32_t>(ManifestLimits{}.encoded_size_max);
   const Bytes bytes(wire::kManifestPartMax);
   for (const std::uint32_t total : {limit, limit + 1, UINT32_MAX}) {
-    Metadata metadata(share.manifest.id(), PathRules{});
+    Metadata metadata(share.manifest.id(), ManifestRules{});
     metadata.begin(kStart, kSource);
     REQUIRE(metadata.manifest_requests().size() == 1);
     const auto fed = metadata.on_manifest_data(kStart, {0, total, 0, bytes});
     REQUIRE(fed.has_value() == (total == limit));
+    // One that another node may accept is no lie.
+    CHECK(metadata.claimed_too_large().has_value() == (total == limit + 1));
+    if (!fed) {
+      CHECK(fed.error().code == (total == UINT32_MAX ? Errc::corrupt : Errc::not_found));
+    }
   }
 }
 
@@ -156,7 +161,7 @@ TEST_CASE("parts out of order, of a wrong size or of another total break the pro
       {0, total, 0, bytes},
   };
   for (const wire::ManifestData& part : wrong) {
-    Metadata metadata(share.manifest.id(), PathRules{});
+    Metadata metadata(share.manifest.id(), ManifestRules{});
     metadata.begin(kStart, kSource);
     const auto first = metadata.manifest_requests();
     REQUIRE(metadata.on_manifest_data(kStart, part_of(share, first[0])));
@@ -169,7 +174,7 @@ TEST_CASE("parts out of order, of a wrong size or of another total break the pro
 
 TEST_CASE("a source that has no manifest, or is silent, is told apart", "[transfer]") {
   const Share share = make_share(2);
-  Metadata metadata(share.manifest.id(), PathRules{});
+  Metadata metadata(share.manifest.id(), ManifestRules{});
   metadata.begin(kStart, kSource);
   REQUIRE(metadata.manifest_requests().size() == 1);
   REQUIRE(!metadata.is_stalled(kStart + kMetadataPatience));
@@ -185,7 +190,7 @@ TEST_CASE("a right manifest with a name we do not take is the share's fault, not
                                   PathRules{.allow_unportable = true});
   REQUIRE(manifest);
   const Share share{*std::move(manifest), {}};
-  Metadata metadata(share.manifest.id(), PathRules{});
+  Metadata metadata(share.manifest.id(), ManifestRules{});
   metadata.begin(kStart, kSource);
   const auto fed = feed(metadata, share);
   REQUIRE(!fed);

@@ -29,7 +29,9 @@ Key key_of(std::uint8_t byte) {
 
 // The engine, and what it did.
 struct Fixture {
-  Fixture() { engine.start(kNow, kWall, Saved{}, out); }
+  explicit Fixture(Config config = {}) : engine(std::move(config), identity, Rng(1), log) {
+    engine.start(kNow, kWall, Saved{}, out);
+  }
 
   Result<ShareId> fetch(std::uint64_t number) {
     FetchRequest request;
@@ -62,7 +64,7 @@ struct Fixture {
   spdlog::logger log{"null", std::make_shared<spdlog::sinks::null_sink_st>()};
   Identity identity{key_of(1)};
   Effects out;
-  Transfer engine{Config{}, identity, Rng(1), log};
+  Transfer engine;
 };
 
 // A stranger that dials in, completes the handshake, and then says what the test wants.
@@ -152,6 +154,59 @@ TEST_CASE("who asks for one unknown share after the other is closed", "[transfer
   visitor.add(visitor.opening(1, 99));
   visitor.deliver();
   CHECK(visitor.is_closed());
+}
+
+TEST_CASE("what is turned down is counted by its reason, and what is sent by its bytes",
+          "[transfer]") {
+  Fixture f;
+  const auto rejects = [&f](Reject why) {
+    return f.engine.stats().rejects.at(static_cast<std::size_t>(why));
+  };
+  Visitor visitor(f);
+  const TransferStats before = f.engine.stats();
+  CHECK(before.wire_in > 200);
+  CHECK(before.wire_out > 100);
+  visitor.add(visitor.opening(0, 77));
+  visitor.deliver();
+  CHECK(rejects(Reject::unknown_share) == 1);
+  CHECK(f.engine.stats().wire_in > before.wire_in);
+  CHECK(f.engine.stats().wire_out > before.wire_out);
+  visitor.add(wire::Have{5, 1});  // of a channel that is not open: dropped
+  visitor.deliver();
+  CHECK(rejects(Reject::protocol) == 0);
+
+  // A second connection from the same process.
+  const Visitor twin(f);
+  CHECK(rejects(Reject::duplicate) == 1);
+
+  const auto stranger = f.engine.on_accepted(kNow, *Endpoint::parse("198.51.100.1:1"), f.out);
+  f.engine.on_bytes(kNow, stranger.value(), Bytes(200, 7), f.out);
+  CHECK(rejects(Reject::handshake) == 1);
+
+  for (std::size_t i = 0; i <= Gate::kUnprovenPerHostMax; ++i) {
+    f.engine.on_accepted(kNow, *Endpoint::parse("203.0.113.9:" + std::to_string(i + 1)), f.out);
+  }
+  CHECK(rejects(Reject::address_limit) == 1);
+  f.engine.on_time(kNow + std::chrono::seconds(30), f.out);
+  CHECK(rejects(Reject::late) == Gate::kUnprovenPerHostMax);
+
+  f.engine.stop(kNow, f.out);
+  f.engine.on_accepted(kNow, *Endpoint::parse("198.51.100.1:1"), f.out);
+  CHECK(rejects(Reject::stopping) == 1);
+  // What went out is not forgotten with the connections.
+  CHECK(f.engine.stats().wire_out > before.wire_out);
+}
+
+TEST_CASE("no more handshakes are computed in a second than the config says", "[transfer]") {
+  Config config;
+  config.handshakes_per_second = 3;
+  Fixture f(config);
+  for (int i = 0; i < 5; ++i) {
+    const auto conn =
+        f.engine.on_accepted(kNow, *Endpoint::parse("198.51." + std::to_string(i) + ".1:1"), f.out);
+    f.engine.on_bytes(kNow, conn.value(), Bytes(40, 7), f.out);
+  }
+  CHECK(f.engine.stats().rejects.at(static_cast<std::size_t>(Reject::handshake_rate)) == 2);
 }
 
 TEST_CASE("a connection carries so many shares and no more", "[transfer]") {
