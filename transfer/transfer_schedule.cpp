@@ -23,7 +23,6 @@ constexpr Duration kSilenceMax = std::chrono::minutes(2);
 constexpr Duration kNoShareTime = std::chrono::seconds(20);  // without a share in common
 constexpr Duration kSnubTime = std::chrono::seconds(60);
 constexpr Duration kNewcomerTime = std::chrono::minutes(1);
-constexpr Duration kPassOnTime = std::chrono::seconds(5);         // for one choked for what it kept
 constexpr Duration kRechokeGap = std::chrono::milliseconds(100);  // at once, but not all the time
 constexpr Duration kFirstMinute = std::chrono::minutes(1);
 
