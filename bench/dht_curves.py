@@ -53,7 +53,7 @@ ROWS = {
     "session": ("median session, minutes (log)", math.log2, lambda s: f"{s / 60:.3g}", of_session,
                 panels("hit", "miss", ("found", "%", [("hit found", "percent", "found")]))),
     "hostile": ("colluding nodes, %", float, str, of_hostile,
-                panels("under attack", None, ("found", "%", [("under attack found", "percent", "found")]))),
+                panels("under attack", None, ("found", "%", [("lookup under attack found", "percent", "found")]))),
 }
 
 

@@ -75,7 +75,7 @@ void Node::on_dht_event(Time now, const dht::Event& event, Effects& out) {
             transfer_.on_lookup_done(now, done.key, {now, done.nodes_asked, done.peers_found});
             if (!done.is_announce) return;
             // Enough have it: the others will.
-            const bool is_enough = done.stored >= dht::kAnnounceEnough;
+            const bool is_enough = done.stored >= dht::kStoresEnough;
             transfer_.on_announced(now, done.key, is_enough ? done.store_targets : done.stored);
           },
           [&](const dht::NodesChanged&) {

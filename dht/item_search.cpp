@@ -13,8 +13,8 @@ ItemSearch::ItemSearch(Time now, std::uint64_t number, const DhtId& target, Byte
       special_use_is_global_(special_use_is_global),
       began_(now),
       retry_at_(now),
-      targets_since_(now),
-      lookup_(target, 0, special_use_is_global) {}
+      lookup_(target, 0, special_use_is_global),
+      targets_(now, special_use_is_global) {}
 
 ItemSearch::ItemSearch(Time now, std::uint64_t number, Put put, bool special_use_is_global)
     : ItemSearch(now, number, item_target(put.item), put.item.salt, special_use_is_global) {
@@ -28,10 +28,7 @@ void ItemSearch::start(Time now, Family& family, Effects& out) {
 
 void ItemSearch::on_reply(Time now, const Transaction& transaction, const Reply& reply,
                           Family& family, Effects& out) {
-  if (Target* target = target_of(transaction); target != nullptr) {
-    target->is_settled = true;
-    target->is_stored = transaction.why.kind == Why::Kind::item_store;
-  }
+  if (is_to_target(transaction)) targets_.on_reply(transaction);
   if (transaction.why.kind == Why::Kind::item_lookup) {
     consider(reply);
     if (reply.seq && reply.value.empty() && held_back_.size() < kLookupQueriesMax) {
@@ -53,12 +50,11 @@ void ItemSearch::on_reply(Time now, const Transaction& transaction, const Reply&
 
 void ItemSearch::on_refused(Time now, const Transaction& transaction, std::int64_t code,
                             Family& family, Effects& out) {
-  if (Target* target = target_of(transaction); target != nullptr) {
-    if (transaction.why.kind == Why::Kind::item_store && !target->is_settled) {
+  if (is_to_target(transaction)) {
+    if (targets_.on_refused(transaction) && put_) {
       ++refused_;
       error_ = code;
     }
-    target->is_settled = true;
   } else if (transaction.expected) {
     lookup_.on_failed({*transaction.expected, transaction.to});
   }
@@ -67,13 +63,8 @@ void ItemSearch::on_refused(Time now, const Transaction& transaction, std::int64
 
 void ItemSearch::on_stage(Time now, const Transaction& transaction, Family& family, Effects& out) {
   using Stage = Transaction::Stage;
-  if (Target* target = target_of(transaction); target != nullptr) {
-    if (transaction.stage == Stage::slow && !target->is_settled &&
-        target->attempts < kPutAttempts) {
-      send(now, *target, family, out);
-    } else if (transaction.stage == Stage::lapsed && target->in_flight > 0) {
-      --target->in_flight;
-    }
+  if (is_to_target(transaction)) {
+    targets_.on_stage(transaction);
   } else if (transaction.expected) {
     const Contact asked{*transaction.expected, transaction.to};
     switch (transaction.stage) {
@@ -110,6 +101,11 @@ std::optional<Item> ItemSearch::take_found() {
   return best_;
 }
 
+bool ItemSearch::is_success() const {
+  if (!put_ || phase_ == Phase::waiting) return false;
+  return targets_.is_stored_enough(lookup_, phase_ != Phase::looking);
+}
+
 Time ItemSearch::deadline() const {
   if (phase_ != Phase::waiting) return kNever;
   return std::min(retry_at_, began_ + kSearchPatience);
@@ -124,8 +120,7 @@ ItemDone ItemSearch::result(Time now) const {
   done.target = lookup_.target();
   done.nodes_asked = static_cast<std::uint32_t>(lookup_.asked_count());
   done.nodes_answered = static_cast<std::uint32_t>(lookup_.answered_count());
-  done.stored = static_cast<std::uint32_t>(
-      std::count_if(targets_.begin(), targets_.end(), [](const Target& t) { return t.is_stored; }));
+  if (put_) done.stored = static_cast<std::uint32_t>(targets_.acknowledged_count());
   done.refused = refused_;
   done.error = error_;
   done.took = now - began_;
@@ -140,46 +135,51 @@ void ItemSearch::seed(Time now, Family& family, Effects& out) {
   const auto seeds = family.table.closest(lookup_.target(), kSearchSeeds);
   if (seeds.empty()) return;
   lookup_ = Lookup(lookup_.target(), family.network_size(), special_use_is_global_);
+  if (put_) lookup_.be_thorough();
   for (const Contact& contact : seeds) lookup_.add(contact);
   phase_ = Phase::looking;
   step(now, family, out);
 }
 
 void ItemSearch::step(Time now, Family& family, Effects& out) {
-  if (phase_ == Phase::asking_again || phase_ == Phase::putting) {
-    settle_targets();
-    return;
+  if (phase_ == Phase::looking) look(now, family, out);
+  const auto kind = put_ ? Why::Kind::item_store : Why::Kind::item_lookup;
+  while (Targets::Target* target = targets_.next()) {
+    const bool is_sent = family.ask(now, target->contact, body_for(*target), {kind, number_}, out);
+    if (is_sent) ++target->in_flight;
   }
-  if (phase_ != Phase::looking) return;
+  const bool is_at_targets = phase_ == Phase::asking_again || phase_ == Phase::putting;
+  if (is_at_targets && !targets_.is_awaited()) phase_ = Phase::over;
+}
+
+void ItemSearch::look(Time now, Family& family, Effects& out) {
   while (const auto contact = lookup_.next()) {
     if (!family.ask(now, *contact, get_body(), {Why::Kind::item_lookup, number_}, out)) {
       lookup_.on_failed(*contact);
     }
   }
-  if (!lookup_.is_over()) return;
-  if (lookup_.answered_count() == 0 && now < began_ + kSearchPatience) {
+  if (!lookup_.is_over()) {
+    // Whether one that has versions may be put shows at the end.
+    if (put_ && !put_->item.key) targets_.add_stores(lookup_, false);
+  } else if (lookup_.answered_count() == 0 && now < began_ + kSearchPatience) {
     phase_ = Phase::waiting;
     retry_at_ = now + kSearchRetry;
   } else if (put_) {
-    begin_putting(now, family, out);
+    begin_putting();
   } else {
-    begin_asking_again(now, family, out);
+    begin_asking_again(now);
   }
 }
 
-void ItemSearch::begin_asking_again(Time now, Family& family, Effects& out) {
+void ItemSearch::begin_asking_again(Time now) {
   phase_ = Phase::asking_again;
-  targets_since_ = now;
-  for (auto& found : lookup_.nearest(kPutWidth)) {
+  targets_.restart(now);
+  for (Lookup::Found& found : lookup_.nearest()) {
     const bool has_newer = std::any_of(held_back_.begin(), held_back_.end(), [&](const auto& held) {
       return held.first == found.contact.endpoint && best_ && held.second > best_->seq;
     });
-    if (!best_ || has_newer) {
-      targets_.push_back({found.contact, std::move(found.token), 0, 0, false, false});
-    }
+    if (!best_ || has_newer) targets_.add(std::move(found));
   }
-  for (Target& target : targets_) send(now, target, family, out);
-  settle_targets();
 }
 
 // The error of BEP 44 that a node with the best item we have seen would give us.
@@ -190,9 +190,8 @@ std::optional<std::int64_t> ItemSearch::refusal() const {
   return std::nullopt;
 }
 
-void ItemSearch::begin_putting(Time now, Family& family, Effects& out) {
+void ItemSearch::begin_putting() {
   phase_ = Phase::putting;
-  targets_since_ = now;
   if (const auto code = refusal()) {
     // What the nearest hold forbids it: nodes that have not got it would take the older one.
     refused_ = 1;
@@ -200,37 +199,7 @@ void ItemSearch::begin_putting(Time now, Family& family, Effects& out) {
     phase_ = Phase::over;
     return;
   }
-  for (auto& found : lookup_.nearest(2 * kPutWidth)) {
-    if (targets_.size() >= 2 * kPutWidth) break;
-    if (found.token.empty()) continue;
-    targets_.push_back({found.contact, std::move(found.token), 0, 0, false, false});
-  }
-  // Among so many, those with a right to their ids first.
-  std::stable_partition(targets_.begin(), targets_.end(), [&](const Target& target) {
-    return has_right_to_id(target.contact, special_use_is_global_);
-  });
-  if (targets_.size() > kPutWidth) targets_.resize(kPutWidth);
-  for (Target& target : targets_) send(now, target, family, out);
-  settle_targets();
-}
-
-void ItemSearch::send(Time now, Target& target, Family& family, Effects& out) {
-  ++target.attempts;
-  bool is_sent = false;
-  if (put_) {
-    dht::Put body;
-    body.value = put_->item.value;
-    body.token = target.token;
-    body.key = put_->item.key;
-    body.salt = put_->item.salt;
-    body.seq = put_->item.seq;
-    body.signature = put_->item.signature;
-    body.cas = put_->cas;
-    is_sent = family.ask(now, target.contact, body, {Why::Kind::item_store, number_}, out);
-  } else {
-    is_sent = family.ask(now, target.contact, get_body(), {Why::Kind::item_lookup, number_}, out);
-  }
-  if (is_sent) ++target.in_flight;
+  targets_.add_stores(lookup_, true);
 }
 
 // Takes the value of a reply if it is what we look for, and better than what we have.
@@ -251,21 +220,22 @@ void ItemSearch::consider(const Reply& reply) {
   on_item(item);
 }
 
-void ItemSearch::settle_targets() {
-  const bool is_awaited = std::any_of(targets_.begin(), targets_.end(), [](const Target& target) {
-    return !target.is_settled && target.in_flight > 0;
-  });
-  if (!is_awaited) phase_ = Phase::over;
+QueryBody ItemSearch::body_for(const Targets::Target& target) const {
+  if (!put_) return get_body();
+  dht::Put body;
+  body.value = put_->item.value;
+  body.token = target.token;
+  body.key = put_->item.key;
+  body.salt = put_->item.salt;
+  body.seq = put_->item.seq;
+  body.signature = put_->item.signature;
+  body.cas = put_->cas;
+  return body;
 }
 
-ItemSearch::Target* ItemSearch::target_of(const Transaction& transaction) {
-  // Answers to what was asked before, while looking, say nothing about this.
+bool ItemSearch::is_to_target(const Transaction& transaction) {
   const auto kind = put_ ? Why::Kind::item_store : Why::Kind::item_lookup;
-  if (transaction.why.kind != kind || transaction.sent < targets_since_) return nullptr;
-  for (Target& target : targets_) {
-    if (target.contact.endpoint == transaction.to) return &target;
-  }
-  return nullptr;
+  return transaction.why.kind == kind && targets_.contains(transaction);
 }
 
 QueryBody ItemSearch::get_body() const {

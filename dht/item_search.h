@@ -16,11 +16,9 @@
 #include "dht/family.h"
 #include "dht/item.h"
 #include "dht/lookup.h"
+#include "dht/targets.h"
 
 namespace peernet::dht {
-
-inline constexpr std::size_t kPutWidth = 8;
-inline constexpr std::size_t kPutAttempts = 2;  // to one node, the second when it is slow
 
 class ItemSearch {
  public:
@@ -50,6 +48,8 @@ class ItemSearch {
   // The best item so far, if it is better than the one taken last.
   std::optional<Item> take_found();
   bool is_over() const { return phase_ == Phase::over; }
+  // What was to be put is, though the search may go on.
+  bool is_success() const;
   Time deadline() const;
   const DhtId& target() const { return lookup_.target(); }
   bool is_get_of(const DhtId& target, BytesView salt) const;
@@ -57,25 +57,17 @@ class ItemSearch {
 
  private:
   enum class Phase : std::uint8_t { waiting, looking, asking_again, putting, over };
-  // A node that answered, and how it goes on with it.
-  struct Target {
-    Contact contact;
-    Bytes token;
-    std::size_t attempts = 0;
-    std::size_t in_flight = 0;  // not lapsed
-    bool is_settled = false;    // answered, or refused
-    bool is_stored = false;
-  };
-
   void seed(Time now, Family& family, Effects& out);
   void step(Time now, Family& family, Effects& out);
-  void begin_asking_again(Time now, Family& family, Effects& out);
+  void look(Time now, Family& family, Effects& out);
+  void begin_asking_again(Time now);
   std::optional<std::int64_t> refusal() const;
-  void begin_putting(Time now, Family& family, Effects& out);
-  void send(Time now, Target& target, Family& family, Effects& out);
+  void begin_putting();
   void consider(const Reply& reply);
-  void settle_targets();
-  Target* target_of(const Transaction& transaction);
+  // The query that goes to a target.
+  QueryBody body_for(const Targets::Target& target) const;
+  // Did the query go to a target? What was asked while looking did not.
+  bool is_to_target(const Transaction& transaction);
   QueryBody get_body() const;
 
   std::uint64_t number_;
@@ -84,10 +76,9 @@ class ItemSearch {
   bool special_use_is_global_;
   Time began_;
   Time retry_at_;
-  Time targets_since_;  // what was sent before concerns no target
   Phase phase_ = Phase::waiting;
   Lookup lookup_;
-  std::vector<Target> targets_;
+  Targets targets_;  // to put to, or to ask again
   std::optional<Item> best_;
   bool is_best_new_ = false;
   // Nodes that said they have one newer than they sent; at most kLookupQueriesMax.

@@ -8,7 +8,7 @@ namespace peernet::dht {
 void ItemSearches::get(Time now, const DhtId& target, BytesView salt, const Item* known,
                        Family& family, Effects& out) {
   const bool is_running = std::any_of(searches_.begin(), searches_.end(), [&](const auto& entry) {
-    return entry.second.is_get_of(target, salt);
+    return entry.second.search.is_get_of(target, salt);
   });
   if (is_running || is_full(target, false)) return;
   start(now, ItemSearch(now, ++last_number_, target, salt, special_use_is_global_), known, family,
@@ -26,7 +26,7 @@ void ItemSearches::on_reply(Time now, const Transaction& transaction, const Repl
                             Family& family, Effects& out) {
   const auto search = searches_.find(transaction.why.search);
   if (search == searches_.end()) return;
-  search->second.on_reply(now, transaction, reply, family, out);
+  search->second.search.on_reply(now, transaction, reply, family, out);
   settle(now, search);
 }
 
@@ -34,7 +34,7 @@ void ItemSearches::on_refused(Time now, const Transaction& transaction, std::int
                               Family& family, Effects& out) {
   const auto search = searches_.find(transaction.why.search);
   if (search == searches_.end()) return;
-  search->second.on_refused(now, transaction, code, family, out);
+  search->second.search.on_refused(now, transaction, code, family, out);
   settle(now, search);
 }
 
@@ -42,14 +42,14 @@ void ItemSearches::on_stage(Time now, const Transaction& transaction, Family& fa
                             Effects& out) {
   const auto search = searches_.find(transaction.why.search);
   if (search == searches_.end()) return;
-  search->second.on_stage(now, transaction, family, out);
+  search->second.search.on_stage(now, transaction, family, out);
   settle(now, search);
 }
 
 void ItemSearches::on_listed(Time now, Family& family, Effects& out) {
   for (auto search = searches_.begin(); search != searches_.end();) {
     const auto here = search++;
-    here->second.on_listed(now, family, out);
+    here->second.search.on_listed(now, family, out);
     settle(now, here);
   }
 }
@@ -57,7 +57,7 @@ void ItemSearches::on_listed(Time now, Family& family, Effects& out) {
 void ItemSearches::on_time(Time now, Family& family, Effects& out) {
   for (auto search = searches_.begin(); search != searches_.end();) {
     const auto here = search++;
-    here->second.on_time(now, family, out);
+    here->second.search.on_time(now, family, out);
     settle(now, here);
   }
 }
@@ -71,25 +71,31 @@ std::optional<Event> ItemSearches::next_event() {
 
 Time ItemSearches::deadline() const {
   Time earliest = kNever;
-  for (const auto& [number, search] : searches_) earliest = std::min(earliest, search.deadline());
+  for (const auto& [number, entry] : searches_) {
+    earliest = std::min(earliest, entry.search.deadline());
+  }
   return earliest;
 }
 
 void ItemSearches::start(Time now, ItemSearch search, const Item* known, Family& family,
                          Effects& out) {
-  const auto place = searches_.emplace(last_number_, std::move(search)).first;
-  if (known != nullptr) place->second.on_item(*known);
-  place->second.start(now, family, out);
+  const auto place = searches_.emplace(last_number_, Entry{std::move(search)}).first;
+  if (known != nullptr) place->second.search.on_item(*known);
+  place->second.search.start(now, family, out);
   settle(now, place);
 }
 
 void ItemSearches::settle(Time now, Map::iterator search) {
-  if (auto item = search->second.take_found()) {
-    events_.push_back(ItemFound{search->second.target(), std::move(*item)});
+  Entry& entry = search->second;
+  if (auto item = entry.search.take_found()) {
+    events_.push_back(ItemFound{entry.search.target(), std::move(*item)});
   }
-  if (!search->second.is_over()) return;
-  events_.push_back(search->second.result(now));
-  searches_.erase(search);
+  const bool is_over = entry.search.is_over();
+  if (!entry.is_told && (is_over || entry.search.is_success())) {
+    entry.is_told = true;
+    events_.push_back(entry.search.result(now));
+  }
+  if (is_over) searches_.erase(search);
 }
 
 bool ItemSearches::is_full(const DhtId& target, bool is_put) {

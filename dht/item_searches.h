@@ -40,9 +40,13 @@ class ItemSearches {
   std::size_t size() const { return searches_.size(); }
 
  private:
-  using Map = std::map<std::uint64_t, ItemSearch>;
+  struct Entry {
+    ItemSearch search;
+    bool is_told = false;  // that it is done; it may still have puts to make
+  };
+  using Map = std::map<std::uint64_t, Entry>;
   void start(Time now, ItemSearch search, const Item* known, Family& family, Effects& out);
-  // Tells what a search has found, and ends it if it is over.
+  // Tells what a search has found or stored, and ends it if it is over.
   void settle(Time now, Map::iterator search);
   bool is_full(const DhtId& target, bool is_put);
 

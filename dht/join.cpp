@@ -17,11 +17,6 @@ std::optional<Endpoint> literal(const BootstrapName& name) {
   return Endpoint::parse(host + ":" + std::to_string(name.port));
 }
 
-Duration backoff(unsigned attempts) {
-  return std::min(kJoinRetryMin * (std::int64_t{1} << std::min(attempts, kDoublingsMax)),
-                  kJoinRetryMax);
-}
-
 }  // namespace
 
 Join::Join(const std::vector<BootstrapName>& bootstrap, bool is_v6)
@@ -55,7 +50,7 @@ void Join::on_time(Time now, Family& family, Effects& out) {
     if (!bootstrap_.empty()) repeat_at_ = now + kJoinRepeatAfter;
   }
   ask_remembered(now, family, out);
-  attempt_at_ = now + backoff(attempts_);
+  attempt_at_ = now + backoff();
   ++attempts_;
 }
 
@@ -85,8 +80,15 @@ void Join::on_table(Time now, std::size_t nodes_count) {
     remembered_next_ = 0;
     attempt_at_ = now;
   } else if (attempt_at_ == kNever) {
-    attempt_at_ = now + backoff(attempts_++);
+    attempt_at_ = now + backoff();
+    ++attempts_;
   }
+}
+
+Duration Join::backoff() const {
+  const bool is_lonely = nodes_count_ == 0 && !bootstrap_.empty();
+  return std::min<Duration>(kJoinRetryMin * (std::int64_t{1} << std::min(attempts_, kDoublingsMax)),
+                            is_lonely ? kJoinRetryAloneMax : kJoinRetryMax);
 }
 
 void Join::remember(const std::vector<Contact>& nodes) {

@@ -2,10 +2,10 @@
 
 // How the engine gets into the network, and back into it: it asks nodes remembered from better
 // times, 16 at once, and the bootstrap nodes, again after 1, 2, 4, 8... seconds up to 5 minutes
-// while fewer than 8 nodes are known. A bootstrap node is asked for nodes near us and for nodes as
-// far as can be, and twice more, for others, while fewer than 8 have answered: one lost or late
-// datagram costs little, and more nodes are heard of. When the last known node is lost, it begins
-// anew.
+// while fewer than 8 nodes are known, up to 1 minute while nobody is. A bootstrap node is asked for
+// nodes near us and for nodes as far as can be, and twice more, for others, while fewer than 8 have
+// answered: one lost or late datagram costs little, and more nodes are heard of. When the last
+// known node is lost, it begins anew.
 
 #include <algorithm>
 #include <cstdint>
@@ -26,6 +26,7 @@ inline constexpr Duration kJoinRetryMin = std::chrono::seconds(1);
 inline constexpr Duration kJoinRepeatAfter = std::chrono::milliseconds(150);
 inline constexpr unsigned kJoinRepeatsMax = 2;  // in one attempt
 inline constexpr Duration kJoinRetryMax = std::chrono::minutes(5);
+inline constexpr Duration kJoinRetryAloneMax = std::chrono::minutes(1);  // with an empty table
 
 class Join {
  public:
@@ -53,6 +54,7 @@ class Join {
     std::optional<JobId> job;  // being resolved
   };
 
+  Duration backoff() const;
   void ask_remembered(Time now, Family& family, Effects& out);
   void ask_bootstrap(Time now, Bootstrap& bootstrap, Family& family, Effects& out);
   void ask_bootstrap_again(Time now, Family& family, Effects& out);

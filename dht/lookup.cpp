@@ -197,6 +197,23 @@ void Lookup::move(const Contact& asked, State to) {
   if (from == State::waiting || from == State::slow || from == State::lapsed) candidate->state = to;
 }
 
+Lookup::CrowdEnd Lookup::crowd_end() const {
+  CrowdEnd end;
+  if (network_size_ <= 0) return end;
+  std::size_t asked = 0;
+  std::size_t living = 0;
+  for (std::size_t i = 0; i < candidates_.size(); ++i) {
+    const Candidate& candidate = candidates_[i];
+    const bool is_dead = candidate.state == State::failed || candidate.state == State::lapsed;
+    if (candidate.state != State::fresh) ++asked;
+    if (candidate.state != State::fresh && !is_dead) ++living;
+    const double most = crowd_max(candidate.expected);
+    if (static_cast<double>(asked + 1) > most) end.asked = i + 1;
+    if (static_cast<double>(living + 1) > most) end.living = i + 1;
+  }
+  return end;
+}
+
 Lookup::Places Lookup::places(Awaited awaited, std::size_t width_min) const {
   // What became of those that only one source told of: living ones less dead ones.
   std::array<int, kLookupQueriesMax + 1> merits{};
@@ -206,6 +223,7 @@ Lookup::Places Lookup::places(Awaited awaited, std::size_t width_min) const {
       --merits[candidate.told_by];
     }
   }
+  const CrowdEnd crowd_end = this->crowd_end();
   Places result;
   // Those that crowd are not asked, and among the answers nothing shows that they are there.
   if (awaited == Awaited::none) result.is_crowded = places(Awaited::all).is_crowded;
@@ -222,18 +240,17 @@ Lookup::Places Lookup::places(Awaited awaited, std::size_t width_min) const {
         }));
   };
   const auto fill = [&](bool are_suspects) {
-    std::size_t dead = 0;  // nearer than the candidate
     for (std::size_t i = 0; i < candidates_.size(); ++i) {
       const Candidate& candidate = candidates_[i];
       const std::size_t width =
           result.is_crowded ? std::max(width_min, kLookupWidthCrowded) : width_min;
-      const bool is_region_wanted =
-          is_thorough_ && result.is_crowded && !are_suspects && candidate.expected <= kLookupRegion;
+      const bool is_region_wanted = is_thorough_ && result.is_crowded && !are_suspects &&
+                                    candidate.expected <= kLookupRegion &&
+                                    static_cast<double>(result.held_by.size()) < kLookupRegion;
       if (result.held_by.size() >= width && !is_region_wanted) return;
       const bool is_fresh = candidate.state == State::fresh;
       const bool is_suspect = is_fresh && candidate.told_by != 0 && merits[candidate.told_by] < 0;
       const bool is_dead = candidate.state == State::failed || candidate.state == State::lapsed;
-      if (is_dead) ++dead;
       if (is_dead || is_suspect != are_suspects) continue;
       if (candidate.state == State::slow && awaited != Awaited::all) continue;
       if (candidate.state != State::answered && awaited == Awaited::none) continue;
@@ -252,10 +269,11 @@ Lookup::Places Lookup::places(Awaited awaited, std::size_t width_min) const {
           result.is_crowded = true;
           continue;
         }
-        // The dead were to be expected too. Who is one too many with them may be the next of those
-        // that one source invents without end; but the word of several counts for more.
-        const bool is_word_of_one = is_fresh && candidate.told_by != 0;
-        if (is_word_of_one && static_cast<double>(nearer + dead + 1) > most) continue;
+        const std::size_t end = candidate.told_by != 0 ? crowd_end.asked : crowd_end.living;
+        if (is_fresh && candidate.hop > 1 && i < end) {
+          result.is_crowded = true;
+          continue;
+        }
       }
       // Those of our own table, which answered us before, are no step of a path.
       const bool is_path_full = is_thorough_ && result.is_crowded && candidate.path != 0 &&

@@ -6,8 +6,10 @@
 // to ask or still waited for. Values found never end it. Who gets a place is more than a matter of
 // distance: not more than the size of the network makes likely at that distance (the rest are
 // sybils or invented), at most 2 of a /24 and 3 of a /16, and last those of whom we know from one
-// source alone that told us of more dead nodes than living ones. An announce of ours into a crowd
-// runs over disjoint paths: no part of what we began with leads to more than a share of the places.
+// source alone that told us of more dead nodes than living ones. Who was told of is not asked where
+// as many were asked already: nobody leads us on by ever nearer inventions. What is to be stored in
+// a crowd runs over disjoint paths: no part of what we began with leads to more than a share of the
+// places.
 
 #include <cstdint>
 #include <optional>
@@ -26,7 +28,8 @@ inline constexpr std::size_t kLookupWidthCrowded = 12;  // where more nodes are 
 // it, who was told of along several to none.
 inline constexpr std::uint8_t kLookupPaths = 4;
 inline constexpr std::size_t kLookupPathPlacesMax = 4;  // in a crowd, of one path
-// An announce into a crowd goes to all places that are expected to be among the 20 nearest.
+// An announce or put into a crowd goes to all places that are expected to be among the 20 nearest,
+// and to 20 at most.
 inline constexpr double kLookupRegion = 20;
 inline constexpr std::size_t kLookupCandidatesMax = 128;
 inline constexpr std::size_t kLookupQueriesMax = 96;
@@ -56,7 +59,7 @@ class Lookup {
   void on_slow(const Contact& asked);
   void on_lapsed(const Contact& asked);
   void on_failed(const Contact& asked);
-  // An announce follows: in a crowd the search covers the whole region.
+  // An announce or put follows: in a crowd the search covers the whole region.
   void be_thorough() { is_thorough_ = true; }
 
   bool is_over() const;
@@ -106,6 +109,13 @@ class Lookup {
   // none (who has not answered holds none).
   enum class Awaited : std::uint8_t { all, not_slow, none };
   Places places(Awaited awaited, std::size_t width = kLookupWidth) const;
+  // Candidates before these, by index, have one behind them within whose distance as many were
+  // asked, or of those have not failed, as chance puts there: another one would be one too many.
+  struct CrowdEnd {
+    std::size_t asked = 0;
+    std::size_t living = 0;
+  };
+  CrowdEnd crowd_end() const;
 
   DhtId target_;
   double network_size_;

@@ -14,7 +14,8 @@ Search::Search(Time now, std::uint64_t number, const DhtId& target, Goal goal,
       special_use_is_global_(special_use_is_global),
       began_(now),
       retry_at_(now),
-      lookup_(target, 0, special_use_is_global) {}
+      lookup_(target, 0, special_use_is_global),
+      stores_(now, special_use_is_global) {}
 
 void Search::start(Time now, const Introduction* introduction, Family& family, Effects& out) {
   began_ = now;
@@ -24,10 +25,9 @@ void Search::start(Time now, const Introduction* introduction, Family& family, E
 void Search::announce_as(Time now, const Announce& announce, Family& family, Effects& out) {
   if (announce_ == announce) return;
   announce_ = announce;
-  announced_at_ = now;
   lookup_.be_thorough();
   // The tokens are still good: those who have stored the old port are told the new one.
-  stores_.clear();
+  stores_.restart(now);
   if (phase_ == Phase::storing) phase_ = Phase::looking;
   step(now, family, out);
 }
@@ -35,9 +35,8 @@ void Search::announce_as(Time now, const Announce& announce, Family& family, Eff
 void Search::on_reply(Time now, const Transaction& transaction, const Reply& reply, Family& family,
                       Effects& out) {
   if (transaction.why.kind == Why::Kind::announce) {
-    Store* store = store_of(transaction);
-    if (store != nullptr) store->is_acknowledged = true;
-    settle_stores();
+    stores_.on_reply(transaction);
+    settle_stores(now, family, out);
     return;
   }
   const Contact asked{transaction.expected.value_or(reply.sender), transaction.to};
@@ -59,12 +58,8 @@ void Search::on_reply(Time now, const Transaction& transaction, const Reply& rep
 
 void Search::on_refused(Time now, const Transaction& transaction, Family& family, Effects& out) {
   if (transaction.why.kind == Why::Kind::announce) {
-    Store* store = store_of(transaction);
-    if (store != nullptr) {
-      store->attempts = kAnnounceAttempts;
-      store->in_flight -= std::min<std::size_t>(store->in_flight, 1);
-    }
-    settle_stores();
+    stores_.on_refused(transaction);
+    settle_stores(now, family, out);
     return;
   }
   if (transaction.expected) lookup_.on_failed({*transaction.expected, transaction.to});
@@ -73,7 +68,8 @@ void Search::on_refused(Time now, const Transaction& transaction, Family& family
 
 void Search::on_stage(Time now, const Transaction& transaction, Family& family, Effects& out) {
   if (transaction.why.kind == Why::Kind::announce) {
-    on_store_stage(now, transaction, family, out);
+    stores_.on_stage(transaction);
+    settle_stores(now, family, out);
     return;
   }
   if (!transaction.expected) return;
@@ -119,15 +115,7 @@ std::vector<Endpoint> Search::on_peers(const std::vector<Endpoint>& peers) {
 
 bool Search::is_success() const {
   if (!announce_ || phase_ == Phase::queued || phase_ == Phase::waiting) return false;
-  // While it is looking, only those count that are still among the nearest.
-  const auto hopeful = lookup_.hopeful();
-  if (hopeful.size() < kLookupWidth) return false;
-  const auto acknowledged = std::count_if(stores_.begin(), stores_.end(), [&](const Store& store) {
-    return store.is_acknowledged &&
-           (phase_ == Phase::storing ||
-            std::find(hopeful.begin(), hopeful.end(), store.contact) != hopeful.end());
-  });
-  return static_cast<std::size_t>(acknowledged) >= kAnnounceEnough;
+  return stores_.is_stored_enough(lookup_, phase_ != Phase::looking);
 }
 
 Time Search::deadline() const {
@@ -141,11 +129,10 @@ LookupDone Search::result(Time now) const {
   done.nodes_asked = static_cast<std::uint32_t>(asked_before_ + lookup_.asked_count());
   done.nodes_answered = static_cast<std::uint32_t>(lookup_.answered_count());
   done.peers_found = static_cast<std::uint32_t>(peers_.size());
-  done.stored = static_cast<std::uint32_t>(std::count_if(
-      stores_.begin(), stores_.end(), [](const Store& s) { return s.is_acknowledged; }));
+  done.stored = static_cast<std::uint32_t>(stores_.acknowledged_count());
   if (announce_) {
     const std::size_t nearest = lookup_.hopeful().size();
-    done.store_targets = static_cast<std::uint32_t>(std::max(nearest, stores_.size()));
+    done.store_targets = static_cast<std::uint32_t>(std::max(nearest, stores_.all().size()));
   }
   done.hops = lookup_.hops();
   done.took = now - began_;
@@ -194,8 +181,8 @@ void Search::step(Time now, Family& family, Effects& out) {
       family.size.on_lookup(kLookupWidth, distance_share(farthest, lookup_.target()));
     }
   }
-  if (announce_) store(now, family, out);
-  settle_stores();
+  if (announce_) stores_.add_stores(lookup_, is_over);
+  settle_stores(now, family, out);
 }
 
 void Search::add_nodes(const std::vector<Contact>& nodes, const Contact& teller,
@@ -209,74 +196,17 @@ void Search::add_nodes(const std::vector<Contact>& nodes, const Contact& teller,
   }
 }
 
-void Search::store(Time now, Family& family, Effects& out) {
-  const bool is_crowded = lookup_.is_crowded();
-  auto targets = lookup_.nearest(2 * kLookupWidth);
-  // Among so many, those with a right to their ids first.
-  std::stable_partition(targets.begin(), targets.end(), [&](const Lookup::Found& found) {
-    return has_right_to_id(found.contact, special_use_is_global_);
-  });
-  const std::size_t stores_max = is_crowded ? kAnnounceStoresMax : kLookupWidth;
-  for (auto& found : targets) {
-    if (!is_store_wanted(found, is_crowded)) continue;
-    if (phase_ == Phase::storing && stores_.size() >= stores_max) return;
-    if (stores_.size() >= kAnnounceStoresMax) return;
-    stores_.push_back({found.contact, std::move(found.token), 0, 0, false});
-    send_announce(now, stores_.back(), family, out);
+void Search::settle_stores(Time now, Family& family, Effects& out) {
+  while (Targets::Target* store = stores_.next()) {
+    AnnouncePeer body;
+    body.key = lookup_.target();
+    body.port = announce_->port;
+    body.is_port_implied = announce_->is_port_implied;
+    body.token = store->token;
+    const bool is_sent = family.ask(now, store->contact, body, {Why::Kind::announce, number_}, out);
+    if (is_sent) ++store->in_flight;
   }
-}
-
-bool Search::is_store_wanted(const Lookup::Found& found, bool is_crowded) const {
-  if (found.token.empty()) return false;
-  const bool is_probably_target = found.expected > 0 && found.expected <= kLookupWidth &&
-                                  has_right_to_id(found.contact, special_use_is_global_);
-  if (phase_ != Phase::storing && !is_probably_target) return false;
-  const Endpoint& endpoint = found.contact.endpoint;
-  const bool is_one_of_region = is_crowded && is_limited(endpoint, special_use_is_global_);
-  return std::none_of(stores_.begin(), stores_.end(), [&](const Store& store) {
-    const Endpoint& other = store.contact.endpoint;
-    return other == endpoint || (is_one_of_region && region_of(other) == region_of(endpoint));
-  });
-}
-
-void Search::send_announce(Time now, Store& store, Family& family, Effects& out) {
-  AnnouncePeer body;
-  body.key = lookup_.target();
-  body.port = announce_->port;
-  body.is_port_implied = announce_->is_port_implied;
-  body.token = store.token;
-  ++store.attempts;
-  if (family.ask(now, store.contact, body, {Why::Kind::announce, number_}, out)) ++store.in_flight;
-}
-
-void Search::on_store_stage(Time now, const Transaction& transaction, Family& family,
-                            Effects& out) {
-  Store* store = store_of(transaction);
-  if (store == nullptr) return;
-  if (transaction.stage == Transaction::Stage::slow) {
-    if (!store->is_acknowledged && store->attempts < kAnnounceAttempts) {
-      send_announce(now, *store, family, out);
-    }
-  } else if (transaction.stage == Transaction::Stage::lapsed && store->in_flight > 0) {
-    --store->in_flight;
-  }
-  settle_stores();
-}
-
-void Search::settle_stores() {
-  if (phase_ != Phase::storing) return;
-  const bool is_awaited = std::any_of(stores_.begin(), stores_.end(), [](const Store& store) {
-    return !store.is_acknowledged && store.in_flight > 0;
-  });
-  if (!is_awaited) phase_ = Phase::over;
-}
-
-Search::Store* Search::store_of(const Transaction& transaction) {
-  if (transaction.sent < announced_at_) return nullptr;
-  for (Store& store : stores_) {
-    if (store.contact.endpoint == transaction.to) return &store;
-  }
-  return nullptr;
+  if (phase_ == Phase::storing && !stores_.is_awaited()) phase_ = Phase::over;
 }
 
 }  // namespace peernet::dht

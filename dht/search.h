@@ -15,6 +15,7 @@
 #include "dht/events.h"
 #include "dht/family.h"
 #include "dht/lookup.h"
+#include "dht/targets.h"
 
 namespace peernet::dht {
 
@@ -22,9 +23,6 @@ inline constexpr std::size_t kSearchSeeds = 32;        // nodes of our own table
 inline constexpr std::size_t kSearchPeersMax = 2'048;  // told to the owner; more are ignored
 inline constexpr Duration kSearchPatience = std::chrono::seconds(10);  // for the first answer
 inline constexpr Duration kSearchRetry = std::chrono::seconds(1);
-inline constexpr std::size_t kAnnounceEnough = 6;      // of the 8 nearest: success is told
-inline constexpr std::size_t kAnnounceStoresMax = 48;  // nodes one announce goes to
-inline constexpr std::size_t kAnnounceAttempts = 2;    // to one node, the second when it is slow
 
 struct Announce {
   std::uint16_t port = 0;
@@ -75,26 +73,12 @@ class Search {
 
  private:
   enum class Phase : std::uint8_t { queued, waiting, looking, storing, over };
-  // One node to announce to.
-  struct Store {
-    Contact contact;
-    Bytes token;
-    std::size_t attempts = 0;
-    std::size_t in_flight = 0;  // not lapsed
-    bool is_acknowledged = false;
-  };
 
   void seed(Time now, const Introduction* introduction, Family& family, Effects& out);
   void step(Time now, Family& family, Effects& out);
   void add_nodes(const std::vector<Contact>& nodes, const Contact& teller, const Family& family);
-  // Announces to those that answered and are not announced to yet; before the search is over, only
-  // to those that are probably among the nearest.
-  void store(Time now, Family& family, Effects& out);
-  bool is_store_wanted(const Lookup::Found& found, bool is_crowded) const;
-  void send_announce(Time now, Store& store, Family& family, Effects& out);
-  void on_store_stage(Time now, const Transaction& transaction, Family& family, Effects& out);
-  void settle_stores();
-  Store* store_of(const Transaction& transaction);
+  // Sends to those of `stores_` that are due, and is over when it was and nobody is awaited.
+  void settle_stores(Time now, Family& family, Effects& out);
 
   std::uint64_t number_;
   Goal goal_;
@@ -104,8 +88,7 @@ class Search {
   Phase phase_ = Phase::queued;
   Lookup lookup_;
   std::optional<Announce> announce_;
-  std::vector<Store> stores_;
-  Time announced_at_;  // what was sent before was another announce
+  Targets stores_;
   std::set<Endpoint> peers_;
   std::vector<Endpoint> new_peers_;
   // Of rounds before this one, which nobody answered.

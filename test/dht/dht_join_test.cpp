@@ -83,6 +83,32 @@ TEST_CASE("a bootstrap name is resolved, and again when nobody there answers", "
   CHECK(engine.out.empty());
 }
 
+TEST_CASE(
+    "who knows nobody asks a silent bootstrap node ever more rarely, and once a minute at least",
+    "[dht]") {
+  Engine engine({test::bootstrap_at(global_endpoint(200))});
+  std::vector<Time> attempts;
+  std::size_t queries = 0;  // of the last attempt
+  const Time end = engine.now + 5min;
+  while (engine.now < end) {
+    const std::size_t sent = engine.sent().size();
+    const bool is_new = attempts.empty() || engine.now - attempts.back() >= 1s;
+    if (sent > 0 && is_new) {
+      attempts.push_back(engine.now);
+      queries = 0;
+    }
+    queries += sent;
+    CHECK(queries <= 8);
+    engine.now = engine.dht.deadline();
+    engine.dht.on_time(engine.now, engine.out);
+  }
+  REQUIRE(attempts.size() >= 9);
+  const Duration waits[] = {1s, 2s, 4s, 8s, 16s, 32s, 60s, 60s};
+  for (std::size_t i = 0; i < std::size(waits); ++i) {
+    CHECK(attempts[i + 1] - attempts[i] == waits[i]);
+  }
+}
+
 TEST_CASE("a node named by the owner is asked who it is", "[dht]") {
   Engine engine;
   engine.dht.add_node(engine.now, global_endpoint(1), engine.out);

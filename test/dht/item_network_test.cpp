@@ -62,7 +62,7 @@ TEST_CASE("the newest of a mutable item's versions is told", "[dht]") {
   network.run_for(3s);
   network.put_item(global_endpoint(2), version(2, "1:b"), 1);
   network.run_for(3s);
-  CHECK(network.host(global_endpoint(2)).items_done.at(0).stored == 8);
+  CHECK(network.host(global_endpoint(2)).items_done.at(0).stored >= kStoresEnough);
 
   network.get_item(global_endpoint(3), target, as_bytes("salt"));
   network.run_for(3s);

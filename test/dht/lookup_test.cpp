@@ -344,6 +344,46 @@ TEST_CASE("nobody makes a lookup ask for ever new nodes that are not there", "[d
   CHECK(f.lookup.next() == invented[0]);
 }
 
+TEST_CASE("nobody makes a lookup ask for ever nearer nodes that answer", "[dht]") {
+  for (const bool are_told_by_several : {false, true}) {
+    Fixture f(100);
+    const Contact teller = f.added(1);
+    const Contact witness = f.added(2);
+    while (const auto contact = f.lookup.next()) f.answer(*contact);
+    std::size_t asked = 0;
+    for (unsigned bits = 24; bits < 60; ++bits) {
+      const Contact invented = f.contact(bits);
+      f.lookup.add(invented, teller);
+      if (are_told_by_several) f.lookup.add(invented, witness);
+      while (const auto contact = f.lookup.next()) {
+        f.answer(*contact);
+        ++asked;
+      }
+    }
+    CHECK(asked == 2);
+    CHECK(f.lookup.is_crowded());
+    CHECK(f.lookup.is_over());
+    // What our own table knows is asked all the same.
+    const Contact known = f.added(3);
+    CHECK(f.lookup.next() == known);
+  }
+}
+
+TEST_CASE("an announce into a crowd is over when the twenty nearest that answer are known",
+          "[dht]") {
+  Fixture f(100);
+  f.lookup.be_thorough();
+  for (unsigned i = 0; i < 10; ++i) f.added(30);
+  for (unsigned i = 0; i < 25; ++i) f.added(3);  // where 12 of 100 are expected, 25 are possible
+  std::size_t asked = 0;
+  while (const auto contact = f.lookup.next()) {
+    f.answer(*contact);
+    ++asked;
+  }
+  CHECK(f.lookup.is_over());
+  CHECK(asked == 20);
+}
+
 TEST_CASE("in a crowd no path of an announce leads to more than four places", "[dht]") {
   Fixture f(64);
   f.lookup.be_thorough();

@@ -33,7 +33,11 @@ void Gangster::on_datagram(World& world, HostId self, const Endpoint& from, Byte
   } else if (const auto* get_peers = std::get_if<dht::GetPeers>(&query->body)) {
     reply.nodes = nodes_for(world, from, get_peers->key);
     reply.token = as_bytes("token");
+  } else if (const auto* get = std::get_if<dht::Get>(&query->body)) {
+    reply.nodes = nodes_for(world, from, get->target);
+    reply.token = as_bytes("token");
   }
+  // What is announced or put is acknowledged, and forgotten.
   ++gang_->queries_answered;
   world.send(self, from, dht::encode(reply));
 }

@@ -19,13 +19,14 @@ using namespace peernet::dht_sim;  // NOLINT(google-build-using-namespace)
 
 constexpr const char* kUsage =
     "usage: peernet_dhtsim SCENARIO [--seed N] [--nodes N] [--keys N] [--seekers N] [--hostile N]\n"
-    "                      [--natted PERCENT] [--count N] [--session SECONDS] [--json]\n"
+    "                      [--natted PERCENT] [--count N] [--session SECONDS] [--items] [--json]\n"
     "  steady       announces and lookups, and the same right after 30 % were killed\n"
     "  scale        the same without the kill\n"
     "  starts       until a newcomer knows 8 nodes: from a bootstrap node, saved nodes, a late "
     "one\n"
     "  idle         what a table holds after 20 s, and what an idle node sends\n"
-    "  sybils, sybils_bep42, colluders, colluders_alive, colluders_dead   --hostile many\n"
+    "  sybils, sybils_bep42, colluders, colluders_alive, colluders_dead   --hostile many;\n"
+    "               with --items they attack puts and gets, not announces and lookups\n"
     "  eclipse      --hostile sybils around the id of the one node that seeks\n"
     "  flood        --hostile sources at one node\n"
     "  churn        sessions with a median of --session\n";
@@ -37,6 +38,7 @@ struct Arguments {
   std::size_t count = 100;
   std::uint64_t session_s = 600;
   bool is_json = false;
+  bool is_of_items = false;
 };
 
 std::optional<std::uint64_t> number(const char* text) {
@@ -55,6 +57,10 @@ std::optional<Arguments> parse(int argc, char** argv) {
     const std::string_view name = argv[i];
     if (name == "--json") {
       arguments.is_json = true;
+      continue;
+    }
+    if (name == "--items") {
+      arguments.is_of_items = true;
       continue;
     }
     const auto value = i + 1 < argc ? number(argv[i + 1]) : std::nullopt;
@@ -122,6 +128,18 @@ void show(const std::string& what, const Announces& announces) {
   share(what + " by 6 of 8", announces.acknowledged, announces.asked);
   line(what + " acknowledged", announces.acknowledged_ms, "ms");
   line(what + " queries", announces.queries, "");
+  line(what + " stores", announces.stores, "");
+  if (announces.sent_mean > 0) {
+    line(what + " sent", spread({announces.sent_mean}), "");
+  }
+}
+
+void show(const std::string& store, const std::string& seek, const AttackReport& of) {
+  show(store + " before", of.stores_before);
+  show(seek + " before", of.before);
+  show(store + " under attack", of.stores);
+  show(seek + " under attack", of.under);
+  show(seek + " after", of.after);
 }
 
 bool run(const Arguments& arguments) {
@@ -155,6 +173,8 @@ bool run(const Arguments& arguments) {
       const StartsReport report = starts(setting, how, arguments.count);
       share(std::string("usable, ") + name, report.usable, report.starts);
       line(std::string("usable after, ") + name, report.usable_ms, "ms");
+      if (how != Start::late_bootstrap) continue;
+      line("usable after it could answer", report.usable_after_query_ms, "ms");
     }
   } else if (arguments.scenario == "idle") {
     const IdleReport report = idle(setting);
@@ -163,11 +183,10 @@ bool run(const Arguments& arguments) {
     line("idle queries", report.queries, "/s");
     line("idle bytes", report.bytes, "B/s");
   } else if (const auto kind = attacks.find(arguments.scenario); kind != attacks.end()) {
-    const AttackReport report = attack(setting, kind->second, arguments.hostile);
-    show("before", report.before);
-    show("announce under attack", report.announces);
-    show("under attack", report.under);
-    show("after", report.after);
+    const Stored stored = arguments.is_of_items ? Stored::items : Stored::peers;
+    const AttackReport report = attack(setting, kind->second, arguments.hostile, stored);
+    show(arguments.is_of_items ? "put" : "announce", arguments.is_of_items ? "get" : "lookup",
+         report);
   } else if (arguments.scenario == "flood") {
     const FloodReport report = flood(setting, arguments.hostile);
     fmt::print("proven served {:.1f} %, newcomers served {:.1f} %, amplification {:.2f}\n",

@@ -76,8 +76,34 @@ struct Network {
 
 struct Key {
   DhtId key;
+  dht::Item item;  // whose target the key is
   HostId announcer = 0;
 };
+
+// What all honest nodes have sent so far.
+double queries_sent(Network& network) {
+  double sent = 0;
+  for (const HostId host : network.nodes) {
+    if (network.world.is_up(host)) {
+      sent += static_cast<double>(network.world.traffic(host).queries_out);
+    }
+  }
+  return sent;
+}
+
+// Of what `store` does with `keys_count` keys, with the queries it makes all nodes send on top of
+// what they sent in as much time before.
+template <class Store>
+Announces measured(Network& network, std::size_t keys_count, const Store& store) {
+  World& world = network.world;
+  const double first = queries_sent(network);
+  world.run_for(kPatience + static_cast<int>(keys_count) * kSpacing);
+  const double before = queries_sent(network);
+  Announces announces = store();
+  const double sent = queries_sent(network) - before - (before - first);
+  announces.sent_mean = sent / static_cast<double>(keys_count);
+  return announces;
+}
 
 std::vector<LookupId> announce(Network& network, std::vector<Key>& keys) {
   std::vector<LookupId> lookups;
@@ -89,52 +115,86 @@ std::vector<LookupId> announce(Network& network, std::vector<Key>& keys) {
   return lookups;
 }
 
+std::vector<ItemId> put(Network& network, std::vector<Key>& keys) {
+  std::vector<ItemId> items;
+  for (Key& key : keys) {
+    items.push_back(network.world.put_item(key.announcer, key.item));
+    network.world.run_for(kSpacing);
+  }
+  network.world.run_for(kPatience);
+  return items;
+}
+
 std::vector<Key> draw_keys(Network& network, std::size_t count) {
   std::vector<Key> keys;
   for (std::size_t i = 0; i < count; ++i) {
-    keys.push_back({network.world.rng().tagged<DhtId>(), network.pick_alive()});
+    const auto text = to_hex(network.world.rng().tagged<DhtId>().view());
+    const dht::Item item = dht::immutable_item(as_bytes(fmt::format("{}:{}", text.size(), text)));
+    keys.push_back({dht::item_target(item), item, network.pick_alive()});
   }
   return keys;
 }
 
-// One that does not keep the key itself: it would find it without asking anybody.
-LookupId seek(Network& network, const Key& key) {
+// Asked by one that does not keep what is sought itself: it would find it without asking anybody.
+// `is_busy`: it asks already. `begin`: has it ask. `is_kept`: it was found at once.
+template <class IsBusy, class Begin, class IsKept>
+std::size_t seek_by_any(Network& network, HostId announcer, const IsBusy& is_busy,
+                        const Begin& begin, const IsKept& is_kept) {
   const int tries = 20;
-  LookupId lookup = 0;
+  std::size_t id = 0;
   for (int i = 0; i < tries; ++i) {
     HostId seeker = network.pick_alive();
-    while (seeker == key.announcer || network.world.is_seeking(seeker, key.key)) {
+    while (seeker == announcer || is_busy(seeker)) {
       // All may be busy: time has to pass.
       network.world.run_for(milliseconds(1));
       seeker = network.pick_alive();
     }
-    lookup = network.world.get_peers(seeker, key.key);
-    if (!network.world.lookup(lookup).first_peer) break;
+    id = begin(seeker);
+    if (!is_kept(id)) break;
   }
-  return lookup;
+  return id;
 }
 
-std::vector<LookupId> seek_all(Network& network, const std::vector<Key>& keys, std::size_t seekers,
-                               Duration spacing) {
-  std::vector<LookupId> lookups;
+LookupId seek(Network& network, const Key& key) {
+  World& world = network.world;
+  return seek_by_any(
+      network, key.announcer, [&](HostId host) { return world.is_seeking(host, key.key); },
+      [&](HostId host) { return world.get_peers(host, key.key); },
+      [&](LookupId id) { return world.lookup(id).first_peer.has_value(); });
+}
+
+ItemId seek_item(Network& network, const Key& key) {
+  World& world = network.world;
+  return seek_by_any(
+      network, key.announcer, [&](HostId host) { return world.is_seeking_item(host, key.key); },
+      [&](HostId host) { return world.get_item(host, key.key); },
+      [&](ItemId id) { return world.item(id).found.has_value(); });
+}
+
+template <class Seek>
+std::vector<std::size_t> seek_all(Network& network, const std::vector<Key>& keys,
+                                  std::size_t seekers, Duration spacing, const Seek& one) {
+  std::vector<std::size_t> ids;
   for (std::size_t i = 0; i < seekers; ++i) {
     for (const Key& key : keys) {
-      lookups.push_back(seek(network, key));
+      ids.push_back(one(network, key));
       network.world.run_for(spacing);
     }
   }
-  return lookups;
+  return ids;
 }
 
 // All of it by one node.
-std::vector<LookupId> seek_from(Network& network, HostId seeker, const std::vector<Key>& keys) {
-  std::vector<LookupId> lookups;
+template <class Begin>
+std::vector<std::size_t> seek_from(Network& network, HostId seeker, const std::vector<Key>& keys,
+                                   const Begin& begin) {
+  std::vector<std::size_t> ids;
   for (const Key& key : keys) {
     if (key.announcer == seeker) continue;
-    lookups.push_back(network.world.get_peers(seeker, key.key));
+    ids.push_back(begin(key));
     network.world.run_for(kSpacing);
   }
-  return lookups;
+  return ids;
 }
 
 std::vector<LookupId> miss_all(Network& network, std::size_t count, Duration spacing) {
@@ -147,30 +207,54 @@ std::vector<LookupId> miss_all(Network& network, std::size_t count, Duration spa
   return lookups;
 }
 
-Hits hits_of(const World& world, const std::vector<LookupId>& lookups) {
+// What the records of lookups and of items have in common is added up by these.
+struct HitsOf {
   Hits hits;
   std::vector<double> first;
   std::vector<double> complete;
   std::vector<double> queries;
   std::vector<double> hops;
+
+  void add(const std::optional<Duration>& found) {
+    ++hits.asked;
+    if (!found) return;
+    ++hits.found;
+    first.push_back(ms(*found));
+  }
+  Hits result() {
+    hits.first_peer_ms = spread(std::move(first));
+    hits.complete_ms = spread(std::move(complete));
+    hits.queries = spread(std::move(queries));
+    hits.hops = spread(std::move(hops));
+    return hits;
+  }
+};
+
+Hits hits_of(const World& world, const std::vector<LookupId>& lookups) {
+  HitsOf of;
   for (const LookupId id : lookups) {
     const LookupRecord& record = world.lookup(id);
     if (!world.is_up(record.host)) continue;
-    ++hits.asked;
-    if (record.first_peer) {
-      ++hits.found;
-      first.push_back(ms(*record.first_peer));
-    }
+    of.add(record.first_peer);
     if (!record.done) continue;
-    complete.push_back(ms(record.done->took));
-    queries.push_back(record.done->nodes_asked);
-    hops.push_back(record.done->hops);
+    of.complete.push_back(ms(record.done->took));
+    of.queries.push_back(record.done->nodes_asked);
+    of.hops.push_back(record.done->hops);
   }
-  hits.first_peer_ms = spread(std::move(first));
-  hits.complete_ms = spread(std::move(complete));
-  hits.queries = spread(std::move(queries));
-  hits.hops = spread(std::move(hops));
-  return hits;
+  return of.result();
+}
+
+Hits item_hits_of(const World& world, const std::vector<ItemId>& items) {
+  HitsOf of;
+  for (const ItemId id : items) {
+    const ItemRecord& record = world.item(id);
+    if (!world.is_up(record.host)) continue;
+    of.add(record.found);
+    if (!record.done) continue;
+    of.complete.push_back(ms(record.done->took));
+    of.queries.push_back(record.done->nodes_asked);
+  }
+  return of.result();
 }
 
 Misses misses_of(const World& world, const std::vector<LookupId>& lookups) {
@@ -191,23 +275,50 @@ Misses misses_of(const World& world, const std::vector<LookupId>& lookups) {
   return misses;
 }
 
-Announces announces_of(const World& world, const std::vector<LookupId>& lookups) {
+struct AnnouncesOf {
   Announces announces;
   std::vector<double> took;
   std::vector<double> queries;
+  std::vector<double> stores;
+
+  void add(std::size_t stored, Duration duration) {
+    stores.push_back(static_cast<double>(stored));
+    if (stored < kAcknowledgedEnough) return;
+    ++announces.acknowledged;
+    took.push_back(ms(duration));
+  }
+  Announces result() {
+    announces.acknowledged_ms = spread(std::move(took));
+    announces.queries = spread(std::move(queries));
+    announces.stores = spread(std::move(stores));
+    return announces;
+  }
+};
+
+Announces announces_of(const World& world, const std::vector<LookupId>& lookups) {
+  AnnouncesOf of;
   for (const LookupId id : lookups) {
     const LookupRecord& record = world.lookup(id);
     if (!world.is_up(record.host)) continue;
-    ++announces.asked;
+    ++of.announces.asked;
     if (!record.done) continue;
-    queries.push_back(record.done->nodes_asked);
-    if (record.done->stored < kAcknowledgedEnough) continue;
-    ++announces.acknowledged;
-    took.push_back(ms(record.done->took));
+    of.queries.push_back(record.done->nodes_asked);
+    of.add(record.done->stored, record.done->took);
   }
-  announces.acknowledged_ms = spread(std::move(took));
-  announces.queries = spread(std::move(queries));
-  return announces;
+  return of.result();
+}
+
+Announces puts_of(const World& world, const std::vector<ItemId>& items) {
+  AnnouncesOf of;
+  for (const ItemId id : items) {
+    const ItemRecord& record = world.item(id);
+    if (!world.is_up(record.host)) continue;
+    ++of.announces.asked;
+    if (!record.done) continue;
+    of.queries.push_back(record.done->nodes_asked);
+    of.add(record.done->stored, record.done->took);
+  }
+  return of.result();
 }
 
 void kill_some(Network& network, std::size_t count, const std::set<HostId>& spared) {
@@ -246,7 +357,7 @@ SteadyReport steady(const Setting& setting, bool is_kill_measured) {
   world.run_for(kSettle);
   std::vector<Key> keys = draw_keys(network, setting.keys);
   report.announces = announces_of(world, announce(network, keys));
-  const auto found = seek_all(network, keys, setting.seekers, kSpacing);
+  const auto found = seek_all(network, keys, setting.seekers, kSpacing, seek);
   world.run_for(kPatience);
   report.hits = hits_of(world, found);
   const auto missed = miss_all(network, setting.keys * setting.seekers, kSpacing);
@@ -258,7 +369,7 @@ SteadyReport steady(const Setting& setting, bool is_kill_measured) {
     if (spared.size() > setting.nodes / 2) spared.clear();
     kill_some(network, setting.nodes * 3 / 10, spared);
     // Nobody has had time to learn who is dead.
-    const auto found_then = seek_all(network, keys, 1, milliseconds(10));
+    const auto found_then = seek_all(network, keys, 1, milliseconds(10), seek);
     const auto missed_then = miss_all(network, setting.keys, milliseconds(10));
     world.run_for(kPatience);
     report.hits_after_kill = hits_of(world, found_then);
@@ -271,6 +382,7 @@ SteadyReport steady(const Setting& setting, bool is_kill_measured) {
 StartsReport starts(const Setting& setting, Start how, std::size_t count) {
   StartsReport report;
   std::vector<double> usable;
+  std::vector<double> after_query;
   Network network(setting);
   World& world = network.world;
   world.run_for(kSettle);
@@ -283,6 +395,7 @@ StartsReport starts(const Setting& setting, Start how, std::size_t count) {
     }
     world.run_for(seconds(30));
     const Time up = world.now();
+    world.watch(late);
     world.add_node({network.bootstrap(), {}, false, true, late});
     world.run_for(minutes(2));
     for (const HostId host : early) {
@@ -291,8 +404,12 @@ StartsReport starts(const Setting& setting, Start how, std::size_t count) {
       if (!at) continue;
       ++report.usable;
       usable.push_back(ms(*at - up));
+      // A query that was on its way when it came up may be answered too.
+      const auto asked = world.sent_to_watched_at(host);
+      after_query.push_back(asked && *asked < *at ? ms(*at - *asked) : 0);
     }
     report.usable_ms = spread(std::move(usable));
+    report.usable_after_query_ms = spread(std::move(after_query));
     return report;
   }
   for (std::size_t i = 0; i < count; ++i) {
@@ -350,22 +467,36 @@ IdleReport idle(const Setting& setting) {
   return report;
 }
 
-AttackReport attack(const Setting& setting, Attack kind, std::size_t hostile) {
+AttackReport attack(const Setting& setting, Attack kind, std::size_t hostile, Stored stored) {
   AttackReport report;
   Network network(setting);
   World& world = network.world;
   world.run_for(kSettle);
   std::vector<Key> before = draw_keys(network, setting.keys);
-  announce(network, before);
+  const bool is_of_peers = stored == Stored::peers;
+  const auto store = [&](std::vector<Key>& keys) {
+    return measured(network, keys.size(), [&] {
+      return is_of_peers ? announces_of(world, announce(network, keys))
+                         : puts_of(world, put(network, keys));
+    });
+  };
   // Who is eclipsed is one node, and it seeks by itself.
   const HostId victim = network.pick_alive();
-  const auto seek_now = [&](const std::vector<Key>& of) {
-    return kind == Attack::eclipse ? seek_from(network, victim, of)
-                                   : seek_all(network, of, setting.seekers, kSpacing);
+  const auto seek_as_victim = [&](const Key& key) {
+    return is_of_peers ? world.get_peers(victim, key.key) : world.get_item(victim, key.key);
   };
-  const auto hits_before = seek_now(before);
-  world.run_for(kPatience);
-  report.before = hits_of(world, hits_before);
+  const auto seek_as_any = [&](Network& in, const Key& key) {
+    return is_of_peers ? seek(in, key) : seek_item(in, key);
+  };
+  const auto find = [&](const std::vector<Key>& of) {
+    const auto ids = kind == Attack::eclipse
+                         ? seek_from(network, victim, of, seek_as_victim)
+                         : seek_all(network, of, setting.seekers, kSpacing, seek_as_any);
+    world.run_for(kPatience);
+    return is_of_peers ? hits_of(world, ids) : item_hits_of(world, ids);
+  };
+  report.stores_before = store(before);
+  report.before = find(before);
 
   std::vector<Key> keys = draw_keys(network, setting.keys);
   std::vector<HostId> attackers;
@@ -384,16 +515,12 @@ AttackReport attack(const Setting& setting, Attack kind, std::size_t hostile) {
     attackers = add_colluders(world, hostile, alive, network.endpoints());
   }
   world.run_for(seconds(60));
-  report.announces = announces_of(world, announce(network, keys));
-  const auto under = seek_now(keys);
-  world.run_for(kPatience);
-  report.under = hits_of(world, under);
+  report.stores = store(keys);
+  report.under = find(keys);
 
   for (const HostId host : attackers) world.kill(host);
   world.run_for(seconds(30));
-  const auto after = seek_now(keys);
-  world.run_for(kPatience);
-  report.after = hits_of(world, after);
+  report.after = find(keys);
   return report;
 }
 

@@ -44,6 +44,9 @@ struct Announces {
   std::size_t acknowledged = 0;  // by 6 or more
   Spread acknowledged_ms;
   Spread queries;
+  Spread stores;  // nodes that had acknowledged when it was told
+  double sent_mean =
+      0;  // queries sent for one in all, those after it was told and stores with them
 };
 
 struct Setting {
@@ -71,6 +74,8 @@ struct StartsReport {
   std::size_t starts = 0;
   std::size_t usable = 0;  // within 10 s
   Spread usable_ms;
+  // Of a late bootstrap node: since the first query to it that it could answer.
+  Spread usable_after_query_ms;
 };
 enum class Start : std::uint8_t { bootstrap, saved, late_bootstrap };
 // How long until a newcomer has heard of 8 nodes that answer.
@@ -92,14 +97,17 @@ enum class Attack : std::uint8_t {
   colluders_dead,
   eclipse  // sybils around one node's id, who talk to it alone
 };
+// What is stored and sought under attack: peers, announced and looked up, or items, put and got.
+enum class Stored : std::uint8_t { peers, items };
 struct AttackReport {
+  Announces stores_before;
   Hits before;
-  Announces announces;  // under attack
+  Announces stores;  // under attack
   Hits under;
-  Hits after;  // 30 s after they left
+  Hits after;  // 30 s after they left, what was stored under attack
 };
 // `hostile`: sybils for each of setting.keys keys, or colluders in all. setting.nodes are honest.
-AttackReport attack(const Setting& setting, Attack kind, std::size_t hostile);
+AttackReport attack(const Setting& setting, Attack kind, std::size_t hostile, Stored stored);
 
 struct FloodReport {
   double proven_served_percent = 0;     // of the queries of nodes that answered the victim before

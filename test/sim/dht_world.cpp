@@ -85,6 +85,31 @@ LookupId World::announce(HostId host, const DhtId& key, std::uint16_t port) {
   return lookup;
 }
 
+ItemId World::put_item(HostId host, const dht::Item& item) {
+  const ItemId id = begin_item(host, dht::item_target(item));
+  PN_CHECK(hosts_[host].node->put_item(now_, item, std::nullopt, out_));
+  settle(hosts_[host], host);
+  return id;
+}
+
+ItemId World::get_item(HostId host, const DhtId& target) {
+  const ItemId id = begin_item(host, target);
+  hosts_[host].node->get_item(now_, target, {}, out_);
+  settle(hosts_[host], host);
+  return id;
+}
+
+void World::watch(const Endpoint& to) {
+  watched_ = to;
+  sent_to_watched_.clear();
+}
+
+std::optional<Time> World::sent_to_watched_at(HostId host) const {
+  const auto sent = sent_to_watched_.find(hosts_[host].endpoint);
+  if (sent == sent_to_watched_.end()) return std::nullopt;
+  return sent->second;
+}
+
 void World::run_until(Time end) {
   while (!heap_.empty() && heap_.top().at < end) {
     const Happening happening = heap_.top();
@@ -165,6 +190,16 @@ void World::settle(Host& host, HostId id) {
       if (running == host.running.end()) continue;
       lookups_[running->second].done = *done;
       host.running.erase(running);
+    } else if (const auto* item = std::get_if<dht::ItemFound>(&*event)) {
+      const auto running = host.running_items.find(item->target);
+      if (running == host.running_items.end()) continue;
+      ItemRecord& record = items_[running->second];
+      if (!record.found) record.found = now_ - record.began;
+    } else if (const auto* item_done = std::get_if<dht::ItemDone>(&*event)) {
+      const auto running = host.running_items.find(item_done->target);
+      if (running == host.running_items.end()) continue;
+      items_[running->second].done = *item_done;
+      host.running_items.erase(running);
     }
   }
   if (!host.usable_at && host.node->stats().nodes >= 8) host.usable_at = now_;
@@ -186,6 +221,7 @@ void World::put_on_wire(Host& from, const Endpoint& to, Bytes bytes) {
   ++datagrams_count_;
   digest_.bytes(bytes);
   digest_.number(number_of(to));
+  if (watched_ == to) sent_to_watched_.emplace(from.endpoint, now_);
   if (from.is_natted) from.spoken_to[number_of(to)] = now_;
   const bool is_lost = rng_.unit() < options_.loss;
   const Duration took = delay();
@@ -207,6 +243,12 @@ LookupId World::begin(HostId host, const DhtId& key) {
   lookups_.push_back({host, key, now_, std::nullopt, std::nullopt});
   hosts_[host].running[key] = lookups_.size() - 1;
   return lookups_.size() - 1;
+}
+
+ItemId World::begin_item(HostId host, const DhtId& target) {
+  items_.push_back({host, target, now_, std::nullopt, std::nullopt});
+  hosts_[host].running_items[target] = items_.size() - 1;
+  return items_.size() - 1;
 }
 
 Duration World::delay() {

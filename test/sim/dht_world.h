@@ -21,6 +21,7 @@ namespace peernet::dht_sim {
 
 using HostId = std::uint32_t;
 using LookupId = std::size_t;
+using ItemId = std::size_t;
 
 struct Options {
   double delay_median_ms = 40;  // one way, of every datagram anew
@@ -59,6 +60,15 @@ struct LookupRecord {
   std::optional<dht::LookupDone> done;
 };
 
+// One get or put of an item, and what became of it.
+struct ItemRecord {
+  HostId host = 0;
+  DhtId target;
+  Time began;
+  std::optional<Duration> found;  // zero: the host kept it itself
+  std::optional<dht::ItemDone> done;
+};
+
 struct Traffic {
   std::uint64_t queries_out = 0;
   std::uint64_t bytes_out = 0;
@@ -83,6 +93,18 @@ class World {
     return hosts_[host].running.contains(key);
   }
   const LookupRecord& lookup(LookupId id) const { return lookups_[id]; }
+
+  ItemId put_item(HostId host, const dht::Item& item);
+  ItemId get_item(HostId host, const DhtId& target);
+  bool is_seeking_item(HostId host, const DhtId& target) const {
+    return hosts_[host].running_items.contains(target);
+  }
+  const ItemRecord& item(ItemId id) const { return items_[id]; }
+
+  // From now on it counts who sends there first.
+  void watch(const Endpoint& to);
+  // When this host first sent there since.
+  std::optional<Time> sent_to_watched_at(HostId host) const;
 
   void run_for(Duration duration) { run_until(now_ + duration); }
   void run_until(Time end);
@@ -114,6 +136,7 @@ class World {
     std::optional<Time> usable_at;
     std::uint64_t bytes_received = 0;
     std::map<DhtId, LookupId> running;
+    std::map<DhtId, ItemId> running_items;
     std::unordered_map<std::uint64_t, Time> spoken_to;  // of a natted host
   };
   struct Datagram {
@@ -137,6 +160,7 @@ class World {
   void push(Time at, HostId host, std::uint32_t slot);
   void put_on_wire(Host& from, const Endpoint& to, Bytes bytes);
   LookupId begin(HostId host, const DhtId& key);
+  ItemId begin_item(HostId host, const DhtId& target);
   Duration delay();
 
   Options options_;
@@ -149,6 +173,9 @@ class World {
   std::vector<Datagram> datagrams_;
   std::vector<std::uint32_t> free_slots_;
   std::vector<LookupRecord> lookups_;
+  std::vector<ItemRecord> items_;
+  std::optional<Endpoint> watched_;
+  std::map<Endpoint, Time> sent_to_watched_;  // by sender
   std::uint64_t datagrams_count_ = 0;
   sim::Digest digest_;
   Effects out_;
