@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "cli/commands.h"
+#include "cli/offline.h"
 #include "cli/render.h"
 #include "cli/text.h"
 
@@ -209,29 +210,42 @@ std::string event_line(const Json& event) {
 
 int config_set(Session& session, const std::string& key, const std::string& value) {
   Screen& screen = session.screen();
-  const auto path = config_file(session);
+  // The file of the daemon that runs, or of the one that will.
+  const auto connection = session.client();
+  const auto* const unreachable = std::get_if<Failure>(&connection);
+  const bool is_running = unreachable == nullptr;
+  if (!is_running && unreachable->kind != "unavailable") return screen.fail(*unreachable);
+  const auto path = is_running ? config_file(session) : session.paths().config;
   if (const auto* failure = std::get_if<Failure>(&path)) return screen.fail(*failure);
   const auto text = read_config(std::get<std::string>(path));
   if (const auto* failure = std::get_if<Failure>(&text)) return screen.fail(*failure);
-  const auto edited = session.call(
-      "config.edit",
-      Json::object({{"text", std::get<std::string>(text)}, {"key", key}, {"value", value}}));
+  const ConfigEdit edit{std::get<std::string>(text), key, value};
+  const auto edited =
+      is_running
+          ? session.call(
+                "config.edit",
+                Json::object({{"text", edit.text}, {"key", edit.key}, {"value", edit.value}}))
+          : edit_without_daemon(edit);
   if (const auto* failure = std::get_if<Failure>(&edited)) return screen.fail(*failure);
   if (const auto failure =
           write_config(std::get<std::string>(path), text_at(std::get<Json>(edited), "text"))) {
     return screen.fail(*failure);
   }
-  const auto reloaded = session.call("config.reload");
-  if (const auto* failure = std::get_if<Failure>(&reloaded)) return screen.fail(*failure);
-  const bool is_late = flag_at(std::get<Json>(edited), "needs_restart");
-  screen.story(shown(key) + (is_late ? " is written; it counts after a restart of peernetd"
-                                     : " is written and counts now"));
+  Json late = Json::array();
+  if (is_running) {
+    auto reloaded = session.call("config.reload");
+    if (const auto* failure = std::get_if<Failure>(&reloaded)) return screen.fail(*failure);
+    late = take(std::get<Json>(reloaded), "need_restart");
+  }
+  const bool needs_restart = flag_at(std::get<Json>(edited), "needs_restart");
+  screen.story(shown(key) + (!is_running     ? " is written; it counts when peernetd starts"
+                             : needs_restart ? " is written; it counts after a restart of peernetd"
+                                             : " is written and counts now"));
   if (screen.is_json()) {
-    screen.answer_json(
-        Json::object({{"key", key},
-                      {"path", std::get<std::string>(path)},
-                      {"needs_restart", is_late},
-                      {"need_restart", at(std::get<Json>(reloaded), "need_restart")}}));
+    screen.answer_json(Json::object({{"key", key},
+                                     {"path", std::get<std::string>(path)},
+                                     {"needs_restart", is_running && needs_restart},
+                                     {"need_restart", std::move(late)}}));
   }
   return kExitDone;
 }
@@ -430,7 +444,8 @@ int doctor(Session& session) {
             pad_right(shown(text_at(check, "name")), kNameWidth) + " " +
             shown(text_at(check, "text")) + "\n";
     if (const std::string fix = text_at(check, "fix"); !fix.empty()) {
-      text += std::string(9, ' ') + pad_right("", kNameWidth) + " fix: " + shown(fix) + "\n";
+      text += std::string(9, ' ') + pad_right("", kNameWidth) +
+              " fix: " + shown(screen.called(fix)) + "\n";
     }
   }
   screen.answer(text);

@@ -442,7 +442,8 @@ int start(int argc, char** argv) {
   if (argc > 1 && std::string(argv[1]) == "_complete") return complete(app, argc, argv);
   const auto make_options = [&] {
     const std::string no_color = environment("NO_COLOR").value_or("");
-    return Screen::Options{arguments.is_json, !arguments.is_color_off && no_color.empty()};
+    return Screen::Options{arguments.is_json, !arguments.is_color_off && no_color.empty(),
+                           arguments.is_system};
   };
   try {
     app.parse(argc, argv);

@@ -218,12 +218,12 @@ std::string render_shares(const std::vector<Json>& shares, const Look& look) {
   Table table({{"ID"},
                {"STATE"},
                {"DONE", true},
-               {"SIZE", true},
-               {"DOWN", true},
-               {"UP", true, 2},
-               {"ETA", true},
-               {"PEERS", true, 1},
-               {"RATIO", true, 3},
+               {"SIZE", true, 1},
+               {"DOWN", true, 2},
+               {"UP", true, 5},
+               {"ETA", true, 3},
+               {"PEERS", true, 4},
+               {"RATIO", true, 6},
                {"NAME"}});
   for (const Json& share : shares) {
     const std::string state = text_at(share, "state");

@@ -112,15 +112,29 @@ void Screen::end_moving_line(bool is_kept) {
   has_moving_line_ = false;
 }
 
+std::string Screen::called(std::string_view text) const {
+  constexpr std::string_view kProgram = "peernet ";
+  std::string result;
+  while (true) {
+    const std::size_t place = options_.is_system ? text.find(kProgram) : std::string_view::npos;
+    if (place == std::string_view::npos) return result.append(text);
+    result.append(text.substr(0, place + kProgram.size()));
+    text.remove_prefix(place + kProgram.size());
+    const bool is_command = !text.empty() && text.front() >= 'a' && text.front() <= 'z';
+    if (is_command) result += "--system ";
+  }
+}
+
 int Screen::fail(const Failure& failure) {
   end_moving_line(true);
+  const std::string hint = called(failure.hint);
   story("peernet: " + shown(failure.message));
-  if (!failure.hint.empty()) story("hint: " + shown(failure.hint));
+  if (!hint.empty()) story("hint: " + shown(hint));
   if (options_.is_json) {
     answer_json(Json::object({{"error", Json::object({{"exit_code", failure.exit_code},
                                                       {"kind", failure.kind},
                                                       {"message", failure.message},
-                                                      {"hint", failure.hint}})}}));
+                                                      {"hint", hint}})}}));
   }
   return failure.exit_code;
 }

@@ -19,6 +19,7 @@ class Screen {
   struct Options {
     bool is_json = false;
     bool is_color_wanted = true;  // false: --no-color, or NO_COLOR is set
+    bool is_system = false;       // the node of the machine is meant
   };
   // Borrows both streams.
   Screen(std::FILE* out, std::FILE* err, Options options);
@@ -48,6 +49,8 @@ class Screen {
   void moving_line(std::string_view line);
   // Leaves the moving line standing, or wipes it.
   void end_moving_line(bool is_kept);
+  // The commands named in a text as they must be typed for the node that was asked.
+  std::string called(std::string_view text) const;
   // "peernet: message", "hint: hint"; with --json also {"error": ...} as the answer. Gives the exit
   // code.
   int fail(const Failure& failure);

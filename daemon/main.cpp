@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -15,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/crypto.h"
 #include "core/escape.h"
@@ -26,6 +28,7 @@
 #include "daemon/node.h"
 #include "daemon/rpc.h"
 #include "daemon/rpc_table.h"
+#include "daemon/rpc_values.h"
 #include "daemon/store.h"
 #include "daemon/uv/doctor.h"
 #include "daemon/uv/journal.h"
@@ -50,6 +53,7 @@ struct Arguments {
   bool is_detached = false;
   bool are_paths_printed = false;
   std::optional<std::string> man_page;
+  std::vector<std::string> edit;  // a key and its value
 };
 
 std::optional<std::string> environment(const char* name) {
@@ -377,6 +381,20 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_flag("--detach", arguments.is_detached, "Go to the background once it is ready");
   app.add_flag("--print-paths", arguments.are_paths_printed, "Print where things are, and end");
   app.add_option("--man-page", arguments.man_page)->group("");  // for the build
+  // For `peernet config set` while no daemon runs: the file comes on standard input.
+  app.add_option("--edit-config", arguments.edit)->expected(2)->group("");
+}
+
+// Of the text on standard input.
+std::string edited_config(const std::string& key, const std::string& value) {
+  std::string text;
+  std::array<char, 65'536> part{};
+  while (text.size() <= kConfigSizeMax) {
+    const std::size_t size = std::fread(part.data(), 1, part.size(), stdin);
+    if (size == 0) break;
+    text.append(part.data(), size);
+  }
+  return config_edit_line(text, key, value);
 }
 
 // A page of the manual, or nothing if there is none of that name.
@@ -414,6 +432,10 @@ std::optional<Arguments> parse_arguments(int argc, char** argv, int& exit_code) 
   }
   if (arguments.man_page) {
     std::fputs(man_page(app, *arguments.man_page).c_str(), stdout);
+    return std::nullopt;
+  }
+  if (!arguments.edit.empty()) {
+    std::puts(edited_config(arguments.edit.front(), arguments.edit.back()).c_str());
     return std::nullopt;
   }
   return arguments;

@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "core/identity.h"
+#include "daemon/config_edit.h"
 #include "daemon/rpc_table.h"
 #include "transfer/selection.h"
 
@@ -359,6 +360,14 @@ Json paths_json(const Paths& paths) {
                        {"leaves", paths.leaves},
                        {"socket", paths.socket},
                        {"downloads", paths.downloads}});
+}
+
+std::string config_edit_line(std::string_view text, const std::string& key,
+                             const std::string& value) {
+  auto edited = edit_config(text, key, value);
+  if (!edited) return dump_json(Json::object({{"error", error_json(edited.error())}}));
+  return dump_json(
+      Json::object({{"text", *std::move(edited)}, {"needs_restart", needs_restart(key)}}));
 }
 
 std::uint64_t whole_rate(double rate) {

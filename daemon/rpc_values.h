@@ -82,6 +82,9 @@ Json file_json(const transfer::ShareFiles& files, std::size_t file_index, const 
 Json left_out_json(const std::vector<LeftOut>& left_out);
 Json dht_json(const NodeStatus& status);
 Json paths_json(const Paths& paths);
+// What config.edit answers, or {"error": ...}, as a line: for a file that no daemon runs by.
+std::string config_edit_line(std::string_view text, const std::string& key,
+                             const std::string& value);
 
 // The part of a list that a call asks for by `offset` and `limit`.
 struct Page {

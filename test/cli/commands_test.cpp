@@ -182,6 +182,17 @@ TEST_CASE("no daemon: the message names the command that starts one", "[cli]") {
         "hint: start it with: peernetd --home /n --detach\n");
 }
 
+TEST_CASE("a hint names commands as they must be typed for the node of the machine", "[cli]") {
+  Stream out;
+  Stream err;
+  Screen screen(out.file(), err.file(), {.is_system = true});
+  screen.fail(
+      {1, "io", "peernet is ill", "peernet config set x y, or peernet why; not peernetd -h"});
+  CHECK(err.text() ==
+        "peernet: peernet is ill\n"
+        "hint: peernet --system config set x y, or peernet --system why; not peernetd -h\n");
+}
+
 TEST_CASE("paths become absolute, and their last part stays what it is", "[cli]") {
   const auto absolute = [](const std::string& path) {
     return std::get<std::string>(absolute_path(path));

@@ -71,6 +71,28 @@ def config(world):
     node.process = None
 
 
+def config_offline(world):
+    """While no daemon runs, `config set` writes what is valid all the same."""
+    node = world.node("offline")
+    node.stop()
+    path = os.path.join(node.home, "config.json")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    refused(node, 3, "limits.upp", "config", "set", "limits.upp", "1")
+    refused(node, 2, "limits.up", "config", "set", "limits.up", "fast")
+    refused(node, 4, "no daemon is running", "config", "get", "limits.up")
+    with open(path, encoding="utf-8") as file:
+        check(file.read() == text, "a refused value was written")
+    done = node.cli("config", "set", "limits.up", "7MB/s")
+    check("when peernetd starts" in done.stderr, done.stderr)
+    said = json.loads(node.cli("config", "set", "limits.connections", "99", "--json").stdout)
+    check(said["path"] == path and not said["needs_restart"], f"{said}")
+    node.port = None  # else the file would be written anew
+    node.start()
+    check(node.rpc("daemon.status")["limit_up"] == 7_000_000, "it does not count")
+    check(node.cli("config", "get", "limits.connections").stdout == "99\n", "one of two is lost")
+
+
 def measured(node, share_id, key, seconds=10):
     """Bytes a second over so long, once it runs."""
     before, start = node.share(share_id)[key], time.monotonic()
@@ -182,6 +204,7 @@ def watching(world, first, second, share_id):
 def test():
     with World() as world:
         config(world)
+        config_offline(world)
         first, second, share_id = limits(world)
         watching(world, first, second, share_id)
         second.stop()
