@@ -92,6 +92,22 @@ void add_dht(Metrics& metrics, const dht::Stats& stats) {
   metrics.counter("dht_messages_total", kMessages, stats.replies_in, R"(kind="reply_in")");
   metrics.counter("dht_messages_total", kMessages, stats.errors_in, R"(kind="error_in")");
   metrics.counter("dht_messages_total", kMessages, stats.dropped_in, R"(kind="dropped_in")");
+  constexpr std::string_view kQueries = "DHT queries by kind, and what became of them";
+  for (std::size_t i = 0; i < dht::kQueryKinds; ++i) {
+    const auto add = [&](std::string_view outcome, std::uint64_t count) {
+      metrics.counter("dht_queries_total", kQueries, count,
+                      "kind=\"" + std::string(dht::kQueryWords.at(i)) + "\",outcome=\"" +
+                          std::string(outcome) + "\"");
+    };
+    const dht::QueryCounts& kind = stats.by_kind.at(i);
+    add("received", kind.in);
+    add("answered", kind.answered);
+    add("refused", kind.refused);
+    add("limited", kind.limited);
+    add("sent", kind.out);
+    add("reply_received", kind.replies_in);
+  }
+  metrics.gauge("dht_items_stored", "items put here (BEP 44)", stats.stored_items);
   metrics.counter("dht_bytes_total", "bytes of datagrams", stats.bytes_in, R"(way="in")");
   metrics.counter("dht_bytes_total", "bytes of datagrams", stats.bytes_out, R"(way="out")");
 }

@@ -31,6 +31,7 @@ std::optional<Transaction> Caller::on_reply(Time now, BytesView txid, const Endp
 bool Caller::ask(Time now, const Endpoint& to, const std::optional<DhtId>& expected,
                  const QueryBody& body, Why why, Duration soft_timeout, Outlet& outlet,
                  Effects& out) {
+  why.query = body.index();
   const auto txid = transactions_.begin(now, to, expected, why, soft_timeout, rng_);
   if (!txid) return false;
   Query query;
@@ -40,7 +41,7 @@ bool Caller::ask(Time now, const Endpoint& to, const std::optional<DhtId>& expec
   query.body = body;
   if (has_contacts_in_reply(body)) query.want = want_;
   outlet.send(now, to, Direction::query, encode(query), out);
-  ++queries_count_;
+  ++queries_.at(body.index());
   return true;
 }
 

@@ -3,6 +3,7 @@
 // The caller sends our queries and recognises their answers: it owns the transactions in flight and
 // what is known of how fast nodes answer in general. What an answer means is decided elsewhere.
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -41,7 +42,8 @@ class Caller {
 
   bool is_asking(const Endpoint& endpoint) const { return transactions_.is_asking(endpoint); }
   Time deadline() const { return transactions_.deadline(); }
-  std::uint64_t queries_count() const { return queries_count_; }
+  // Sent, by kind.
+  const std::array<std::uint64_t, kQueryKinds>& queries() const { return queries_; }
 
  private:
   bool ask(Time now, const Endpoint& to, const std::optional<DhtId>& expected,
@@ -53,7 +55,7 @@ class Caller {
   ResponseTimes response_times_;
   bool is_read_only_ = false;
   Want want_;
-  std::uint64_t queries_count_ = 0;
+  std::array<std::uint64_t, kQueryKinds> queries_{};
 };
 
 }  // namespace peernet::dht

@@ -158,6 +158,8 @@ Stats Dht::stats() const {
     sum.stored_keys += v6.stored_keys;
     sum.stored_peers += v6.stored_peers;
     sum.stored_items += v6.stored_items;
+    for (std::size_t kind = 0; kind < kQueryKinds; ++kind)
+      sum.by_kind.at(kind) += v6.by_kind.at(kind);
     sum.queries_in += v6.queries_in;
     sum.queries_out += v6.queries_out;
     sum.replies_in += v6.replies_in;

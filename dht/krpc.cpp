@@ -239,20 +239,6 @@ void encode_arguments(bencode::Encoder& encoder, const Query& query) {
   encoder.end();
 }
 
-std::string_view method_of(const QueryBody& body) {
-  return std::visit(
-      Overloaded{
-          [](const Ping&) { return std::string_view("ping"); },
-          [](const FindNode&) { return std::string_view("find_node"); },
-          [](const GetPeers&) { return std::string_view("get_peers"); },
-          [](const AnnouncePeer&) { return std::string_view("announce_peer"); },
-          [](const Get&) { return std::string_view("get"); },
-          [](const Put&) { return std::string_view("put"); },
-          [](const SampleInfohashes&) { return std::string_view("sample_infohashes"); },
-      },
-      body);
-}
-
 void encode_endpoint(bencode::Encoder& encoder, const Endpoint& endpoint, Bytes& out) {
   encoder.begin_string(endpoint.is_v6 ? kEndpointSizeV6 : kEndpointSize);
   endpoint.pack(out);
@@ -300,7 +286,7 @@ Bytes encode(const Query& query) {
   bencode::Encoder encoder(out);
   encoder.begin_dict().string("a");
   encode_arguments(encoder, query);
-  encoder.string("q").string(method_of(query.body));
+  encoder.string("q").string(kQueryWords.at(query.body.index()));
   if (query.is_read_only) encoder.string("ro").integer(1);
   encoder.string("t").string(query.txid).string("y").string("q").end();
   return out;

@@ -68,6 +68,10 @@ struct SampleInfohashes {
   DhtId target;
 };
 using QueryBody = std::variant<Ping, FindNode, GetPeers, AnnouncePeer, Get, Put, SampleInfohashes>;
+// Queries by kind: the index of their body. BEP 5's word for each.
+inline constexpr std::size_t kQueryKinds = std::variant_size_v<QueryBody>;
+inline constexpr std::array<std::string_view, kQueryKinds> kQueryWords = {
+    "ping", "find_node", "get_peers", "announce_peer", "get", "put", "sample_infohashes"};
 
 // BEP 32: contacts of which family the asker wants. Neither: of that it asks by.
 struct Want {

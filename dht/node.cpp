@@ -213,7 +213,10 @@ Stats Node::stats() const {
   stats.network_size = r.family.network_size();
   stats.stored_items = static_cast<std::uint32_t>(r.server.items().size());
   stats.lookups_active = static_cast<std::uint32_t>(r.searches.count(Search::Goal::peers));
-  stats.queries_out = r.family.caller.queries_count();
+  for (std::size_t kind = 0; kind < kQueryKinds; ++kind) {
+    stats.by_kind.at(kind).out = r.family.caller.queries().at(kind);
+    stats.queries_out += stats.by_kind.at(kind).out;
+  }
   stats.bytes_out = r.family.outlet.bytes_count();
   stats.is_joined = is_joined_;
   stats.is_hidden = is_hidden_;
@@ -255,6 +258,8 @@ Result<Message> Node::read(Time now, const Endpoint& from, BytesView bytes) {
 void Node::on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,
                     const Node* other, Effects& out) {
   ++counts_.queries_in;
+  QueryCounts& kind = counts_.by_kind.at(query.body.index());
+  ++kind.in;
   Running& r = running();
   if (!r.server.is_proven(now, from) && !r.family.caller.is_asking(from)) {
     reach_.on_unasked();
@@ -263,6 +268,7 @@ void Node::on_query(Time now, const Endpoint& from, const Query& query, std::siz
   // Our own id: our own datagram, come back to us, or somebody who borrows our name.
   if (is_read_only() || query.sender == r.id || !r.server.admit(now, from)) {
     ++counts_.dropped_in;
+    ++kind.limited;
     return;
   }
   // A node that asks is worth knowing, or at least worth proving, and what would have to give way
@@ -276,8 +282,12 @@ void Node::on_query(Time now, const Endpoint& from, const Query& query, std::siz
   }
   const auto also_sent = static_cast<std::size_t>(r.family.outlet.bytes_count() - sent_before);
   const RoutingTable* other_table = other == nullptr ? nullptr : &other->running().family.table;
-  r.server.on_query(now, from, query, size, also_sent, {r.family.table, other_table},
-                    r.family.outlet, out);
+  switch (r.server.on_query(now, from, query, size, also_sent, {r.family.table, other_table},
+                            r.family.outlet, out)) {
+    case Server::Outcome::answered: ++kind.answered; break;
+    case Server::Outcome::refused: ++kind.refused; break;
+    case Server::Outcome::limited: ++kind.limited; break;
+  }
   if (!r.server.is_empty() && expiry_at_ == kNever) expiry_at_ = now + kExpiryEvery;
   if (const auto rival = r.family.table.rival_of(contact, now)) {
     r.upkeep.probe(now, *rival, r.family, out);
@@ -292,6 +302,7 @@ void Node::on_reply(Time now, const Endpoint& from, const Reply& reply, Effects&
     return;
   }
   ++counts_.replies_in;
+  ++counts_.by_kind.at(transaction->why.query).replies_in;
   r.server.prove(now, from);
   const Contact contact{reply.sender, from};
   const bool is_as_expected = !transaction->expected || *transaction->expected == reply.sender;

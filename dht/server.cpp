@@ -42,8 +42,9 @@ Server::Server(const DhtId& own_id, const Config& config, Rng rng)
       items_(own_id, config.special_use_is_global),
       guard_(config.special_use_is_global, config.are_sources_limited, rng_) {}
 
-void Server::on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,
-                      std::size_t also_sent, const Tables& tables, Outlet& outlet, Effects& out) {
+Server::Outcome Server::on_query(Time now, const Endpoint& from, const Query& query,
+                                 std::size_t size, std::size_t also_sent, const Tables& tables,
+                                 Outlet& outlet, Effects& out) {
   std::optional<ErrorReply> error;
   if (const auto* announce = std::get_if<AnnouncePeer>(&query.body)) {
     error = store_peer(now, from, *announce);
@@ -55,15 +56,15 @@ void Server::on_query(Time now, const Endpoint& from, const Query& query, std::s
   }
   if (error) {
     error->txid = query.txid;
-    refuse(now, from, *error, size, also_sent, outlet, out);
-    return;
+    return refuse(now, from, *error, size, also_sent, outlet, out);
   }
   const std::size_t size_max =
       guard_.answer_size_max(now, from, size, also_sent) - outlet.overhead();
   Bytes bytes = answer(now, from, query, size_max, tables);
-  if (bytes.size() > size_max) return;
+  if (bytes.size() > size_max) return Outcome::limited;
   guard_.on_answered(now, from, bytes.size() + outlet.overhead() + also_sent);
   outlet.send(now, from, Direction::answer, std::move(bytes), out);
+  return Outcome::answered;
 }
 
 void Server::on_bad_query(Time now, const Endpoint& from, const BadQuery& query, std::size_t size,
@@ -153,13 +154,15 @@ Bytes Server::answer(Time now, const Endpoint& to, const Query& query, std::size
   return encode(reply);
 }
 
-void Server::refuse(Time now, const Endpoint& to, const ErrorReply& error, std::size_t query_size,
-                    std::size_t also_sent, Outlet& outlet, Effects& out) {
+Server::Outcome Server::refuse(Time now, const Endpoint& to, const ErrorReply& error,
+                               std::size_t query_size, std::size_t also_sent, Outlet& outlet,
+                               Effects& out) {
   Bytes bytes = encode(error);
   const std::size_t size = bytes.size() + outlet.overhead();
-  if (size > guard_.answer_size_max(now, to, query_size, also_sent)) return;
+  if (size > guard_.answer_size_max(now, to, query_size, also_sent)) return Outcome::limited;
   guard_.on_answered(now, to, size + also_sent);
   outlet.send(now, to, Direction::answer, std::move(bytes), out);
+  return Outcome::refused;
 }
 
 std::optional<ErrorReply> Server::store_peer(Time now, const Endpoint& from,

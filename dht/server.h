@@ -39,9 +39,10 @@ class Server {
 
   Server(const DhtId& own_id, const Config& config, Rng rng);
 
+  enum class Outcome : std::uint8_t { answered, refused, limited };
   // A datagram of `size` bytes was a query. `also_sent`: bytes that leave for its sender besides.
-  void on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,
-                std::size_t also_sent, const Tables& tables, Outlet& outlet, Effects& out);
+  Outcome on_query(Time now, const Endpoint& from, const Query& query, std::size_t size,
+                   std::size_t also_sent, const Tables& tables, Outlet& outlet, Effects& out);
   void on_bad_query(Time now, const Endpoint& from, const BadQuery& query, std::size_t size,
                     Outlet& outlet, Effects& out);
   void on_time(Time now);
@@ -65,8 +66,8 @@ class Server {
 
   Bytes answer(Time now, const Endpoint& to, const Query& query, std::size_t size_max,
                const Tables& tables);
-  void refuse(Time now, const Endpoint& to, const ErrorReply& error, std::size_t query_size,
-              std::size_t also_sent, Outlet& outlet, Effects& out);
+  Outcome refuse(Time now, const Endpoint& to, const ErrorReply& error, std::size_t query_size,
+                 std::size_t also_sent, Outlet& outlet, Effects& out);
   // Nothing on success.
   std::optional<ErrorReply> store_peer(Time now, const Endpoint& from, const AnnouncePeer& query);
   std::optional<ErrorReply> store_item(Time now, const Endpoint& from, const Put& query);

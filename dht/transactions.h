@@ -34,6 +34,7 @@ struct Why {
   };
   Kind kind = Kind::probe;
   std::uint64_t search = 0;
+  std::size_t query = 0;  // its kind; the caller's to set
 };
 
 struct Transaction {

@@ -445,16 +445,27 @@ TEST_CASE("metrics stand in both forms, each name described once", "[daemon]") {
     REQUIRE(place != std::string::npos);
     CHECK(text.find(help, place + 1) == std::string::npos);
   }
-  for (const char* const promised :
-       {R"(connections{state="dialling"})", R"(connections{state="handshake_in"})",
-        R"(connections{state="open_in"})", R"(connections{state="open_out"})",
-        R"(rejects_total{reason="banned"})", R"(rejects_total{reason="address_limit"})",
-        R"(rejects_total{reason="handshake_rate"})", R"(rejects_total{reason="protocol"})",
-        R"(rejects_total{reason="unknown_share"})", R"(bytes_total{class="wire_in"})",
-        R"(bytes_total{class="wire_out"})", R"(bytes_total{class="verified_in"})",
-        R"(bytes_total{class="wasted_in"})", R"(bytes_total{class="blocks_out"})",
-        R"(bytes_total{class="reread"})", "hash_failures_total", R"(bans{of="peer"})",
-        "pieces_durable", R"(control_requests_total{outcome="answered"})"}) {
+  for (const char* const promised : {R"(connections{state="dialling"})",
+                                     R"(connections{state="handshake_in"})",
+                                     R"(connections{state="open_in"})",
+                                     R"(connections{state="open_out"})",
+                                     R"(rejects_total{reason="banned"})",
+                                     R"(rejects_total{reason="address_limit"})",
+                                     R"(rejects_total{reason="handshake_rate"})",
+                                     R"(rejects_total{reason="protocol"})",
+                                     R"(rejects_total{reason="unknown_share"})",
+                                     R"(bytes_total{class="wire_in"})",
+                                     R"(dht_queries_total{kind="get_peers",outcome="refused"})",
+                                     "dht_items_stored",
+                                     R"(bytes_total{class="wire_out"})",
+                                     R"(bytes_total{class="verified_in"})",
+                                     R"(bytes_total{class="wasted_in"})",
+                                     R"(bytes_total{class="blocks_out"})",
+                                     R"(bytes_total{class="reread"})",
+                                     "hash_failures_total",
+                                     R"(bans{of="peer"})",
+                                     "pieces_durable",
+                                     R"(control_requests_total{outcome="answered"})"}) {
     CAPTURE(promised);
     CHECK(text.find("\npeernet_" + std::string(promised) + " ") != std::string::npos);
   }

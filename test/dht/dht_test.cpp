@@ -145,6 +145,35 @@ TEST_CASE("bad queries are answered with the errors of BEP 5, junk with silence"
   CHECK(engine.dht.stats().queries_in == 3);
 }
 
+TEST_CASE("queries are counted by kind and by what became of them", "[dht]") {
+  Engine engine;
+  const Endpoint from = local_endpoint(1);
+  const auto kind = [&](const QueryBody& body) {
+    return engine.dht.stats().by_kind.at(body.index());
+  };
+  engine.query(from, make_id(1), FindNode{make_id(2)});
+  CHECK(kind(FindNode{}).in == 1);
+  CHECK(kind(FindNode{}).answered == 1);
+  const Bytes token = to_bytes(as_bytes("not from us 1234"));
+  AnnouncePeer announce;
+  announce.key = make_id(50);
+  announce.port = 6000;
+  announce.token = token;
+  engine.query(from, make_id(1), announce);
+  CHECK(kind(AnnouncePeer{}).in == 1);
+  CHECK(kind(AnnouncePeer{}).refused == 1);
+  engine.query(from, engine.id, Get{});  // under our own name
+  CHECK(kind(Get{}).in == 1);
+  CHECK(kind(Get{}).limited == 1);
+  // The sender was asked in turn who it is.
+  CHECK(kind(Ping{}).out + kind(FindNode{}).out >= 1);
+  for (const Sent& sent : engine.sent()) {
+    if (std::holds_alternative<Query>(sent.message)) engine.answer(sent, make_id(1));
+  }
+  CHECK(kind(Ping{}).replies_in + kind(FindNode{}).replies_in == 1);
+  CHECK(kind(Put{}).in == 0);
+}
+
 TEST_CASE("an announce needs a token we gave to this address for this key", "[dht]") {
   Engine engine;
   const Endpoint from = local_endpoint(1);
