@@ -84,7 +84,7 @@ std::uint64_t left_of(std::uint64_t limit, std::uint64_t used) {
   return limit > used ? limit - used : 0;
 }
 
-std::uint64_t credit_of(const ChokeCandidate& c, const Lent& lent, const ChokeRound& round) {
+std::uint64_t room_of(const ChokeCandidate& c, const Lent& lent, const ChokeRound& round) {
   // Whoever was choked for its debts comes back with a quarter of its allowance and not with a
   // byte.
   const std::uint64_t allowance = c.is_unchoked ? c.allowance : c.allowance - c.allowance / 4;
@@ -96,17 +96,17 @@ std::uint64_t credit_of(const ChokeCandidate& c, const Lent& lent, const ChokeRo
                   left_of(allowance + kSeedReturn * (given + c.passed_on), owed));
 }
 
-std::map<ConnId, std::uint64_t> credits_of(std::span<const ChokeCandidate> candidates,
-                                           const ChokeRound& round) {
+std::map<ConnId, std::uint64_t> room_of_all(std::span<const ChokeCandidate> candidates,
+                                            const ChokeRound& round) {
   Lent lent;
   for (const ChokeCandidate& candidate : candidates) {
     if (is_stranger(candidate)) lent[candidate.network] += owed_of(candidate);
   }
-  std::map<ConnId, std::uint64_t> credits;
+  std::map<ConnId, std::uint64_t> room;
   for (const ChokeCandidate& candidate : candidates) {
-    credits[candidate.conn] = credit_of(candidate, lent, round);
+    room[candidate.conn] = room_of(candidate, lent, round);
   }
-  return credits;
+  return room;
 }
 
 // ---- Leeching
@@ -245,7 +245,7 @@ void choose_seeding(const Ranked& candidates, const ChokeRound& round, Time now,
 ChokeDecision choose(std::span<const ChokeCandidate> candidates, const ChokeRound& round, Time now,
                      Rng& rng) {
   ChokeDecision decision;
-  decision.credits = credits_of(candidates, round);
+  decision.room = room_of_all(candidates, round);
   const Ranked all = interested(candidates);
   if (round.slots == 0 || all.empty()) return decision;
   ChokeRound left = round;
@@ -264,7 +264,7 @@ ChokeDecision choose(std::span<const ChokeCandidate> candidates, const ChokeRoun
   Ranked good;
   Ranked owing;
   for (const ChokeCandidate* candidate : all) {
-    const bool owes = decision.credits.at(candidate->conn) == 0;
+    const bool owes = decision.room.at(candidate->conn) == 0;
     (owes ? owing : good).push_back(candidate);
   }
   serve(good);

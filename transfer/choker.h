@@ -65,7 +65,7 @@ struct ChokeDecision {
   std::vector<ConnId> unchoked;      // sorted; at most `slots`
   std::optional<ConnId> optimistic;  // one of them; never when seeding
   // What each candidate may be sent before it is in debt; 0: it is.
-  std::map<ConnId, std::uint64_t> credits;
+  std::map<ConnId, std::uint64_t> room;
 };
 
 // Only interested candidates are unchoked. Requires: conns are distinct.

@@ -306,10 +306,9 @@ void Transfer::rechoke(Turn& t) {
     if (peer.phase() != Peer::Phase::open) continue;
     peer.is_optimistic = decision.optimistic == conn;
     const bool is_unchoked = std::ranges::binary_search(decision.unchoked, conn);
-    const auto credit = decision.credits.find(conn);
-    const std::uint64_t left = credit == decision.credits.end() ? 0 : credit->second;
-    peer.is_in_debt = left == 0;
-    peer.debt_at = peer.sent.total() + left;
+    const std::uint64_t room = decision.room.contains(conn) ? decision.room.at(conn) : 0;
+    peer.is_in_debt = room == 0;
+    peer.debt_at = peer.sent.total() + room;
     if (is_unchoked == peer.is_choked) set_choked(t, peer, !is_unchoked);
     if (peer.is_in_debt && peer.is_choked && t.now - peer.waiting_since >= kPassOnTime) {
       for (auto& [id, share] : peer.shares()) {

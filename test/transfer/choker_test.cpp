@@ -188,8 +188,8 @@ TEST_CASE("slots that nobody has earned are lent", "[transfer]") {
 
 std::vector<ConnId> debtors_of(const ChokeDecision& decision) {
   std::vector<ConnId> debtors;
-  for (const auto& [conn, credit] : decision.credits) {
-    if (credit == 0) debtors.push_back(conn);
+  for (const auto& [conn, room] : decision.room) {
+    if (room == 0) debtors.push_back(conn);
   }
   return debtors;
 }
