@@ -113,13 +113,13 @@ void Screen::end_moving_line(bool is_kept) {
 }
 
 std::string Screen::called(std::string_view text) const {
-  constexpr std::string_view kProgram = "peernet ";
+  constexpr std::string_view program = "peernet ";
   std::string result;
   while (true) {
-    const std::size_t place = options_.is_system ? text.find(kProgram) : std::string_view::npos;
+    const std::size_t place = options_.is_system ? text.find(program) : std::string_view::npos;
     if (place == std::string_view::npos) return result.append(text);
-    result.append(text.substr(0, place + kProgram.size()));
-    text.remove_prefix(place + kProgram.size());
+    result.append(text.substr(0, place + program.size()));
+    text.remove_prefix(place + program.size());
     const bool is_command = !text.empty() && text.front() >= 'a' && text.front() <= 'z';
     if (is_command) result += "--system ";
   }

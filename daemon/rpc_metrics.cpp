@@ -49,28 +49,28 @@ class Metrics {
 };
 
 void add_transfer(Metrics& metrics, const transfer::TransferStats& stats) {
-  constexpr std::string_view kConnections = "connections by state";
-  metrics.gauge("connections", kConnections, stats.dialling, R"(state="dialling")");
-  metrics.gauge("connections", kConnections, stats.unproven_in, R"(state="handshake_in")");
-  metrics.gauge("connections", kConnections, stats.established_in, R"(state="open_in")");
-  metrics.gauge("connections", kConnections, stats.established_out, R"(state="open_out")");
+  constexpr std::string_view connections_help = "connections by state";
+  metrics.gauge("connections", connections_help, stats.dialling, R"(state="dialling")");
+  metrics.gauge("connections", connections_help, stats.unproven_in, R"(state="handshake_in")");
+  metrics.gauge("connections", connections_help, stats.established_in, R"(state="open_in")");
+  metrics.gauge("connections", connections_help, stats.established_out, R"(state="open_out")");
   metrics.counter("accepted_total", "inbound connections", stats.accepted);
-  constexpr std::string_view kRejects = "what was turned away, by reason";
+  constexpr std::string_view rejects_help = "what was turned away, by reason";
   for (std::size_t i = 0; i < stats.rejects.size(); ++i) {
     const auto reason = transfer::word(static_cast<transfer::Reject>(i));
-    metrics.counter("rejects_total", kRejects, stats.rejects.at(i),
+    metrics.counter("rejects_total", rejects_help, stats.rejects.at(i),
                     "reason=\"" + std::string(reason) + "\"");
   }
   metrics.counter("dials_total", "connections tried", stats.dials);
   metrics.counter("dials_failed_total", "dials that proved nothing", stats.dials_failed);
   metrics.counter("sessions_total", "handshakes that were done", stats.sessions);
-  constexpr std::string_view kBytes = "bytes by class";
-  metrics.counter("bytes_total", kBytes, stats.wire_in, R"(class="wire_in")");
-  metrics.counter("bytes_total", kBytes, stats.wire_out, R"(class="wire_out")");
-  metrics.counter("bytes_total", kBytes, stats.verified_in, R"(class="verified_in")");
-  metrics.counter("bytes_total", kBytes, stats.wasted_in, R"(class="wasted_in")");
-  metrics.counter("bytes_total", kBytes, stats.blocks_out, R"(class="blocks_out")");
-  metrics.counter("bytes_total", kBytes, stats.reread, R"(class="reread")");
+  constexpr std::string_view bytes_help = "bytes by class";
+  metrics.counter("bytes_total", bytes_help, stats.wire_in, R"(class="wire_in")");
+  metrics.counter("bytes_total", bytes_help, stats.wire_out, R"(class="wire_out")");
+  metrics.counter("bytes_total", bytes_help, stats.verified_in, R"(class="verified_in")");
+  metrics.counter("bytes_total", bytes_help, stats.wasted_in, R"(class="wasted_in")");
+  metrics.counter("bytes_total", bytes_help, stats.blocks_out, R"(class="blocks_out")");
+  metrics.counter("bytes_total", bytes_help, stats.reread, R"(class="reread")");
   metrics.counter("hash_failures_total", "data that did not match its hash", stats.hash_failures);
   metrics.gauge("bans", "peers that are banned now", stats.bans, R"(of="peer")");
   metrics.gauge("bans", "peers that are banned now", stats.bans_of_hosts, R"(of="host_score")");
@@ -86,16 +86,16 @@ void add_dht(Metrics& metrics, const dht::Stats& stats) {
   metrics.gauge("dht_lookups", "lookups that run or wait", stats.lookups_active);
   metrics.gauge("dht_keys_stored", "keys announced here", stats.stored_keys);
   metrics.gauge("dht_peers_stored", "addresses announced here", stats.stored_peers);
-  constexpr std::string_view kMessages = "DHT messages";
-  metrics.counter("dht_messages_total", kMessages, stats.queries_in, R"(kind="query_in")");
-  metrics.counter("dht_messages_total", kMessages, stats.queries_out, R"(kind="query_out")");
-  metrics.counter("dht_messages_total", kMessages, stats.replies_in, R"(kind="reply_in")");
-  metrics.counter("dht_messages_total", kMessages, stats.errors_in, R"(kind="error_in")");
-  metrics.counter("dht_messages_total", kMessages, stats.dropped_in, R"(kind="dropped_in")");
-  constexpr std::string_view kQueries = "DHT queries by kind, and what became of them";
+  constexpr std::string_view messages_help = "DHT messages";
+  metrics.counter("dht_messages_total", messages_help, stats.queries_in, R"(kind="query_in")");
+  metrics.counter("dht_messages_total", messages_help, stats.queries_out, R"(kind="query_out")");
+  metrics.counter("dht_messages_total", messages_help, stats.replies_in, R"(kind="reply_in")");
+  metrics.counter("dht_messages_total", messages_help, stats.errors_in, R"(kind="error_in")");
+  metrics.counter("dht_messages_total", messages_help, stats.dropped_in, R"(kind="dropped_in")");
+  constexpr std::string_view queries_help = "DHT queries by kind, and what became of them";
   for (std::size_t i = 0; i < dht::kQueryKinds; ++i) {
     const auto add = [&](std::string_view outcome, std::uint64_t count) {
-      metrics.counter("dht_queries_total", kQueries, count,
+      metrics.counter("dht_queries_total", queries_help, count,
                       "kind=\"" + std::string(dht::kQueryWords.at(i)) + "\",outcome=\"" +
                           std::string(outcome) + "\"");
     };
@@ -166,16 +166,17 @@ Rpc::Answer Rpc::metrics_get(Call& call) {
                   "how late the loop is at worst in 99 of 100 turns, of the last thousand",
                   static_cast<std::uint64_t>(facts.loop_lag_p99.count()));
     metrics.gauge("descriptors_max", "descriptors that may be open", facts.descriptors_max);
-    constexpr std::string_view kControl = "clients of the control socket turned away, by reason";
+    constexpr std::string_view control_help =
+        "clients of the control socket turned away, by reason";
     for (std::size_t i = 0; i < facts.control_rejects.size(); ++i) {
       const auto reason = word(static_cast<ControlReject>(i));
-      metrics.counter("control_rejects_total", kControl, facts.control_rejects.at(i),
+      metrics.counter("control_rejects_total", control_help, facts.control_rejects.at(i),
                       "reason=\"" + std::string(reason) + "\"");
     }
   }
-  constexpr std::string_view kCalls = "requests at the control socket, by outcome";
-  metrics.counter("control_requests_total", kCalls, answered_count_, R"(outcome="answered")");
-  metrics.counter("control_requests_total", kCalls, refused_count_, R"(outcome="refused")");
+  constexpr std::string_view calls_help = "requests at the control socket, by outcome";
+  metrics.counter("control_requests_total", calls_help, answered_count_, R"(outcome="answered")");
+  metrics.counter("control_requests_total", calls_help, refused_count_, R"(outcome="refused")");
   metrics.gauge("control_clients", "connections of the control socket", clients_.size());
   metrics.counter("events_total", "events that were kept", seq_);
   return Result<Json>(Json::object({{"metrics", metrics.json()}, {"text", metrics.text()}}));
