@@ -295,10 +295,12 @@ struct AnnouncesOf {
   }
 };
 
-Announces announces_of(const World& world, const std::vector<LookupId>& lookups) {
+// Of announces or puts, whose records `record_of` gives.
+template <class Id, class RecordOf>
+Announces stores_of(const World& world, const std::vector<Id>& ids, RecordOf record_of) {
   AnnouncesOf of;
-  for (const LookupId id : lookups) {
-    const LookupRecord& record = world.lookup(id);
+  for (const Id id : ids) {
+    const auto& record = record_of(id);
     if (!world.is_up(record.host)) continue;
     ++of.announces.asked;
     if (!record.done) continue;
@@ -308,17 +310,13 @@ Announces announces_of(const World& world, const std::vector<LookupId>& lookups)
   return of.result();
 }
 
+Announces announces_of(const World& world, const std::vector<LookupId>& lookups) {
+  return stores_of(world, lookups,
+                   [&](LookupId id) -> const LookupRecord& { return world.lookup(id); });
+}
+
 Announces puts_of(const World& world, const std::vector<ItemId>& items) {
-  AnnouncesOf of;
-  for (const ItemId id : items) {
-    const ItemRecord& record = world.item(id);
-    if (!world.is_up(record.host)) continue;
-    ++of.announces.asked;
-    if (!record.done) continue;
-    of.queries.push_back(record.done->nodes_asked);
-    of.add(record.done->stored, record.done->took);
-  }
-  return of.result();
+  return stores_of(world, items, [&](ItemId id) -> const ItemRecord& { return world.item(id); });
 }
 
 void kill_some(Network& network, std::size_t count, const std::set<HostId>& spared) {
