@@ -246,14 +246,15 @@ Error Storage::file_error(int error_number, std::uint32_t file_index, const char
   return system_error(error_number, std::string("cannot ") + verb + " " + shown_path(file_index));
 }
 
-Result<FileCache::SharedFd> Storage::open_file(std::uint32_t file_index, bool is_created) {
+Result<FileCache::SharedFd> Storage::open_file(std::uint32_t file_index, Access access) {
   if (auto fd = cache_.find(wanted_.storage, file_index)) {
     // What was opened before the storage was opened anew for repair may only be read.
-    const bool is_enough = !is_created || (fcntl(fd->get(), F_GETFL) & O_ACCMODE) == O_RDWR;
+    const bool is_enough =
+        access == Access::existing || (fcntl(fd->get(), F_GETFL) & O_ACCMODE) == O_RDWR;
     if (is_enough) return fd;
     cache_.drop(wanted_.storage, file_index);
   }
-  auto fd = open_by_name(file_index, is_created);
+  auto fd = open_by_name(file_index, access);
   if (!fd) return fd.error();
   struct stat status {};
   if (fstat(fd->get(), &status) != 0) return file_error(errno, file_index, "look at");
@@ -267,12 +268,26 @@ Result<FileCache::SharedFd> Storage::open_file(std::uint32_t file_index, bool is
   return cache_.put(wanted_.storage, file_index, std::move(*fd));
 }
 
-Result<Fd> Storage::open_by_name(std::uint32_t file_index, bool is_created) {
+// A file that was there is not made again: what it held would be a hole, and count as fetched.
+Result<FileCache::SharedFd> Storage::open_to_write(std::uint32_t file_index) {
+  bool is_known = false;
+  {
+    const std::lock_guard lock(stripe(file_index));
+    is_known = states_[file_index].has_reference;
+  }
+  auto fd = open_file(file_index, is_known ? Access::writing : Access::making);
+  if (!fd && is_known && fd.error().code == Errc::not_found) {
+    return Error{Errc::not_found, shown_path(file_index) + " was deleted", ""};
+  }
+  return fd;
+}
+
+Result<Fd> Storage::open_by_name(std::uint32_t file_index, Access access) {
   const std::shared_lock lock(names_);
   auto parent = open_parent();
   if (!parent) return parent;
   const std::string path = path_of(file_index);
-  if (is_created) return open_writable(parent->get(), path, file_index);
+  if (access == Access::making) return open_writable(parent->get(), path, file_index);
   return open_beneath(parent->get(), path, is_writable_ ? O_RDWR : O_RDONLY);
 }
 
@@ -376,7 +391,7 @@ FileResult Storage::write_blocks(const WriteBlocks& wanted, Generation& seen) {
     return FileOutcome{std::move(outcome)};
   }
 
-  auto fd = open_file(wanted.file_index, true);
+  auto fd = open_to_write(wanted.file_index);
   if (!fd) return fd.error();
   const std::lock_guard lock(stripe(wanted.file_index));
   FileState& state = states_[wanted.file_index];
@@ -434,7 +449,7 @@ FileResult Storage::read_blocks(const ReadBlocks& wanted, Generation told, Gener
   if (!wanted.is_verified) return read_unverified(wanted, seen);
 
   BlocksRead outcome;
-  auto fd = open_file(wanted.file_index, false);
+  auto fd = open_file(wanted.file_index, Access::existing);
   if (!fd) return fd.error();
   outcome.data.resize(wanted.size);
   auto read = read_fully((*fd)->get(), outcome.data.data(), wanted.size, wanted.offset);
@@ -494,7 +509,7 @@ FileResult Storage::read_unverified(const ReadBlocks& wanted, Generation& seen) 
 // so before it is read: a change while it is read is then seen by the next verified read.
 Result<FileCache::SharedFd> Storage::adopt_reference(std::uint32_t file_index, Generation& seen) {
   for (int changes = 0; changes < kChangesMax; ++changes) {
-    auto fd = open_file(file_index, false);
+    auto fd = open_file(file_index, Access::existing);
     if (!fd) return fd;
     auto before = stamp_of((*fd)->get(), file_index);
     if (!before) return before.error();
@@ -503,7 +518,7 @@ Result<FileCache::SharedFd> Storage::adopt_reference(std::uint32_t file_index, G
       if (is_writable_) return fd;
     } else {
       cache_.drop(wanted_.storage, file_index);  // the path may lead to another file now
-      fd = open_file(file_index, false);
+      fd = open_file(file_index, Access::existing);
       if (!fd) return fd;
       before = stamp_of((*fd)->get(), file_index);
       if (!before) return before.error();
@@ -617,7 +632,7 @@ FileResult Storage::hash_range(const HashRange& wanted) {
 
 // The first range of a file sets the state that all its ranges must see.
 Result<FileCache::SharedFd> Storage::start_hashing(std::uint32_t file_index) {
-  auto fd = open_file(file_index, false);
+  auto fd = open_file(file_index, Access::existing);
   if (!fd) return fd;
   auto before = stamp_of((*fd)->get(), file_index);
   if (!before) return before.error();

@@ -81,8 +81,14 @@ class Storage {
   std::string path_of(std::uint32_t file_index) const;     // below the parent; needs names_
   std::string shown_path(std::uint32_t file_index) const;  // for people
   Error file_error(int error_number, std::uint32_t file_index, const char* verb) const;
-  Result<FileCache::SharedFd> open_file(std::uint32_t file_index, bool is_created);
-  Result<Fd> open_by_name(std::uint32_t file_index, bool is_created);
+  enum class Access : std::uint8_t {
+    existing,  // at least for reading
+    writing,   // for writing
+    making,    // for writing; what is missing is made
+  };
+  Result<FileCache::SharedFd> open_file(std::uint32_t file_index, Access access);
+  Result<FileCache::SharedFd> open_to_write(std::uint32_t file_index);
+  Result<Fd> open_by_name(std::uint32_t file_index, Access access);
   Result<Fd> open_writable(int parent, const std::string& path, std::uint32_t file_index);
   Result<FileCache::SharedFd> open_leaves(bool is_created);
   Result<Stamp> stamp_of(int fd, std::uint32_t file_index);

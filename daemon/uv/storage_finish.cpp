@@ -110,7 +110,7 @@ Result<void> Storage::sync_all(int parent, const std::set<std::uint32_t>& files,
     return result;
   }
   for (const std::uint32_t file : files) {
-    auto fd = open_file(file, false);
+    auto fd = open_file(file, Access::existing);
     if (!fd) return fd.error();
     const int status = are_modes_synced ? fsync((*fd)->get()) : fdatasync((*fd)->get());
     if (status != 0) {
@@ -164,7 +164,7 @@ FileResult Storage::finish(const FinishStorage& wanted) {
 
 Result<void> Storage::finish_file(std::uint32_t file_index, bool is_in_place) {
   const FileSpec& file = wanted_.files[file_index];
-  auto fd = open_file(file_index, file.size == 0);
+  auto fd = open_file(file_index, file.size == 0 ? Access::making : Access::existing);
   if (!fd) return fd.error();
   const mode_t mode =
       (file.is_executable ? kFileMode | kExecuteMode : kFileMode) & ~place_.user_umask;
@@ -225,7 +225,7 @@ Result<void> Storage::finish_directories(int parent) {
 
 // From where it was made to its path. The rename changes the stamp of the file.
 Result<void> Storage::place_file(int parent, std::uint32_t file_index) {
-  auto fd = open_file(file_index, false);
+  auto fd = open_file(file_index, Access::existing);
   if (!fd) return fd.error();
   const std::lock_guard stripe_lock(stripe(file_index));
   auto stamp = stamp_of((*fd)->get(), file_index);
@@ -256,7 +256,7 @@ Result<void> Storage::rename_top(int parent, const std::string& name) {
   const std::lock_guard stripe_lock(stripe(0));
   FileCache::SharedFd single;
   if (wanted_.is_single_file) {
-    auto fd = open_file(0, false);
+    auto fd = open_file(0, Access::existing);
     if (!fd) return fd.error();
     single = *fd;
     struct stat status {};

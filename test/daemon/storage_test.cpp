@@ -195,6 +195,13 @@ TEST_CASE("a file deleted under a download is an error and not a loss", "[daemon
   const auto result = write(*storage, blocks(0, kBlock, BytesView(content).subspan(kBlock)));
   REQUIRE_FALSE(result);
   CHECK(result.error().code == Errc::not_found);
+  // It was closed by that; what opens it by its name makes no other file with a hole in it.
+  CHECK_FALSE(write(*storage, blocks(0, kBlock, BytesView(content).subspan(kBlock))));
+  CHECK_FALSE(exists(f.parent + "/.x.part"));
+  // Opened anew it is known to be gone.
+  auto again = f.make(f.wanted(".x.part", {{"", content.size(), false}}, true, true));
+  REQUIRE(again->open());
+  CHECK(write(*again, blocks(0, 0, content)));
 }
 
 TEST_CASE("a read of what was never written is corrupt and makes no file", "[daemon]") {
