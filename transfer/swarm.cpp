@@ -291,9 +291,10 @@ void Swarm::retry(Turn& turn) {
 
 void Swarm::fail(Turn& turn, Error error, Failing how) {
   if (is_removing_) return;
-  // What has gone well for long enough starts again with the shortest wait.
+  // What has gone well for long enough starts again with the shortest wait; what still reports of
+  // the same fault prolongs none.
   if (turn.now - started_ > kRetryMax) retry_wait_ = {};
-  retry_wait_ = std::clamp<Duration>(2 * retry_wait_, kRetryFirst, kRetryMax);
+  if (!retry_at()) retry_wait_ = std::clamp<Duration>(2 * retry_wait_, kRetryFirst, kRetryMax);
   retry_at_ = how == Failing::for_now ? std::optional(turn.now + retry_wait_) : std::nullopt;
   is_quarantined_ = how == Failing::quarantined;
   scan_.reset();
