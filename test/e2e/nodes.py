@@ -47,11 +47,12 @@ class RpcError(Exception):
 
 class Node:
     """One peernetd. `wrap` is put before the command, such as ["ip", "netns", "exec", name]: its
-    control socket is a file, and can be reached from everywhere."""
+    control socket is a file, and can be reached from everywhere. `environment` is added to ours."""
 
-    def __init__(self, directory, name, bootstrap=(), wrap=(), **config):
+    def __init__(self, directory, name, bootstrap=(), wrap=(), environment=None, **config):
         self.name = name
         self.wrap = wrap
+        self.environment = {**os.environ, **(environment or {})}
         self.home = os.path.join(directory, name)
         os.makedirs(self.home, mode=0o700, exist_ok=True)
         self.config = {
@@ -77,7 +78,8 @@ class Node:
             self.write_config()
         log = open(os.path.join(self.home, "log"), "ab")
         self.process = subprocess.Popen(
-            [*self.wrap, PEERNETD, "--home", self.home], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            [*self.wrap, PEERNETD, "--home", self.home], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            env=self.environment)
         log.close()
 
         def answers():
@@ -202,6 +204,23 @@ class World:
         node = Node(self.directory, name, bootstrap, **config)
         self.nodes.append(node)
         return node.start()
+
+
+class FaultyDisk:
+    """Faults of a daemon's disk that come and go (faulty_disk.cpp): start the daemon with `environment`."""
+
+    LIBRARY = os.path.join(BUILD, "libfaulty_disk.so")
+
+    def __init__(self, path):
+        self.path = path
+        self.environment = {"LD_PRELOAD": self.LIBRARY, "PEERNET_FAULTS": path}
+
+    def fail(self, *faults):
+        """Faults (call, errno or 0, percent, part of the path) instead of those before; none: all is well."""
+        with open(self.path + ".new", "w", encoding="utf-8") as file:
+            for fault in faults:
+                print(*fault, file=file)
+        os.replace(self.path + ".new", self.path)
 
 
 def write_random(path, size, seed=0):
