@@ -21,7 +21,6 @@
 namespace peernet::cli {
 
 constexpr std::size_t kConfigSizeMax = 1U << 20U;
-constexpr std::size_t kNameWidth = 12;
 
 namespace {
 
@@ -434,21 +433,7 @@ int doctor(Session& session) {
     screen.answer_json(result);
     return is_ill ? kExitOther : kExitDone;
   }
-  std::string text;
-  for (const Json& check : at(result, "checks")) {
-    const std::string level = text_at(check, "level");
-    const Color color = level == "ok"        ? Color::green
-                        : level == "warning" ? Color::yellow
-                                             : Color::red;
-    text += colored(pad_right(shown(level), 8), color, screen.out_look()) + " " +
-            pad_right(shown(text_at(check, "name")), kNameWidth) + " " +
-            shown(text_at(check, "text")) + "\n";
-    if (const std::string fix = text_at(check, "fix"); !fix.empty()) {
-      text += std::string(9, ' ') + pad_right("", kNameWidth) +
-              " fix: " + shown(screen.called(fix)) + "\n";
-    }
-  }
-  screen.answer(text);
+  screen.answer(render_checks(at(result, "checks"), screen.out_look()));
   return is_ill ? kExitOther : kExitDone;
 }
 

@@ -239,7 +239,7 @@ class Follower {
   int interrupted() {
     Screen& screen = session_.screen();
     screen.end_moving_line(true);
-    screen.story("continues in the background: " + short_command());
+    screen.story(called("continues in the background: " + short_command(), screen.node()));
     if (screen.is_json()) screen.answer_json(share_);
     return kExitUnfinished;
   }
@@ -523,7 +523,8 @@ int fetch(Session& session, const FetchOptions& options) {
   const Json& result = std::get<Json>(answer);
   std::string id = text_at(result, "id");
   if (options.is_detached) {
-    screen.story("fetching in the background: peernet status " + short_id(id));
+    screen.story(
+        called("fetching in the background: peernet status " + short_id(id), screen.node()));
     if (screen.is_json()) {
       screen.answer_json(result);
     } else {
@@ -557,7 +558,7 @@ int preview(Session& session, const FetchOptions& options) {
     if (message.kind == Message::Kind::lost) return screen.fail(connection_lost());
     if (message.kind == Message::Kind::quiet && limit && seconds_now() >= deadline) {
       return screen.fail({kExitTimedOut, "timed_out", "nobody has said in time what it contains",
-                          "is it shared anywhere? Whoever has it: peernet status"});
+                          "is it shared anywhere, by a node that runs?"});
     }
   }
   if (message.failure) return screen.fail(*message.failure);

@@ -363,18 +363,26 @@ std::optional<std::string> environment(const char* variable) {
   return std::string(value);
 }
 
+// The node that was named, as another command would have to name it from any directory.
+std::string node_option(const Arguments& arguments) {
+  if (arguments.is_system) return "--system";
+  if (!arguments.home) return {};
+  const auto absolute = absolute_path(*arguments.home);
+  const auto* const home = std::get_if<std::string>(&absolute);
+  return home == nullptr ? std::string() : "--home " + shell_quoted(*home);
+}
+
 // With the paths of the node, a command can start.
 int enter(Screen& screen, const CLI::App& command, const Arguments& arguments) {
   std::optional<std::string> home;
-  std::string start_command =
-      arguments.is_system ? "systemctl start peernetd.socket" : "peernetd --detach";
   if (arguments.home) {
     const auto absolute = absolute_path(*arguments.home);
     if (const auto* failure = std::get_if<Failure>(&absolute)) return screen.fail(*failure);
     home = std::get<std::string>(absolute);
-    // The daemon takes an absolute one only.
-    start_command = "peernetd --home " + shell_quoted(*home) + " --detach";
   }
+  std::string start_command = arguments.is_system ? "systemctl start peernetd.socket"
+                              : home              ? "peernetd " + screen.node() + " --detach"
+                                                  : "peernetd --detach";
   auto paths = arguments.is_system ? Result<Paths>(system_paths()) : find_paths(home, environment);
   if (!paths) {
     return screen.fail({kExitUsage, "usage", paths.error().what, paths.error().hint});
@@ -440,10 +448,10 @@ int start(int argc, char** argv) {
   Arguments arguments;
   declare(app, arguments);
   if (argc > 1 && std::string(argv[1]) == "_complete") return complete(app, argc, argv);
-  const auto make_options = [&] {
+  const auto make_options = [&](std::string node = {}) {
     const std::string no_color = environment("NO_COLOR").value_or("");
     return Screen::Options{arguments.is_json, !arguments.is_color_off && no_color.empty(),
-                           arguments.is_system};
+                           std::move(node)};
   };
   try {
     app.parse(argc, argv);
@@ -458,7 +466,7 @@ int start(int argc, char** argv) {
     Screen screen(stdout, stderr, make_options());
     return usage(screen, app, error);
   }
-  Screen screen(stdout, stderr, make_options());
+  Screen screen(stdout, stderr, make_options(node_option(arguments)));
   const auto given = app.get_subcommands();
   if (arguments.is_man_page_wanted) {
     screen.answer(man_page(grammar_of(app), PEERNET_VERSION));

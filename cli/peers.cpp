@@ -87,10 +87,10 @@ int ban_by_hand(Session& session, const PeersOptions& options) {
   const auto answer = session.call("peer.ban", params);
   if (const auto* failure = std::get_if<Failure>(&answer)) return screen.fail(*failure);
   const Json& ban = std::get<Json>(answer);
-  screen.story("banned " + short_id(text_at(ban, "id")) +
-               (options.duration
-                    ? " for " + shown(*options.duration)
-                    : ", until: peernet peers --unban " + short_id(text_at(ban, "id"))));
+  const std::string id = short_id(text_at(ban, "id"));
+  screen.story("banned " + id +
+               (options.duration ? " for " + shown(*options.duration)
+                                 : called(", until: peernet peers --unban " + id, screen.node())));
   if (screen.is_json()) screen.answer_json(ban);
   return kExitDone;
 }

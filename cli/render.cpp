@@ -12,6 +12,7 @@ namespace peernet::cli {
 
 constexpr std::size_t kShortIdSize = 8;
 constexpr std::size_t kHashingWidth = 10;  // of "hashing   "
+constexpr std::size_t kNodeIndent = 2;
 constexpr std::size_t kBarWidthMin = 6;
 constexpr std::size_t kBarWidthMax = 26;
 constexpr std::size_t kWidthUnlimited = 100;  // of the moving line where there is no terminal
@@ -83,6 +84,10 @@ Color color_of(const std::string& state) {
     return Color::cyan;
   }
   return Color::none;
+}
+
+std::string no_shares(const Look& look) {
+  return called("no shares yet: peernet add PATH, or peernet fetch LINK\n", look.node);
 }
 
 // Why a share is not further, where there is something to say.
@@ -164,29 +169,6 @@ std::string short_id(const std::string& id) {
   return shown(id.substr(0, kShortIdSize));
 }
 
-namespace {
-
-// As many parts on a line as fit; those that do not fit go on the next, a little to the right.
-std::string folded(const std::vector<std::string>& parts, const Look& look) {
-  const std::string gap = "   ";
-  std::string text;
-  std::size_t used = 0;
-  for (const std::string& part : parts) {
-    const std::size_t size = width_of(part);
-    const bool is_full = look.width != 0 && used > 0 && used + gap.size() + size > look.width;
-    if (is_full) {
-      text += "\n";
-      used = 0;
-    }
-    if (!text.empty()) text += is_full ? "  " : gap;
-    used += size + (is_full ? 2 : used > 0 ? gap.size() : 0);
-    text += look.width == 0 ? part : cut(part, look.width - 2);
-  }
-  return text + "\n";
-}
-
-}  // namespace
-
 std::string render_node(const Json& node, const Look& look) {
   std::vector<std::string> parts;
   std::string who = "node " + short_id(text_at(node, "id"));
@@ -210,11 +192,14 @@ std::string render_node(const Json& node, const Look& look) {
   if (const std::string network = text_at(node, "network"); !network.empty()) {
     parts.push_back("network " + shown(network));
   }
-  return folded(parts, look);
+  for (std::string& part : parts) {
+    if (look.width > kNodeIndent) part = cut(part, look.width - kNodeIndent);
+  }
+  return folded(parts, {look.width, 0, kNodeIndent, "   "}) + "\n";
 }
 
 std::string render_shares(const std::vector<Json>& shares, const Look& look) {
-  if (shares.empty()) return "no shares yet: peernet add PATH, or peernet fetch LINK\n";
+  if (shares.empty()) return no_shares(look);
   Table table({{"ID"},
                {"STATE"},
                {"DONE", true},
@@ -278,12 +263,12 @@ std::string render_share(const Json& share, const Look& look) {
   }
   if (const std::string why = why_of(share); !why.empty()) facts.push_back({"why", why});
   const std::string hint = text_at(at(share, "error"), "hint");
-  if (!hint.empty()) facts.push_back({"hint", shown(hint)});
+  if (!hint.empty()) facts.push_back({"hint", called(shown(hint), look.node)});
   return render_shares({share}, look) + render_facts(facts);
 }
 
 std::string render_list(const std::vector<Json>& shares, const Look& look) {
-  if (shares.empty()) return "no shares yet: peernet add PATH, or peernet fetch LINK\n";
+  if (shares.empty()) return no_shares(look);
   Table table({{"ID"}, {"STATE", false, 1}, {"SIZE", true}, {"FILES", true, 2}, {"NAME"}});
   for (const Json& share : shares) {
     const std::string state = text_at(share, "state");
@@ -360,6 +345,26 @@ std::string render_paths(const Json& paths) {
   }
   std::string text;
   for (const Fact& fact : facts) text += pad_right(fact.name, 11) + fact.value + "\n";
+  return text;
+}
+
+std::string render_checks(const Json& checks, const Look& look) {
+  constexpr std::size_t kLevelWidth = 9;
+  constexpr std::size_t kTextBegin = kLevelWidth + 13;
+  std::string text;
+  for (const Json& check : checks) {
+    const std::string level = text_at(check, "level");
+    const Color color = level == "ok"        ? Color::green
+                        : level == "warning" ? Color::yellow
+                                             : Color::red;
+    text += colored(pad_right(shown(level), kLevelWidth), color, look) +
+            pad_right(shown(text_at(check, "name")), kTextBegin - kLevelWidth) +
+            folded(shown(text_at(check, "text")), {look.width, kTextBegin, kTextBegin + 2}) + "\n";
+    // Not folded: what is to be typed can be copied.
+    if (const std::string fix = text_at(check, "fix"); !fix.empty()) {
+      text += std::string(kTextBegin, ' ') + "fix: " + called(shown(fix), look.node) + "\n";
+    }
+  }
   return text;
 }
 

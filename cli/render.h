@@ -33,6 +33,9 @@ std::string render_paths(const Json& paths);
 // `peernet rpc`: the methods of an OpenRPC document.
 std::string render_methods(const Json& document, const Look& look);
 
+// `peernet doctor`: a line for each check, and under it what to do.
+std::string render_checks(const Json& checks, const Look& look);
+
 // `peernet dht`: the figures, then the table by distance.
 std::string render_dht(const Json& stats, const Look& look);
 // `peernet dht lookup --trace`: a line for each query, in the order in which they were sent.

@@ -5,6 +5,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "cli/text.h"
 
 namespace peernet::cli {
@@ -45,13 +47,13 @@ Screen::~Screen() {
 }
 
 Look Screen::out_look() const {
-  if (!is_out_terminal_) return {};
-  return {width_of_terminal(out_), options_.is_color_wanted};
+  if (!is_out_terminal_) return {0, false, options_.node};
+  return {width_of_terminal(out_), options_.is_color_wanted, options_.node};
 }
 
 Look Screen::err_look() const {
-  if (!is_err_terminal_) return {};
-  return {width_of_terminal(err_), options_.is_color_wanted};
+  if (!is_err_terminal_) return {0, false, options_.node};
+  return {width_of_terminal(err_), options_.is_color_wanted, options_.node};
 }
 
 void Screen::answer(std::string_view lines) {
@@ -100,34 +102,28 @@ void Screen::story_json(const Json& value) {
 
 void Screen::moving_line(std::string_view line) {
   if (!is_err_terminal_) return;
-  put(err_, "\r" + std::string(line) + "\x1b[K");
+  put(err_, back_to_moving_line() + std::string(line) + "\x1b[J");
   std::fflush(err_);
-  has_moving_line_ = true;
+  moving_width_ = width_of(line);
 }
 
 void Screen::end_moving_line(bool is_kept) {
-  if (!has_moving_line_) return;
-  put(err_, is_kept ? "\n" : "\r\x1b[K");
+  if (!moving_width_) return;
+  put(err_, is_kept ? "\n" : back_to_moving_line() + "\x1b[J");
   std::fflush(err_);
-  has_moving_line_ = false;
+  moving_width_.reset();
 }
 
-std::string Screen::called(std::string_view text) const {
-  constexpr std::string_view program = "peernet ";
-  std::string result;
-  while (true) {
-    const std::size_t place = options_.is_system ? text.find(program) : std::string_view::npos;
-    if (place == std::string_view::npos) return result.append(text);
-    result.append(text.substr(0, place + program.size()));
-    text.remove_prefix(place + program.size());
-    const bool is_command = !text.empty() && text.front() >= 'a' && text.front() <= 'z';
-    if (is_command) result += "--system ";
-  }
+// A terminal that has become narrower has folded the line: it begins some rows further up.
+std::string Screen::back_to_moving_line() const {
+  const std::size_t used = std::max<std::size_t>(moving_width_.value_or(0), 1);
+  const std::size_t rows_above = (used - 1) / width_of_terminal(err_);
+  return "\r" + (rows_above > 0 ? "\x1b[" + std::to_string(rows_above) + "A" : std::string());
 }
 
 int Screen::fail(const Failure& failure) {
   end_moving_line(true);
-  const std::string hint = called(failure.hint);
+  const std::string hint = called(failure.hint, options_.node);
   story("peernet: " + shown(failure.message));
   if (!hint.empty()) story("hint: " + shown(hint));
   if (options_.is_json) {

@@ -4,7 +4,9 @@
 // them is a terminal, how wide it is now, and whether colours are wanted, and it keeps at most one
 // moving line at the bottom of the story.
 
+#include <cstddef>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,7 +21,7 @@ class Screen {
   struct Options {
     bool is_json = false;
     bool is_color_wanted = true;  // false: --no-color, or NO_COLOR is set
-    bool is_system = false;       // the node of the machine is meant
+    std::string node{};           // "--home DIR" or "--system", where that was said
   };
   // Borrows both streams.
   Screen(std::FILE* out, std::FILE* err, Options options);
@@ -28,6 +30,8 @@ class Screen {
   Screen& operator=(const Screen&) = delete;
 
   bool is_json() const { return options_.is_json; }
+  // For called(), in text.h: every command that is named goes through it.
+  const std::string& node() const { return options_.node; }
   // Does the story stand on a terminal: only then something may move.
   bool is_moving() const { return is_err_terminal_; }
   bool is_out_terminal() const { return is_out_terminal_; }
@@ -49,19 +53,19 @@ class Screen {
   void moving_line(std::string_view line);
   // Leaves the moving line standing, or wipes it.
   void end_moving_line(bool is_kept);
-  // The commands named in a text as they must be typed for the node that was asked.
-  std::string called(std::string_view text) const;
-  // "peernet: message", "hint: hint"; with --json also {"error": ...} as the answer. Gives the exit
-  // code.
+  // "peernet: message", "hint: hint", the commands in it called(); with --json also {"error": ...}
+  // as the answer. Gives the exit code.
   int fail(const Failure& failure);
 
  private:
+  std::string back_to_moving_line() const;
+
   std::FILE* out_;
   std::FILE* err_;
   Options options_;
   bool is_out_terminal_;
   bool is_err_terminal_;
-  bool has_moving_line_ = false;
+  std::optional<std::size_t> moving_width_;  // columns of the moving line that stands there
   bool has_drawn_ = false;
 };
 

@@ -15,6 +15,7 @@ namespace peernet::cli {
 struct Look {
   std::size_t width = 0;  // columns; 0: no limit (a file, a pipe)
   bool is_colored = false;
+  std::string node{};  // of commands that are named: see called() in text.h
 };
 
 enum class Color { none, bold, dim, green, yellow, red, cyan };

@@ -181,6 +181,50 @@ std::string pad_right(std::string_view text, std::size_t width) {
   return std::string(text).append(used < width ? width - used : 0, ' ');
 }
 
+std::string folded(const std::vector<std::string>& parts, const Folding& folding) {
+  std::string text;
+  std::size_t used = folding.begun;
+  bool is_line_empty = true;
+  for (const std::string& part : parts) {
+    const std::size_t size = width_of(part);
+    const std::size_t wanted = (is_line_empty ? 0 : folding.gap.size()) + size;
+    if (folding.width != 0 && used + wanted > folding.width && !is_line_empty) {
+      while (text.ends_with(' ')) text.pop_back();
+      text += "\n" + std::string(folding.indent, ' ') + part;
+      used = folding.indent + size;
+      is_line_empty = size == 0;
+      continue;
+    }
+    text.append(is_line_empty ? "" : folding.gap).append(part);
+    used += wanted;
+    is_line_empty = is_line_empty && size == 0;
+  }
+  return text;
+}
+
+std::string folded(std::string_view text, const Folding& folding) {
+  std::vector<std::string> words;
+  while (true) {
+    const std::size_t space = text.find(' ');
+    words.emplace_back(text.substr(0, space));
+    if (space == std::string_view::npos) return folded(words, folding);
+    text.remove_prefix(space + 1);
+  }
+}
+
+std::string called(std::string_view text, std::string_view node) {
+  constexpr std::string_view program = "peernet ";
+  std::string result;
+  while (true) {
+    const std::size_t place = node.empty() ? std::string_view::npos : text.find(program);
+    if (place == std::string_view::npos) return result.append(text);
+    result.append(text.substr(0, place + program.size()));
+    text.remove_prefix(place + program.size());
+    const bool is_command = !text.empty() && text.front() >= 'a' && text.front() <= 'z';
+    if (is_command) result.append(node).append(" ");
+  }
+}
+
 std::string shell_quoted(std::string_view argument) {
   const bool is_plain =
       !argument.empty() && std::all_of(argument.begin(), argument.end(), [](char c) {

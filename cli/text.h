@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace peernet::cli {
 
@@ -35,6 +36,23 @@ std::size_t width_of(std::string_view text);
 std::string cut(std::string_view text, std::size_t width);
 std::string pad_left(std::string_view text, std::size_t width);
 std::string pad_right(std::string_view text, std::size_t width);
+
+// Lines of at most `width` columns (0: no limit), the first of which has `begun` columns already
+// and the others get `indent` spaces. A part that alone is too long stays whole. No newline at the
+// end.
+struct Folding {
+  std::size_t width = 0;
+  std::size_t begun = 0;
+  std::size_t indent = 0;
+  std::string_view gap = " ";  // between parts on one line
+};
+std::string folded(const std::vector<std::string>& parts, const Folding& folding);
+// The same of words.
+std::string folded(std::string_view text, const Folding& folding);
+
+// The commands of peernet that a text names, as they must be typed for one node: `node` is
+// "--home DIR", "--system", or empty where a command alone asks the right one.
+std::string called(std::string_view text, std::string_view node);
 
 // For a command line that is shown to be copied: quoted where a shell would need it.
 std::string shell_quoted(std::string_view argument);

@@ -12,6 +12,7 @@
 namespace peernet::cli {
 
 constexpr std::size_t kLabelWidth = 10;
+constexpr std::size_t kTextBegin = 2 + kLabelWidth + 2;  // column
 constexpr std::size_t kDialsShownMax = 5;
 constexpr std::size_t kPeersShownMax = 5;
 
@@ -21,22 +22,20 @@ std::uint64_t count(const Json& object, std::string_view key) {
   return integer_at(object, key).value_or(0);
 }
 
-std::string plural(std::uint64_t number, const std::string& word) {
-  return std::to_string(number) + " " + word + (number == 1 ? "" : "s");
-}
-
 std::string short_endpoint(const Json& object) {
   return shown(text_at(object, "endpoint"));
 }
 
 class Chain {
  public:
+  explicit Chain(std::size_t width) : folding_{width, kTextBegin, kTextBegin + 2} {}
   void add(const std::string& label, const std::string& text) {
-    lines_ += "  " + pad_right(label, kLabelWidth) + "  " + text + "\n";
+    lines_ += "  " + pad_right(label, kLabelWidth) + "  " + folded(text, folding_) + "\n";
   }
   const std::string& text() const { return lines_; }
 
  private:
+  Folding folding_;
   std::string lines_;
 };
 
@@ -198,13 +197,13 @@ std::string hint_for(const Json& share) {
   if (cause == "paused") return "peernet resume " + id;
   if (cause == "damaged") return "peernet verify --repair " + id;
   if (cause == "dht_empty")
-    return "bootstrap of the config names nodes to join through; peernet doctor";
+    return "peernet doctor; bootstrap of the config names nodes to join through";
   if (cause == "lookups_off") return "a link with an address (pe=HOST:PORT), or discovery.dht";
-  if (cause == "no_provider") return "is it shared anywhere? Whoever has it: peernet status";
+  if (cause == "no_provider") return "peernet doctor; is it shared anywhere, by a node that runs?";
   if (cause == "limited") return "peernet limit";
   if (cause == "memory_short") return "peernet config set limits.memory 512MiB";
   if (cause == "dials_fail")
-    return "is peernetd running there, and is its port open? peernet doctor";
+    return "peernet doctor; is peernetd running there, and is its port open?";
   return {};
 }
 
@@ -224,8 +223,9 @@ std::string render_why(const Json& why, std::optional<std::uint64_t> since_secon
                                   : "nothing is in the way";
   }
   const std::string name = text_at(share, "name");
-  std::string text = colored(head + ": " + reason, Color::bold, look) + "\n";
-  Chain chain;
+  const std::string first = folded(head + ": " + reason, {look.width, 0, 2});
+  std::string text = colored(first, Color::bold, look) + "\n";
+  Chain chain(look.width);
   chain.add("share", short_id(text_at(share, "id")) + (name.empty() ? "" : "  " + shown(name)));
   if (!is_done_state(state)) {
     add_lookup(chain, why);
@@ -235,11 +235,12 @@ std::string render_why(const Json& why, std::optional<std::uint64_t> since_secon
   add_pieces(chain, why);
   add_machine(chain, why);
   text += chain.text();
+  // Not folded: what is to be typed can be copied.
   std::string tail;
   const std::string next = text_at(why, "next_retry");
   if (!next.empty() && !is_done_state(state)) tail = "next retry " + clock_of(next);
   if (const std::string hint = hint_for(share); !hint.empty()) {
-    tail += (tail.empty() ? "Try: " : ". Try: ") + hint;
+    tail += (tail.empty() ? "Try: " : ". Try: ") + called(hint, look.node);
   }
   if (!tail.empty()) text += tail + "\n";
   return text;

@@ -30,7 +30,7 @@ enum class Errc {
 };
 
 // `what` is a sentence for people and is never parsed; `hint` says what to do about it, or is
-// empty.
+// empty. Names from outside stand in both as they came: escape() before a terminal or a log.
 struct Error {
   Errc code = Errc::io;
   std::string what;

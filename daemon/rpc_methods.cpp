@@ -121,7 +121,8 @@ Rpc::Answer Rpc::share_fetch(Call& call) const {
   auto link = transfer::parse_link(text_of(call.params, "link"));
   if (!link) {
     Error error = link.error();
-    if (error.hint.empty()) error.hint = "copy the whole link again, as peernet add printed it";
+    if (error.hint.empty())
+      error.hint = "copy the whole link again, as it was printed where it is shared";
     return Result<Json>(std::move(error));
   }
   std::string directory = text_of(call.params, "directory");

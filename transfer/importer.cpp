@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "core/check.h"
-#include "core/escape.h"
 #include "core/merkle.h"
 #include "transfer/glob.h"
 #include "transfer/layout.h"
@@ -19,7 +18,7 @@ namespace {
 constexpr std::string_view kChangedHint = "add it again when nothing writes to it any more";
 
 std::string quoted(std::string_view name) {
-  return "\"" + escape(Untrusted{name}) + "\"";
+  return "\"" + std::string(name) + "\"";
 }
 
 // nullopt: over what a share may have.
@@ -205,7 +204,7 @@ Result<void> Importer::check_names(const TreeListed& listed) const {
     if (path) continue;
     Error error = path.error();
     error.what = "cannot share " + quoted(entry.path) + ": " + error.what;
-    if (error.hint.empty()) error.hint = "rename it, or move it out of " + quoted(request_.name);
+    if (error.hint.empty()) error.hint = "rename it, or leave it out with --exclude GLOB";
     return error;
   }
   return {};

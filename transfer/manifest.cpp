@@ -7,7 +7,6 @@
 
 #include "core/bencode.h"
 #include "core/check.h"
-#include "core/escape.h"
 #include "core/hash.h"
 #include "core/merkle.h"
 
@@ -40,7 +39,7 @@ Error no_byte() {
 }
 
 std::string quoted(std::string_view name) {
-  return "\"" + escape(Untrusted{name}) + "\"";
+  return "\"" + std::string(name) + "\"";
 }
 
 bool is_key(const bencode::Value& key, std::string_view name) {

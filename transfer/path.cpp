@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::string_view kUnportableCharacters = ":*?\"<>|\\";
 constexpr std::string_view kUnportableHint =
-    "rename it, or allow unportable names on both ends if no one on another system needs the share";
+    "rename it where it is shared, or leave it out there with --exclude GLOB; --allow-unportable, "
+    "on "
+    "both ends, takes it as it is";
 
 // Names that Windows gives to devices, with any extension. The last six are COM and LPT with
 // superscript digits, which it takes for the digits.
@@ -49,7 +51,7 @@ constexpr std::array<Composed, 13> kComposed{{
 }};
 
 Error refused(std::string_view name, std::string_view why, std::string_view hint = {}) {
-  return {Errc::refused, "the name \"" + escape(Untrusted{name}) + "\" " + std::string(why),
+  return {Errc::refused, "the name \"" + std::string(name) + "\" " + std::string(why),
           std::string(hint)};
 }
 
@@ -78,10 +80,9 @@ Result<void> check_dangerous(std::string_view component) {
     return refused(component, "would lead to another directory");
   }
   if (component.size() > kComponentSizeMax) {
-    return Error{
-        Errc::too_large,
-        "a name is longer than 255 bytes: " + escape(Untrusted{component.substr(0, 40)}) + "...",
-        ""};
+    return Error{Errc::too_large,
+                 "a name is longer than 255 bytes: " + std::string(component.substr(0, 40)) + "...",
+                 ""};
   }
   if (!is_valid_utf8(component)) return refused(component, "is not valid UTF-8");
   if (component.find('/') != std::string_view::npos) return refused(component, "has a slash in it");
@@ -184,19 +185,18 @@ Result<void> check_neighbours(std::string_view a, std::string_view b, const Path
     if (name_a != name_b) {
       if (rules.allow_unportable || fold_name(name_a) != fold_name(name_b)) return {};
       return Error{Errc::refused,
-                   "\"" + escape(Untrusted{whole_a}) + "\" and \"" + escape(Untrusted{whole_b}) +
+                   "\"" + std::string(whole_a) + "\" and \"" + std::string(whole_b) +
                        "\" are one name on some systems",
                    std::string(kUnportableHint)};
     }
     if (!a.empty() && !b.empty()) continue;
     if (a.empty() && b.empty()) {
-      return Error{Errc::refused, "the path \"" + escape(Untrusted{whole_a}) + "\" is there twice",
-                   ""};
+      return Error{Errc::refused, "the path \"" + std::string(whole_a) + "\" is there twice", ""};
     }
-    return Error{Errc::refused,
-                 "\"" + escape(Untrusted{a.empty() ? whole_a : whole_b}) +
-                     "\" is a file and also a directory",
-                 ""};
+    return Error{
+        Errc::refused,
+        "\"" + std::string(a.empty() ? whole_a : whole_b) + "\" is a file and also a directory",
+        ""};
   }
 }
 
@@ -204,10 +204,9 @@ Result<void> check_neighbours(std::string_view a, std::string_view b, const Path
 
 Result<ValidatedPath> ValidatedPath::parse(std::string_view relative, const PathRules& rules) {
   if (relative.size() > kPathSizeMax) {
-    return Error{
-        Errc::too_large,
-        "a path is longer than 1024 bytes: " + escape(Untrusted{relative.substr(0, 40)}) + "...",
-        ""};
+    return Error{Errc::too_large,
+                 "a path is longer than 1024 bytes: " + std::string(relative.substr(0, 40)) + "...",
+                 ""};
   }
   const auto slashes = std::count(relative.begin(), relative.end(), '/');
   if (static_cast<std::size_t>(slashes) >= kPathDepthMax) {

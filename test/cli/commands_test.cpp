@@ -3,6 +3,12 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "cli/render.h"
 #include "test/cli/stage.h"
 
 // The commands against a daemon that has said everything beforehand.
@@ -182,15 +188,50 @@ TEST_CASE("no daemon: the message names the command that starts one", "[cli]") {
         "hint: start it with: peernetd --home /n --detach\n");
 }
 
-TEST_CASE("a hint names commands as they must be typed for the node of the machine", "[cli]") {
+TEST_CASE("a hint names commands as they must be typed for the node that was asked", "[cli]") {
   Stream out;
   Stream err;
-  Screen screen(out.file(), err.file(), {.is_system = true});
+  Screen screen(out.file(), err.file(), {.node = "--system"});
   screen.fail(
       {1, "io", "peernet is ill", "peernet config set x y, or peernet why; not peernetd -h"});
   CHECK(err.text() ==
         "peernet: peernet is ill\n"
         "hint: peernet --system config set x y, or peernet --system why; not peernetd -h\n");
+  const Look look{0, false, "--home '/a b'"};
+  CHECK(render_shares({}, look) ==
+        "no shares yet: peernet --home '/a b' add PATH, or peernet --home '/a b' fetch LINK\n");
+}
+
+TEST_CASE("a moving line that a narrower terminal has folded is wiped whole", "[cli]") {
+  const int leader = ::posix_openpt(O_RDWR | O_NOCTTY);
+  REQUIRE((leader >= 0 && ::grantpt(leader) == 0 && ::unlockpt(leader) == 0));
+  std::FILE* const err = std::fopen(::ptsname(leader), "w");  // NOLINT(concurrency-mt-unsafe)
+  REQUIRE(err != nullptr);
+  const auto resize = [&](unsigned short columns) {
+    const winsize size{24, columns, 0, 0};
+    REQUIRE(::ioctl(leader, TIOCSWINSZ, &size) == 0);
+  };
+  const auto shown_now = [&] {
+    std::array<char, 1024> bytes{};
+    const ssize_t size = ::read(leader, bytes.data(), bytes.size());
+    return std::string(bytes.data(), static_cast<std::size_t>(size));
+  };
+  Stream out;
+  {
+    Screen screen(out.file(), err, {});
+    resize(100);
+    screen.moving_line(std::string(95, '#'));
+    CHECK(shown_now() == "\r" + std::string(95, '#') + "\x1b[J");
+    resize(40);  // rows of 40, 40 and 15
+    screen.moving_line("y");
+    CHECK(shown_now() == "\r\x1b[2Ay\x1b[J");
+    screen.moving_line(std::string(40, '#'));
+    CHECK(shown_now() == "\r" + std::string(40, '#') + "\x1b[J");
+    resize(20);
+  }
+  CHECK(shown_now() == "\r\x1b[1A\x1b[J");
+  std::fclose(err);
+  ::close(leader);
 }
 
 TEST_CASE("paths become absolute, and their last part stays what it is", "[cli]") {

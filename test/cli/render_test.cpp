@@ -78,6 +78,28 @@ TEST_CASE("a status table fits the terminal, whatever its width", "[cli]") {
   }
 }
 
+TEST_CASE("doctor and why go on below their texts on a narrow terminal", "[cli]") {
+  const Json checks = Json::parse(R"([{"name": "udp", "level": "warning",
+    "text": "the receive buffer is 208 KiB of the 4096 KiB asked for", "fix": "peernet x"}])");
+  CHECK(render_checks(checks, {60, false, "--system"}) ==
+        "warning  udp          the receive buffer is 208 KiB of the\n"
+        "                        4096 KiB asked for\n"
+        "                      fix: peernet --system x\n");
+  const Json why = Json::parse(R"({"share": {"id": "s7q2mfx4aaaa", "state": "finding",
+    "cause": "no_provider", "reason": "no provider found", "name": "a"},
+    "has_lookups": true, "dials_count": 0, "peers_count": 0})");
+  CHECK(render_why(why, {}, {40, false}) ==
+        "finding: no provider found\n"
+        "  share       s7q2mfx4  a\n"
+        "  lookup      none     no lookup has\n"
+        "                ended yet\n"
+        "  dial        none     no address is\n"
+        "                known\n"
+        "  peers       none     nobody is\n"
+        "                connected for this share\n"
+        "Try: peernet doctor; is it shared anywhere, by a node that runs?\n");
+}
+
 TEST_CASE("without shares status says what to do", "[cli]") {
   CHECK(render_shares({}, {}) == "no shares yet: peernet add PATH, or peernet fetch LINK\n");
 }

@@ -248,7 +248,8 @@ TEST_CASE("no error leaves without a hint", "[daemon]") {
   }
   RpcFixture fixture;
   const Json answer = fixture.ask("share.fetch", Json::object({{"link", "nonsense"}}));
-  CHECK(answer["error"]["data"]["hint"] == "copy the whole link again, as peernet add printed it");
+  CHECK(answer["error"]["data"]["hint"] ==
+        "copy the whole link again, as it was printed where it is shared");
 }
 
 TEST_CASE("names from outside leave as ASCII, whatever they are", "[daemon]") {

@@ -170,7 +170,7 @@ def clamscan(world):
     check(os.listdir(target).count("infected") == 0 and "fine" in os.listdir(target), os.listdir(target))
     fetched = node.cli("fetch", seed.cli("link", shares["infected"]).stdout.strip(), "--timeout", "20s",
                        expect=10)
-    check("FOUND" in fetched.stderr and "peernet accept" in fetched.stderr, fetched.stderr)
+    check("FOUND" in fetched.stderr and f"peernet --home {node.home} accept" in fetched.stderr, fetched.stderr)
 
 
 def main():

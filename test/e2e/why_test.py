@@ -202,7 +202,7 @@ def paused(world, node):
     share_id = node.fetch(link_to(sha256(b"paused")), world.path("got", "paused"))
     node.cli("pause", share_id[:12])
     _, text = becomes(node, share_id, "paused")
-    check("paused" in text.splitlines()[0] and "peernet resume" in text, text)
+    check("paused" in text.splitlines()[0] and f"peernet --home {node.home} resume" in text, text)
     node.cli("resume", share_id[:12])
     wait_for("it goes on", lambda: node.share(share_id)["cause"] != "paused", 10)
     node.rpc("share.remove", id=share_id)
