@@ -78,16 +78,13 @@ class Cat {
       const Message message = wait(until);
       if (message.kind == Message::Kind::quiet)
         return too_late(stall > 0 && asked + stall == until);
-      if (message.kind == Message::Kind::lost) {
-        return session_.screen().fail({kExitNoDaemon, "unavailable",
-                                       "the connection to the daemon is lost",
-                                       "is it still running? peernet status tells"});
-      }
+      if (message.kind == Message::Kind::lost) return session_.screen().fail(connection_lost());
       if (message.failure) return session_.screen().fail(*message.failure);
       if (message.payload.empty()) break;
       if (!write_all(message.payload)) {
-        return session_.screen().fail(
-            {kExitOther, "io", std::string("cannot write: ") + std::strerror(errno), {}});
+        return session_.screen().fail({kExitOther, "io",
+                                       std::string("cannot write: ") + std::strerror(errno),
+                                       "what reads standard output has to take it"});
       }
       at += message.payload.size();
     }

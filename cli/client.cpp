@@ -22,11 +22,6 @@ constexpr std::int64_t kInvalidParams = -32602;
 
 namespace {
 
-Failure lost() {
-  return Failure{kExitNoDaemon, "unavailable", "the connection to the daemon is lost",
-                 "has it been stopped? peernet status tells"};
-}
-
 Failure not_running(const std::string& socket_path, const std::string& start_command, int fault) {
   if (fault == EACCES || fault == EPERM) {
     return Failure{kExitNoDaemon, "denied", "the control socket may not be opened: " + socket_path,
@@ -64,6 +59,11 @@ Message message_of(const std::string& line) {
 
 }  // namespace
 
+Failure connection_lost() {
+  return Failure{kExitNoDaemon, "unavailable", "the connection to the daemon is lost",
+                 "was it stopped? peernet status tells; what was durable is kept"};
+}
+
 Failure failure_of(const Json& error) {
   const Json& code = at(error, "code");
   const Json& data = at(error, "data");
@@ -87,7 +87,8 @@ Outcome<Client> Client::connect(const std::string& socket_path, const std::strin
   std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size() + 1);
   const int descriptor = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) {
-    return Failure{1, "io", std::string("no socket: ") + std::strerror(errno), {}};
+    return Failure{1, "io", std::string("no socket: ") + std::strerror(errno),
+                   "are too many files open?"};
   }
   Client client(descriptor);
   const auto* const generic = reinterpret_cast<const sockaddr*>(&address);
@@ -131,7 +132,7 @@ Outcome<Json> Client::call(std::string_view method, const Json& params) {
         if (message.failure) return *std::move(message.failure);
         return std::move(message.value);
       case Message::Kind::event: kept_.push_back(std::move(message)); break;
-      case Message::Kind::lost: return lost();
+      case Message::Kind::lost: return connection_lost();
       case Message::Kind::interrupted: return Failure{1, "cancelled", "interrupted", {}};
       case Message::Kind::quiet:
         return Failure{kExitNoDaemon, "unavailable", "the daemon does not answer",
@@ -149,7 +150,7 @@ Outcome<std::uint64_t> Client::send(std::string_view method, const Json& params)
   while (!rest.empty()) {
     const ssize_t size = ::send(descriptor_, rest.data(), rest.size(), MSG_NOSIGNAL);
     if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) return lost();
+    if (size <= 0) return connection_lost();
     rest.remove_prefix(static_cast<std::size_t>(size));
   }
   return id;

@@ -31,6 +31,8 @@ using Outcome = std::variant<T, Failure>;
 // Of an error object of the daemon: {code, message, data: {kind, hint}} in an answer, or {code,
 // kind, message, hint} in the state of a share.
 Failure failure_of(const Json& error);
+// The daemon went away in the middle.
+Failure connection_lost();
 
 inline constexpr std::size_t kLineSizeMax = 64U << 20U;  // of one answer; larger is a fault
 inline constexpr std::size_t kPayloadSizeMax = 4U << 20U;

@@ -106,10 +106,7 @@ int remove(Session& session, const std::string& id, bool is_data_deleted) {
   if (const auto* failure = std::get_if<Failure>(&sent)) return screen.fail(*failure);
   while (true) {
     const Message message = client.next(std::chrono::hours(24));
-    if (message.kind == Message::Kind::lost) {
-      return screen.fail({kExitNoDaemon, "unavailable", "the connection to the daemon is lost",
-                          "ask again with: peernet status"});
-    }
+    if (message.kind == Message::Kind::lost) return screen.fail(connection_lost());
     if (message.kind != Message::Kind::answer) continue;
     if (message.failure) return screen.fail(*message.failure);
     break;
@@ -204,9 +201,7 @@ int rpc(Session& session, const std::optional<std::string>& method,
         screen.answer_json_line(message.value);
         break;
       case Message::Kind::event: screen.answer_json_line(message.value); break;
-      case Message::Kind::lost:
-        return screen.fail({kExitNoDaemon, "unavailable", "the daemon has closed the connection",
-                            "is it still running? peernet status tells"});
+      case Message::Kind::lost: return screen.fail(connection_lost());
       case Message::Kind::quiet:
       case Message::Kind::interrupted: break;
     }
@@ -255,13 +250,15 @@ Outcome<std::string> absolute_path(const std::string& path) {
   const bool is_dots = last == "." || last == "..";
   const fs::path absolute = fs::absolute(given, fault);
   if (fault) {
-    return Failure{kExitOther, "io", "where is this? " + path + ": " + fault.message(), {}};
+    return Failure{kExitOther, "io", "where is this? " + path + ": " + fault.message(),
+                   "an absolute path says it from anywhere"};
   }
   const fs::path resolved = is_dots || absolute == absolute.root_path()
                                 ? fs::weakly_canonical(absolute, fault)
                                 : fs::weakly_canonical(absolute.parent_path(), fault) / last;
   if (fault) {
-    return Failure{kExitOther, "io", "where is this? " + path + ": " + fault.message(), {}};
+    return Failure{kExitOther, "io", "where is this? " + path + ": " + fault.message(),
+                   "an absolute path says it from anywhere"};
   }
   return resolved.string();
 }

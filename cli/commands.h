@@ -1,8 +1,8 @@
 #pragma once
 
 // One function for each command: parse what is left to parse, ask the daemon, print. Each gives the
-// exit code of DESIGN.md 7. Those that ask once are in commands.cpp, those that follow something
-// until it ends in follow.cpp, those of `peernet dht` in dht.cpp.
+// exit code of DESIGN.md 7. Those that ask once are in commands.cpp, the others in files of their
+// own, of the command's name.
 
 #include <cstdint>
 #include <functional>

@@ -31,8 +31,7 @@ Failure system_failure(const std::string& path) {
                  code == 10  ? "denied"
                  : code == 9 ? "no_space"
                              : "io",
-                 path + ": " + std::strerror(error),
-                 {}};
+                 path + ": " + std::strerror(error), "peernet config path shows where the file is"};
 }
 
 // A config that is not there is an empty one.
@@ -404,10 +403,7 @@ int log(Session& session, const LogOptions& options) {
     const Message message =
         client.next(std::chrono::milliseconds(options.is_followed ? 3'600'000 : 0));
     if (message.kind == Message::Kind::interrupted) return kExitDone;
-    if (message.kind == Message::Kind::lost) {
-      return screen.fail(
-          {kExitNoDaemon, "unavailable", "the connection to the daemon is lost", "peernet status"});
-    }
+    if (message.kind == Message::Kind::lost) return screen.fail(connection_lost());
     if (message.kind == Message::Kind::quiet) {
       if (options.is_followed) continue;
       return kExitDone;

@@ -38,9 +38,7 @@ Outcome<Json> ask(Session& session, std::string_view method, const Json& params)
       case Message::Kind::answer:
         if (message.failure) return *message.failure;
         return message.value;
-      case Message::Kind::lost:
-        return Failure{kExitNoDaemon, "unavailable", "the connection to the daemon is lost",
-                       "is it still running? peernet status tells"};
+      case Message::Kind::lost: return connection_lost();
       case Message::Kind::quiet:
         return Failure{kExitTimedOut, "timed_out", "the daemon does not answer",
                        "peernet status tells how it is"};

@@ -15,8 +15,8 @@
 #include "cli/text.h"
 #include "core/nearest.h"
 
-// The command line: what may be said, and which command it means. Everything else is in
-// commands.cpp and follow.cpp.
+// The command line: what may be said, and which command it means. The commands are
+// in commands.h.
 
 namespace peernet::cli {
 namespace {

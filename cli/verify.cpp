@@ -97,13 +97,10 @@ int verify(Session& session, const std::string& id, bool is_repair) {
       case Message::Kind::quiet: break;
       case Message::Kind::interrupted:
         // Closing the connection ends it.
-        return screen.fail({kExitOther,
-                            "cancelled",
+        return screen.fail({kExitOther, "cancelled",
                             "interrupted: what was found damaged is not served any more",
-                            {}});
-      case Message::Kind::lost:
-        return screen.fail({kExitNoDaemon, "unavailable", "the connection to the daemon is lost",
-                            "ask again with: peernet status"});
+                            "peernet verify " + short_id(whole_id) + " begins again"});
+      case Message::Kind::lost: return screen.fail(connection_lost());
     }
   }
 }

@@ -141,8 +141,8 @@ enum class Reject : std::uint8_t {
 inline constexpr std::size_t kRejectsCount = 14;
 std::string_view word(Reject why);
 
-// Counters since the start, and gauges of now, over all shares and connections. Bytes in and
-// reread are of the shares that are here still.
+// Counters since the start, and gauges of now, over all shares and connections, also
+// those that are gone.
 struct TransferStats {
   std::uint64_t accepted = 0;     // inbound connections
   std::uint64_t turned_away = 0;  // of these, over a limit or banned: closed at once

@@ -96,10 +96,11 @@ std::string Swarm::top() const {
 void Swarm::open_storage(Turn& turn) {
   if (is_opening_ || is_open_) return;
   if (wanted_bytes_ == 0 && !is_removing_) {
-    fail(turn,
-         Error{Errc::not_found, "no file with any byte in it is named by what was asked for",
-               "peernet fetch -n shows the files; a fetch with other patterns goes on"},
-         Failing::for_good);
+    // It ends here: nothing of it was written, and nothing is to be.
+    removal_ = Error{Errc::not_found, "no file with any byte in it is named by what was asked for",
+                     "peernet fetch -n shows the files of the link"};
+    is_reopened_ = true;
+    remove(turn, false);
     return;
   }
   const Manifest& manifest = metadata_.manifest();

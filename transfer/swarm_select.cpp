@@ -27,6 +27,11 @@ Result<void> Swarm::widen(Turn& turn, const Selection& selection) {
                    "peernet why " + to_short_text(record_.id) + " says how it is"};
     }
   }
+  if (metadata_.is_complete() &&
+      std::ranges::count(selected_files({selection}, metadata_.manifest()), true) == 0) {
+    return Error{Errc::not_found, "no file of this share is named by what was asked for",
+                 "peernet ls " + to_short_text(record_.id) + " shows the files"};
+  }
   if (selection == Selection{}) {
     selections.clear();
   } else if (selections.size() < kSelectionsMax) {

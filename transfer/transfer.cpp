@@ -246,6 +246,9 @@ void Transfer::sweep(Turn& t) {
   }
   for (const ShareId& id : removed) {
     Swarm& swarm = swarms_.at(id);
+    counted_.verified_in += swarm.verified();
+    counted_.wasted_in += swarm.wasted();
+    counted_.reread += swarm.reread();
     events_.emplace_back(Removed{id, swarm.removal()});
     dialer_.remove_share(id);
     announces_.cancel(id);
@@ -398,7 +401,6 @@ Result<void> Transfer::remove(Time now, const ShareId& id, bool is_data_deleted,
   Swarm* swarm = find_swarm(id);
   if (swarm == nullptr) return Error{Errc::not_found, "no such share", "peernet ls"};
   Turn t = turn(now, out);
-  removing_.insert(id);
   swarm->remove(t, is_data_deleted);
   schedule_share(now, *swarm);
   sweep(t);

@@ -355,6 +355,7 @@ void Transfer::schedule_share(Time now, const Swarm& swarm) {
   } else {
     retries_.cancel(id);
   }
+  if (swarm.is_removing()) removing_.insert(id);
   say_on_lan(now, swarm);
   if (!swarm.is_active()) {
     announces_.cancel(id);

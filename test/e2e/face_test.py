@@ -184,6 +184,14 @@ def watching(world, first, second, share_id):
     check("chmod go-rwx" in done.stdout, done.stdout)
     os.chmod(os.path.join(second.home, "identity"), 0o600)
 
+    # Counters are of all shares there have been.
+    second.cli("rm", share_id)
+    after = dict(line.rsplit(" ", 1) for line in second.cli("metrics").stdout.splitlines() if line[0] != "#")
+    fallen = {name: (value, after[name]) for name, value in values.items()
+              if "_total" in name and int(after[name]) < int(value)}
+    check(not fallen and int(after["peernet_shares"]) == 0, f"counters have fallen: {fallen}")
+    second.cli("fetch", first.cli("link", share_id).stdout.strip(), "-o", world.path("got2"), "-d")
+
     check("RATIO" in second.cli("ps").stdout and share_id[:8] in second.cli("ps").stdout, "ps")
     check(second.cli("list").stdout == second.cli("ls").stdout, "list")
     short = second.cli("help").stdout

@@ -40,16 +40,20 @@ def test():
         check("skipped" in some.cli("fetch", "-n", here, "--only", "a.bin").stdout, "-n shows it")
         none = some.cli("fetch", here, "-o", world.path("got"), "--only", "nothing", expect=3)
         check("no file" in none.stderr and "fetch -n" in none.stderr, f"nothing is named: {none.stderr}")
+        check(some.rpc("share.list")["count"] == 0 and os.listdir(world.path("got")) == [], "it leaves something behind")
         some.cli("fetch", here, "-o", world.path("got"), "--only", "*.pdf", "--skip", "old")
         check(set(tree_of(got)) == {"docs/b.pdf"}, f"only that: {tree_of(got)}")
         share = link.split(":")[1].split("?")[0]
         status = some.share(share)
         check(status["state"] == "partial" and status["files_wanted"] == 1, f"{status}")
         check(status["done"] == status["wanted"] == MIB + 5000, f"{status}")
-        check("6, 1 wanted: only nothing; and only *.pdf, skip old" in some.cli("status", share).stdout,
+        check("6, 1 wanted: only *.pdf, skip old" in some.cli("status", share).stdout,
               "status tells what is wanted")
         check("all that is wanted" in some.cli("why", share).stdout, "why knows")
         check("skipped" in some.cli("ls", share).stdout, "ls knows")
+        none = some.cli("fetch", here, "--only", "nothing", expect=3)
+        check("no file" in none.stderr and "ls" in none.stderr, f"nothing is added: {none.stderr}")
+        check(some.share(share)["selections"] == status["selections"], f"{some.share(share)}")
         check("was not asked for" in some.cli("cat", f"{share}/e.bin", expect=1).stderr, "cat of another")
         check(some.cli("verify", share).stderr.count("intact") == 1, "what is not wanted is no damage")
 

@@ -6,79 +6,15 @@
 #include "cli/render.h"
 #include "cli/text.h"
 
-// The commands that follow something until it ends: add, fetch, status.
+// peernet fetch: followed until it is whole, fails or the user goes; `verify --repair` likewise.
 
 namespace peernet::cli {
 
 constexpr std::chrono::milliseconds kTick{1000};
-constexpr std::size_t kLeftOutShownMax = 20;
 constexpr unsigned kPlainStep = 10;  // percent between two lines of a log
 constexpr double kLasting = 0.9;     // seconds a state stands before a log is told of it
 
 namespace {
-
-Failure connection_lost() {
-  return Failure{kExitNoDaemon, "unavailable", "the connection to the daemon is lost",
-                 "what was durable is kept and goes on when the daemon runs again"};
-}
-
-// ---- add ----
-
-void tell_left_out(Screen& screen, const Json& result) {
-  const std::uint64_t total = integer_at(result, "left_out_count").value_or(0);
-  if (total == 0 || screen.is_json()) return;
-  screen.story("left out (a share holds only files, and not what is excluded):");
-  std::size_t told = 0;
-  for (const Json& item : at(result, "left_out")) {
-    if (told == kLeftOutShownMax) break;
-    screen.story("  " + shown(text_at(item, "path")) + "  (" + shown(text_at(item, "reason")) +
-                 ")");
-    ++told;
-  }
-  if (total > told) screen.story("  and " + std::to_string(total - told) + " more");
-}
-
-int finish_add(Screen& screen, const Json& result, const std::string& name, std::uint64_t rate,
-               std::vector<Json>* added) {
-  if (screen.is_json()) {
-    if (added != nullptr) {
-      added->push_back(result);
-    } else {
-      screen.answer_json(result);
-    }
-    return kExitDone;
-  }
-  const std::uint64_t size = integer_at(result, "size").value_or(0);
-  screen.end_moving_line(false);
-  if (flag_at(result, "was_known")) {
-    screen.story("shared already: " + shown(text_at(result, "name")));
-  } else if (rate > 0) {
-    screen.story(hashing_line(name, size, size, rate, screen.err_look()));
-  }
-  tell_left_out(screen, result);
-  screen.answer_text(text_at(result, "link"));
-  return kExitDone;
-}
-
-Outcome<Json> add_params(const AddOptions& options, const std::string& given) {
-  auto path = absolute_path(given);
-  if (auto* failure = std::get_if<Failure>(&path)) return std::move(*failure);
-  Json params = Json::object({{"path", std::get<std::string>(path)}});
-  if (options.piece_length) {
-    const auto bytes = parse_bytes(*options.piece_length);
-    if (!bytes) {
-      return Failure{kExitUsage, "malformed",
-                     "this is not a piece length: " + *options.piece_length,
-                     "a power of two from 16KiB to 16MiB, such as 1MiB"};
-    }
-    params["piece_length"] = *bytes;
-  }
-  if (options.allow_unportable) params["allow_unportable"] = true;
-  if (!options.exclude.empty()) params["exclude"] = options.exclude;
-  return params;
-}
-
-// ---- fetch ----
 
 // What is shown of a fetch as it goes on.
 class FetchStory {
@@ -144,7 +80,7 @@ class Follower {
 
   int run() {
     FetchStory story(session_.screen());
-    if (auto failure = refresh()) return session_.screen().fail(*failure);
+    if (auto failure = refresh()) return no_answer(*failure);
     while (true) {
       if (const auto code = ended()) return *code;
       story.tell(share_, dht_nodes_);
@@ -255,7 +191,7 @@ class Follower {
       case Message::Kind::event: return on_event(message.value);
       case Message::Kind::quiet: break;
     }
-    if (auto failure = refresh()) return fail_unless_interrupted(*failure);
+    if (auto failure = refresh()) return no_answer(*failure);
     return std::nullopt;
   }
 
@@ -267,16 +203,31 @@ class Follower {
       return std::nullopt;
     }
     if (text_at(event, "id") != id_) return std::nullopt;
-    if (kind == "removed") {
-      return session_.screen().fail(
-          {kExitOther, "cancelled", "the share was removed while it was fetched", {}});
-    }
-    if (auto failure = refresh()) return fail_unless_interrupted(*failure);
+    if (kind == "removed") return removed(event);
+    if (auto failure = refresh()) return no_answer(*failure);
     return std::nullopt;
   }
 
-  int fail_unless_interrupted(const Failure& failure) {
-    return failure.kind == "cancelled" ? interrupted() : session_.screen().fail(failure);
+  int removed(const Json& event) {
+    const Json& error = at(event, "error");
+    return session_.screen().fail(error.is_object()
+                                      ? failure_of(error)
+                                      : Failure{kExitOther, "cancelled",
+                                                "the share was removed while it was fetched",
+                                                "the same link fetches it anew"});
+  }
+
+  int no_answer(const Failure& failure) {
+    if (failure.kind == "cancelled") return interrupted();
+    if (failure.kind != "not_found") return session_.screen().fail(failure);
+    // The event that tells why it is gone has come before the answer.
+    while (true) {
+      const Message message = client_.next(std::chrono::milliseconds(0));
+      if (message.kind != Message::Kind::event) return session_.screen().fail(failure);
+      const bool is_it =
+          text_at(message.value, "kind") == "removed" && text_at(message.value, "id") == id_;
+      if (is_it) return removed(message.value);
+    }
   }
 
   Session& session_;
@@ -310,174 +261,6 @@ Outcome<Json> fetch_params(const FetchOptions& options) {
   add_selection(params, options);
   return params;
 }
-
-// ---- status ----
-
-// NOLINTNEXTLINE(bugprone-exception-escape): moving JSON does not throw
-struct Snapshot {
-  Json node;
-  std::vector<Json> shares;
-};
-
-Outcome<Snapshot> take_snapshot(Session& session, const StatusOptions& options) {
-  Snapshot snapshot;
-  auto node = session.call("daemon.status");
-  if (auto* failure = std::get_if<Failure>(&node)) return std::move(*failure);
-  snapshot.node = std::move(std::get<Json>(node));
-  if (options.id) {
-    auto share = session.call("share.status", Json::object({{"id", *options.id}}));
-    if (auto* failure = std::get_if<Failure>(&share)) return std::move(*failure);
-    auto selected = select(options.selection, {std::get<Json>(share)});
-    if (auto* failure = std::get_if<Failure>(&selected)) return std::move(*failure);
-    snapshot.shares = std::move(std::get<std::vector<Json>>(selected));
-    if (snapshot.shares.empty()) {
-      return Failure{kExitNotFound, "not_found", "the filter leaves nothing", {}};
-    }
-    return snapshot;
-  }
-  // The table needs half of what there is; a thousand shares are a lot of text.
-  Json params = Json::object();
-  const Selection& selection = options.selection;
-  if (!session.screen().is_json() && selection.is_everything()) {
-    params["fields"] = {"id",      "state",  "reason", "error",           "name",
-                        "size",    "wanted", "done",   "is_directory",    "rate_down",
-                        "rate_up", "ratio",  "eta",    "peers_connected", "peers_known"};
-  }
-  auto shares = session.call_all("share.list", "shares", params);
-  if (auto* failure = std::get_if<Failure>(&shares)) return std::move(*failure);
-  auto selected = select(options.selection, std::move(std::get<std::vector<Json>>(shares)));
-  if (auto* failure = std::get_if<Failure>(&selected)) return std::move(*failure);
-  snapshot.shares = std::move(std::get<std::vector<Json>>(selected));
-  return snapshot;
-}
-
-std::string render_snapshot(const Snapshot& snapshot, const StatusOptions& options,
-                            const Look& look) {
-  const bool is_single = options.id.has_value();
-  if (!options.selection.fields.empty()) {
-    return render_selected(options.selection, snapshot.shares, look);
-  }
-  return render_node(snapshot.node, look) + (is_single ? render_share(snapshot.shares.front(), look)
-                                                       : render_shares(snapshot.shares, look));
-}
-
-Json snapshot_json(Snapshot snapshot, bool is_single) {
-  Json json = Json::object({{"node", std::move(snapshot.node)}});
-  if (is_single) {
-    json["share"] = std::move(snapshot.shares.front());
-  } else {
-    json["shares"] = std::move(snapshot.shares);
-  }
-  return json;
-}
-
-int watch_status(Session& session, const StatusOptions& options) {
-  Screen& screen = session.screen();
-  const Interrupt interrupt;
-  const auto connection = session.client();
-  if (const auto* failure = std::get_if<Failure>(&connection)) return screen.fail(*failure);
-  Client& client = *std::get<Client*>(connection);
-  while (true) {
-    auto taken = take_snapshot(session, options);
-    if (const auto* failure = std::get_if<Failure>(&taken)) return screen.fail(*failure);
-    auto& snapshot = std::get<Snapshot>(taken);
-    if (screen.is_json()) {
-      screen.answer_json_line(snapshot_json(std::move(snapshot), options.id.has_value()));
-    } else {
-      screen.redraw(render_snapshot(snapshot, options, screen.out_look()));
-    }
-    client.wake_on(interrupt.descriptor());
-    const Message message = client.next(kTick);
-    client.wake_on(-1);
-    if (message.kind == Message::Kind::interrupted) return kExitDone;
-    if (message.kind == Message::Kind::lost) return screen.fail(connection_lost());
-  }
-}
-
-}  // namespace
-
-namespace {
-
-// The answer comes when everything is hashed; until then the events of the import move the line.
-// `added` collects the answers of several, with --json.
-int add_one(Session& session, const AddOptions& options, const std::string& given,
-            std::vector<Json>* added) {
-  Screen& screen = session.screen();
-  const auto params = add_params(options, given);
-  if (const auto* failure = std::get_if<Failure>(&params)) return screen.fail(*failure);
-  const std::string path = text_at(std::get<Json>(params), "path");
-  const std::string name = std::filesystem::path(path).filename().string();
-  const auto connection = session.client();
-  if (const auto* failure = std::get_if<Failure>(&connection)) return screen.fail(*failure);
-  Client& client = *std::get<Client*>(connection);
-  client.wake_on(-1);  // the Interrupt of the path before this one is gone
-  const auto subscribed =
-      client.call("events.subscribe", Json::object({{"kinds", Json::array({"import_progress"})}}));
-  if (const auto* failure = std::get_if<Failure>(&subscribed)) return screen.fail(*failure);
-
-  const Interrupt interrupt;
-  client.wake_on(interrupt.descriptor());
-  const auto sent = client.send("share.add", std::get<Json>(params));
-  if (const auto* failure = std::get_if<Failure>(&sent)) return screen.fail(*failure);
-  std::uint64_t rate = 0;
-  while (true) {
-    const Message message = client.next(kTick);
-    switch (message.kind) {
-      case Message::Kind::answer:
-        if (message.failure) return screen.fail(*message.failure);
-        return finish_add(screen, message.value, name, rate, added);
-      case Message::Kind::event: {
-        if (text_at(message.value, "path") != path) break;
-        rate = integer_at(message.value, "rate").value_or(0);
-        if (screen.is_json()) {
-          screen.story_json(message.value);
-          break;
-        }
-        screen.moving_line(hashing_line(name, integer_at(message.value, "done").value_or(0),
-                                        integer_at(message.value, "total").value_or(0), rate,
-                                        screen.err_look()));
-        break;
-      }
-      case Message::Kind::quiet: break;
-      case Message::Kind::interrupted:
-        // Closing the connection cancels the import.
-        return screen.fail({kExitOther, "cancelled", "interrupted: nothing is shared", {}});
-      case Message::Kind::lost: return screen.fail(connection_lost());
-    }
-  }
-}
-
-}  // namespace
-
-// The first that fails ends it; those before it are shared.
-int add(Session& session, const AddOptions& options) {
-  if (options.is_stdin) {
-    if (!options.paths.empty() || !options.name) {
-      return session.screen().fail({kExitUsage, "usage", "--stdin takes a --name and no path",
-                                    "such as: tar c x | peernet add --stdin --name x.tar"});
-    }
-    const auto path = keep_stdin(session, *options.name);
-    if (const auto* failure = std::get_if<Failure>(&path)) return session.screen().fail(*failure);
-    return add_one(session, options, std::get<std::string>(path), nullptr);
-  }
-  if (options.paths.empty() || options.name) {
-    return session.screen().fail(
-        {kExitUsage, "usage",
-         options.name ? "--name is for --stdin: a path has a name" : "what is to be shared?",
-         "such as: peernet add survey.tar"});
-  }
-  if (options.paths.size() == 1) return add_one(session, options, options.paths.front(), nullptr);
-  std::vector<Json> added;
-  for (const std::string& path : options.paths) {
-    if (const int code = add_one(session, options, path, &added); code != kExitDone) return code;
-  }
-  if (session.screen().is_json()) {
-    session.screen().answer_json(Json::object({{"added", std::move(added)}}));
-  }
-  return kExitDone;
-}
-
-namespace {
 
 // Seconds of a duration that was given, if it was.
 Outcome<std::optional<double>> seconds_of(const std::optional<std::string>& text) {
@@ -586,20 +369,6 @@ int follow_repair(Session& session, Client& client, const Interrupt& interrupt,
   if (const auto failure = subscribe_to_share(client)) return session.screen().fail(*failure);
   client.wake_on(interrupt.descriptor());
   return Follower(session, client, id, std::nullopt, std::nullopt).run();
-}
-
-int status(Session& session, const StatusOptions& options) {
-  if (options.is_watched) return watch_status(session, options);
-  Screen& screen = session.screen();
-  auto taken = take_snapshot(session, options);
-  if (const auto* failure = std::get_if<Failure>(&taken)) return screen.fail(*failure);
-  auto& snapshot = std::get<Snapshot>(taken);
-  if (screen.is_json()) {
-    screen.answer_json(snapshot_json(std::move(snapshot), options.id.has_value()));
-  } else {
-    screen.answer(render_snapshot(snapshot, options, screen.out_look()));
-  }
-  return kExitDone;
 }
 
 }  // namespace peernet::cli
