@@ -402,7 +402,9 @@ def refused(world, daemon, seeds, **options):
         status = wait_for(f"the end of: {what}", is_settled, 60)
         check(status["state"] == "failed", f"{what} was taken")
         check(len(status["reason"]) > 8, f"{what}: the reason is {status['reason']!r}")
-        check(status["reason"].isprintable(), f"{what}: the reason is {status['reason']!r}")
+        # It is told as it came, and shown escaped.
+        shown = daemon.cli("status", share).stdout
+        check(all(line.isprintable() for line in shown.splitlines()), f"{what}: it is shown as {shown!r}")
         reasons[what] = status["reason"]
     for _, share in shares:
         daemon.rpc("share.remove", id=share)
