@@ -281,6 +281,21 @@ const std::array kKeys{
         [](const Json& v, DaemonConfig& c) {
           return read_integer(v, 1, transfer::kManifestLimitsMost.entries_max, c.manifest_entries);
         }},
+    Key{"limits.dht_keys", "a whole number from 16 to 65536",
+        "keys under which others announce themselves here, in each address family",
+        [](const Json& v, DaemonConfig& c) {
+          return read_integer(v, kDhtStoreMin, kDhtKeysMax, c.dht_store.keys);
+        }},
+    Key{"limits.dht_peers", "a whole number from 16 to 1048576",
+        "addresses under all those keys; some 10 bytes each",
+        [](const Json& v, DaemonConfig& c) {
+          return read_integer(v, kDhtStoreMin, kDhtPeersMax, c.dht_store.peers);
+        }},
+    Key{"limits.dht_items", "a whole number from 16 to 16384",
+        "items that others put here (BEP 44), in each address family; 1 KB each",
+        [](const Json& v, DaemonConfig& c) {
+          return read_integer(v, kDhtStoreMin, kDhtItemsMax, c.dht_store.items);
+        }},
     Key{"limits.control_clients", "a whole number from 4 to 4096",
         "connections of the control socket at a time",
         [](const Json& v, DaemonConfig& c) {
@@ -490,6 +505,9 @@ std::string config_to_json(const DaemonConfig& config) {
   limits["memory"] = format_size(config.memory);
   limits["manifest_size"] = format_size(config.manifest_size);
   limits["manifest_entries"] = config.manifest_entries;
+  limits["dht_keys"] = config.dht_store.keys;
+  limits["dht_peers"] = config.dht_store.peers;
+  limits["dht_items"] = config.dht_store.items;
   limits["control_clients"] = config.control_clients;
   limits["control_requests"] = config.control_requests;
   const auto text_or_null = [](const std::optional<std::string>& text) {

@@ -31,6 +31,10 @@ inline constexpr std::uint32_t kHalfOpenMin = 8;
 inline constexpr std::uint32_t kHalfOpenMax = 16'384;
 inline constexpr std::uint32_t kDialsMax = 200;          // a second
 inline constexpr std::uint32_t kHandshakesMax = 10'000;  // a second
+inline constexpr std::uint32_t kDhtStoreMin = 16;
+inline constexpr std::uint32_t kDhtKeysMax = 65'536;
+inline constexpr std::uint32_t kDhtPeersMax = 1U << 20U;
+inline constexpr std::uint32_t kDhtItemsMax = 16'384;
 inline constexpr std::uint64_t kManifestSizeMin = 64ULL << 10U;
 inline constexpr std::uint32_t kControlClientsMin = 4;  // so that there is a way in to look
 inline constexpr std::uint32_t kControlClientsMax = 4'096;
@@ -79,6 +83,7 @@ struct DaemonConfig {
   std::uint32_t handshakes = 200;              // a second
   std::uint64_t manifest_size = 16ULL << 20U;  // bytes
   std::uint32_t manifest_entries = 200'000;
+  dht::StoreLimits dht_store;
   std::uint32_t control_clients = 128;
   std::uint32_t control_requests = 100;       // a second, of one client
   std::optional<std::uint32_t> upload_slots;  // nullopt: adapts to the uplink

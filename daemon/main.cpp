@@ -128,6 +128,7 @@ NodeConfig node_config(const DaemonConfig& config, const std::optional<Key>& net
   result.dht.has_v6 = std::any_of(config.listen.begin(), config.listen.end(), is_v6);
   result.dht.has_v4 = !std::all_of(config.listen.begin(), config.listen.end(), is_v6);
   result.dht.special_use_is_global = config.special_use_is_global;
+  result.dht.store = config.dht_store;
   transfer::Config& transfer = result.transfer;
   transfer.name = config.name;
   transfer.listen_port = port;

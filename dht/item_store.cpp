@@ -27,7 +27,7 @@ ItemStore::Outcome ItemStore::put(Time now, Item item, std::optional<std::int64_
   }
   if (found != items_.end()) items_.erase(found);
   if (!has_room_for(place, from)) return Outcome::full;
-  if (items_.size() >= kItemsMax) items_.erase(std::prev(items_.end()));
+  if (items_.size() >= items_max_) items_.erase(std::prev(items_.end()));
   items_.emplace(place, Stored{std::move(item), from, now + kItemStoredFor});
   return Outcome::stored;
 }
@@ -62,7 +62,7 @@ bool ItemStore::has_room_for(const DhtId& place, const Endpoint& from) const {
     }
     if (of_host >= kItemsOfHostMax || of_network >= kItemsOfNetworkMax) return false;
   }
-  return items_.size() < kItemsMax || place < items_.rbegin()->first;
+  return items_.size() < items_max_ || place < items_.rbegin()->first;
 }
 
 }  // namespace peernet::dht

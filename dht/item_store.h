@@ -1,28 +1,29 @@
 #pragma once
 
-// The items of BEP 44 that others put here. At most 512, for two hours since the last put; a host
-// and a network have a share of their own. When the store is full, items far from our own id give
-// way to nearer ones; nothing is ever displaced by mere arrival. What comes in here is checked.
+// The items of BEP 44 that others put here. So many at most, for two hours since the last put; a
+// host and a network have a share of their own. When the store is full, items far from our own id
+// give way to nearer ones; nothing is ever displaced by mere arrival. What comes in here is
+// checked.
 
 #include <cstdint>
 #include <map>
 #include <optional>
 
 #include "core/time.h"
+#include "dht/config.h"
 #include "dht/contact.h"
 #include "dht/item.h"
 
 namespace peernet::dht {
 
-inline constexpr std::size_t kItemsMax = 512;
 inline constexpr std::size_t kItemsOfHostMax = 32;  // put first by it
 inline constexpr std::size_t kItemsOfNetworkMax = 64;
 inline constexpr Duration kItemStoredFor = std::chrono::hours(2);
 
 class ItemStore {
  public:
-  ItemStore(const DhtId& own_id, bool special_use_is_global)
-      : own_id_(own_id), special_use_is_global_(special_use_is_global) {}
+  ItemStore(const DhtId& own_id, bool special_use_is_global, const StoreLimits& limits)
+      : own_id_(own_id), special_use_is_global_(special_use_is_global), items_max_(limits.items) {}
 
   // Would a put of this host be kept, as far as room goes? If not, no token is given.
   bool would_keep(Time now, const DhtId& target, const Endpoint& from) const;
@@ -51,6 +52,7 @@ class ItemStore {
 
   DhtId own_id_;
   bool special_use_is_global_;
+  std::size_t items_max_;
   std::map<DhtId, Stored> items_;  // by distance from our own id
 };
 

@@ -19,8 +19,12 @@ bool add_new(std::vector<std::uint64_t>& numbers, std::uint64_t number) {
 
 }  // namespace
 
-PeerStore::PeerStore(const DhtId& own_id, bool special_use_is_global, Rng& rng)
-    : own_id_(own_id), special_use_is_global_(special_use_is_global), keyed_hash_(rng) {}
+PeerStore::PeerStore(const DhtId& own_id, bool special_use_is_global, const StoreLimits& limits,
+                     Rng& rng)
+    : own_id_(own_id),
+      special_use_is_global_(special_use_is_global),
+      limits_(limits),
+      keyed_hash_(rng) {}
 
 bool PeerStore::would_keep(Time now, const DhtId& key, const Endpoint& peer) const {
   const DhtId place = distance(key, own_id_);
@@ -137,7 +141,7 @@ PeerStore::Room PeerStore::room_for(Time now, const DhtId& place, const PackedPe
     room.is_refused = !room.peer_evicted;
     return room;
   }
-  if (peers_count_ >= kStorePeersTotalMax || (is_key_new && keys_.size() >= kStoreKeysMax)) {
+  if (peers_count_ >= limits_.peers || (is_key_new && keys_.size() >= limits_.keys)) {
     room.is_key_evicted = place < keys_.rbegin()->first;
     room.is_refused = !room.is_key_evicted;
     return room;

@@ -13,6 +13,7 @@
 
 #include "core/rng.h"
 #include "core/time.h"
+#include "dht/config.h"
 #include "dht/contact.h"
 #include "dht/hash_counts.h"
 #include "dht/keyed_hash.h"
@@ -20,10 +21,8 @@
 
 namespace peernet::dht {
 
-inline constexpr std::size_t kStoreKeysMax = 4'096;
 inline constexpr std::size_t kStorePeersMax = 256;  // under one key
-inline constexpr std::size_t kStorePeersTotalMax = 1U << 19U;
-inline constexpr std::size_t kStorePortsMax = 4;  // of one address under one key
+inline constexpr std::size_t kStorePortsMax = 4;    // of one address under one key
 inline constexpr std::size_t kStoreKeysOfHostMax = 64;
 static_assert(kStoreKeysOfHostMax < HashCounts::kCountMax);
 inline constexpr std::size_t kStoreHostsOfNetworkMax = 8;  // under one key
@@ -31,7 +30,7 @@ inline constexpr Duration kStoredFor = std::chrono::minutes(30);
 
 class PeerStore {
  public:
-  PeerStore(const DhtId& own_id, bool special_use_is_global, Rng& rng);
+  PeerStore(const DhtId& own_id, bool special_use_is_global, const StoreLimits& limits, Rng& rng);
 
   // Would an announce of this endpoint be kept? If not, no token is given.
   bool would_keep(Time now, const DhtId& key, const Endpoint& peer) const;
@@ -70,6 +69,7 @@ class PeerStore {
 
   DhtId own_id_;
   bool special_use_is_global_;
+  StoreLimits limits_;
   Keys keys_;
   KeyedHash keyed_hash_;
   HashCounts keys_of_host_;  // under how many keys each limited host stands

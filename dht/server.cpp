@@ -38,8 +38,8 @@ Server::Server(const DhtId& own_id, const Config& config, Rng rng)
       is_private_(config.network_key.has_value()),
       rng_(rng),
       tokens_(rng_),
-      store_(own_id, config.special_use_is_global, rng_),
-      items_(own_id, config.special_use_is_global),
+      store_(own_id, config.special_use_is_global, config.store, rng_),
+      items_(own_id, config.special_use_is_global, config.store),
       guard_(config.special_use_is_global, config.are_sources_limited, rng_) {}
 
 Server::Outcome Server::on_query(Time now, const Endpoint& from, const Query& query,

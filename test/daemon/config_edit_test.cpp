@@ -62,7 +62,7 @@ TEST_CASE("every key can be set in every file to what it is by default", "[daemo
                           : row.key == "bootstrap"                     ? "[\"a:1\", \"[::1]:2\"]"
                           : row.expects.starts_with("a size")          ? "\"64MiB\""
                           : row.expects.starts_with("a duration")      ? "\"30s\""
-                          : row.expects.starts_with("a whole")         ? "12"
+                          : row.expects.starts_with("a whole")         ? "20"
                           : row.key == "log.level"                     ? "\"warn\""
                           : row.key == "log.format"                    ? "\"json\""
                           : row.key == "identity.name"                 ? "\"a // b } \\\" c\""

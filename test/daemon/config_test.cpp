@@ -54,7 +54,8 @@ TEST_CASE("every key of the config is read", "[daemon]") {
     "limits": { "up": "8MB/s", "down": "1.5MiB/s", "connections": 64, "upload_slots": 5,
                 "memory": "64MiB", "half_open": 8, "dials": 200, "handshakes": 50,
                 "manifest_size": "64KiB", "manifest_entries": 7,
-                "control_clients": 4, "control_requests": 10 },
+                "control_clients": 4, "control_requests": 10,
+                "dht_keys": 16, "dht_peers": 1048576, "dht_items": 16384 },
     "hooks": { "completed": ["/bin/true"], "scan": ["/usr/bin/scan", "-r", "{path}"],
                "timeout": "90s" },
     "log": { "level": "debug", "shares": "info", "peers": "error", "format": "json",
@@ -83,11 +84,16 @@ TEST_CASE("every key of the config is read", "[daemon]") {
   CHECK(config->manifest_entries == 7);
   CHECK(config->control_clients == 4);
   CHECK(config->control_requests == 10);
+  CHECK(config->dht_store.keys == 16);
+  CHECK(config->dht_store.peers == 1'048'576);
+  CHECK(config->dht_store.items == 16'384);
   for (const char* const wrong :
        {R"("handshakes": 0)", R"("handshakes": 10001)", R"("manifest_size": "63KiB")",
         R"("manifest_size": "129MiB")", R"("manifest_entries": 0)",
         R"("manifest_entries": 1000001)", R"("control_clients": 3)", R"("control_clients": 4097)",
-        R"("control_requests": 9)", R"("control_requests": 100001)"}) {
+        R"("control_requests": 9)", R"("control_requests": 100001)", R"("dht_keys": 15)",
+        R"("dht_keys": 65537)", R"("dht_peers": 15)", R"("dht_peers": 1048577)",
+        R"("dht_items": 15)", R"("dht_items": 16385)"}) {
     CAPTURE(wrong);
     CHECK_FALSE(parse_config(R"({"limits": {)" + std::string(wrong) + "}}"));
   }

@@ -30,7 +30,7 @@ Endpoint host(unsigned n) {
 }
 
 ItemStore filled() {
-  ItemStore store(make_id(1), true);
+  ItemStore store(make_id(1), true, {});
   for (unsigned n = 0; n < kItemsMax; ++n) {
     REQUIRE(store.put(kNow, numbered(n), std::nullopt, host(n)) == Outcome::stored);
   }
@@ -39,8 +39,14 @@ ItemStore filled() {
 
 }  // namespace
 
+TEST_CASE("so many items as the operator says are kept", "[dht]") {
+  ItemStore store(make_id(1), true, {.items = 16});
+  for (unsigned n = 0; n < 40; ++n) store.put(kNow, numbered(n), std::nullopt, host(n));
+  CHECK(store.size() == 16);
+}
+
 TEST_CASE("an item is kept for two hours since the last put", "[dht]") {
-  ItemStore store(make_id(1), true);
+  ItemStore store(make_id(1), true, {});
   const Item item = numbered(1);
   const DhtId target = item_target(item);
   CHECK(store.put(kNow, item, std::nullopt, host(1)) == Outcome::stored);
@@ -55,7 +61,7 @@ TEST_CASE("an item is kept for two hours since the last put", "[dht]") {
 }
 
 TEST_CASE("a mutable item gives way only to a newer one", "[dht]") {
-  ItemStore store(make_id(1), true);
+  ItemStore store(make_id(1), true, {});
   CHECK(store.put(kNow, version(5), std::nullopt, host(1)) == Outcome::stored);
   CHECK(store.put(kNow, version(4), std::nullopt, host(1)) == Outcome::seq_too_low);
   CHECK(store.put(kNow, version(5, "1:b"), std::nullopt, host(1)) == Outcome::seq_too_low);
@@ -66,7 +72,7 @@ TEST_CASE("a mutable item gives way only to a newer one", "[dht]") {
 }
 
 TEST_CASE("cas compares with the number that is stored, if one is", "[dht]") {
-  ItemStore store(make_id(1), true);
+  ItemStore store(make_id(1), true, {});
   CHECK(store.put(kNow, version(5), 77, host(1)) == Outcome::stored);
   CHECK(store.put(kNow, version(6), 4, host(1)) == Outcome::cas_mismatch);
   CHECK(store.put(kNow, version(6), 5, host(1)) == Outcome::stored);
@@ -93,7 +99,7 @@ TEST_CASE("a full item store gives the farthest item for a nearer one", "[dht]")
 }
 
 TEST_CASE("a host has 32 items and a network 64", "[dht]") {
-  ItemStore store(make_id(1), true);
+  ItemStore store(make_id(1), true, {});
   const auto at = [](unsigned last) { return Endpoint::v4(0x3c010200 + last, 7000); };
   for (unsigned n = 0; n < kItemsOfHostMax; ++n) {
     CHECK(store.put(kNow, numbered(n), std::nullopt, at(1)) == Outcome::stored);
@@ -110,7 +116,7 @@ TEST_CASE("a host has 32 items and a network 64", "[dht]") {
 }
 
 TEST_CASE("private addresses have no share of the item store", "[dht]") {
-  ItemStore store(make_id(1), false);
+  ItemStore store(make_id(1), false, {});
   for (unsigned n = 0; n <= kItemsOfNetworkMax; ++n) {
     CHECK(store.put(kNow, numbered(n), std::nullopt, local_endpoint(1)) == Outcome::stored);
   }

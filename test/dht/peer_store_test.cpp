@@ -16,9 +16,11 @@ namespace {
 constexpr Time kStart{1000s};
 
 struct Fixture {
+  explicit Fixture(const StoreLimits& limits = {}) : store(own, false, limits, rng) {}
+
   Rng rng{1};
   DhtId own = rng.tagged<DhtId>();
-  PeerStore store{own, false, rng};
+  PeerStore store;
 
   DhtId key(unsigned bits_shared = 0) { return random_id_sharing(own, bits_shared, rng); }
 };
@@ -151,6 +153,21 @@ TEST_CASE("no more peers are stored in all than the limit", "[dht]") {
   CHECK_FALSE(f.store.put(kStart, f.key(4), peer(1)));
   CHECK(f.store.put(kStart, f.key(6), peer(1)));
   CHECK(f.store.peers_count() <= kStorePeersTotalMax);
+}
+
+TEST_CASE("an operator's limits of the store count", "[dht]") {
+  Fixture few({.keys = 16, .peers = 20, .items = 16});
+  for (int i = 0; i < 40; ++i) few.store.put(kStart, few.key(), peer(1));
+  CHECK(few.store.keys_count() == 16);
+  const DhtId key = few.key(6);
+  for (std::uint32_t i = 0; i < 40; ++i) few.store.put(kStart, key, peer(i));
+  CHECK(few.store.peers_count() == 20);
+
+  Fixture many({.keys = kStoreKeysMax + 1});
+  for (std::uint32_t i = 0; i < kStoreKeysMax + 2; ++i) {
+    many.store.put(kStart, many.key(5), peer(i % 4096));
+  }
+  CHECK(many.store.keys_count() == kStoreKeysMax + 1);
 }
 
 TEST_CASE("a sample spreads over as many regions as there are and is not always the same",
