@@ -2,19 +2,18 @@
 
 namespace peernet::transfer {
 
-void Spread::on_sent(Time now, std::uint32_t piece, ConnId peer, const Network& network,
-                     std::uint64_t bytes, bool is_alone) {
+void Spread::on_sent(std::uint32_t piece, ConnId peer, const Network& network, std::uint64_t bytes,
+                     bool is_alone) {
   auto found = entrusted_.find(piece);
   if (found == entrusted_.end()) {
     if (!is_alone) return;
-    found = entrusted_.emplace(piece, Entrusted{peer, network, now, 0}).first;
+    found = entrusted_.emplace(piece, Entrusted{peer, network, 0}).first;
   }
   if (found->second.peer != peer) {
     // From now on others may have it from us. What the first kept until now stays kept.
     entrusted_.erase(found);
     return;
   }
-  found->second.sent = now;
   found->second.bytes += bytes;
   accounts_[peer].kept += bytes;
 }
@@ -50,22 +49,6 @@ std::uint64_t Spread::passed_on(ConnId peer) const {
 std::uint64_t Spread::kept(ConnId peer) const {
   const auto found = accounts_.find(peer);
   return found == accounts_.end() ? 0 : found->second.kept;
-}
-
-std::vector<std::uint32_t> Spread::kept_pieces(ConnId peer) const {
-  std::vector<std::uint32_t> pieces;
-  for (const auto& [piece, entrusted] : entrusted_) {
-    if (entrusted.peer == peer) pieces.push_back(piece);
-  }
-  return pieces;
-}
-
-std::vector<std::uint32_t> Spread::kept_pieces(Time before) const {
-  std::vector<std::uint32_t> pieces;
-  for (const auto& [piece, entrusted] : entrusted_) {
-    if (entrusted.sent < before) pieces.push_back(piece);
-  }
-  return pieces;
 }
 
 }  // namespace peernet::transfer

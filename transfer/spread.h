@@ -10,20 +10,16 @@
 #include <vector>
 
 #include "core/effects.h"
-#include "core/time.h"
 #include "transfer/bitfield.h"
 #include "transfer/network.h"
 
 namespace peernet::transfer {
 
-// What a peer alone was given and did not pass on in this time, it keeps to itself.
-inline constexpr Duration kPassOnTime = std::chrono::seconds(5);
-
 class Spread {
  public:
   // Bytes of a piece went to a peer; is_alone: nobody we know of had the piece.
-  void on_sent(Time now, std::uint32_t piece, ConnId peer, const Network& network,
-               std::uint64_t bytes, bool is_alone);
+  void on_sent(std::uint32_t piece, ConnId peer, const Network& network, std::uint64_t bytes,
+               bool is_alone);
   // A peer has the piece.
   void on_had(std::uint32_t piece, ConnId peer, const Network& network);
   void on_has(const Bitfield& has, ConnId peer, const Network& network);
@@ -33,15 +29,11 @@ class Spread {
   // sent them to others too, or that nobody else has yet.
   std::uint64_t passed_on(ConnId peer) const;
   std::uint64_t kept(ConnId peer) const;
-  // Pieces that nobody else has yet, of one peer, or of all and sent before this.
-  std::vector<std::uint32_t> kept_pieces(ConnId peer) const;
-  std::vector<std::uint32_t> kept_pieces(Time before) const;
 
  private:
   struct Entrusted {
     ConnId peer{};
     Network network;
-    Time sent{};  // the newest part of it
     std::uint64_t bytes = 0;
   };
   struct Account {

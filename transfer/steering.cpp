@@ -13,16 +13,32 @@ Steering::Steering(std::uint32_t pieces_count, Rng& rng)
   rng.shuffle(std::span(order_));
 }
 
-std::optional<std::uint32_t> Steering::next(ConnId peer, const Bitfield& peer_has) {
+std::optional<std::uint32_t> Steering::next(Time now, ConnId peer, const Network& network,
+                                            const Bitfield& peer_has) {
+  auto piece = next_waiting(peer_has);
+  if (!piece) piece = next_kept(now, peer, peer_has);
+  if (piece) hand(now, *piece, peer, network);
+  return piece;
+}
+
+std::optional<std::uint32_t> Steering::next_waiting(const Bitfield& peer_has) {
   forget_stale();
   const std::size_t scanned = std::min(order_.size(), kSteerScanMax);
   for (std::size_t i = 1; i <= scanned; ++i) {
     const std::uint32_t piece = order_[order_.size() - i];
     if (peer_has.test(piece)) continue;
-    waiting_.reset(piece);
     order_.erase(order_.end() - static_cast<std::ptrdiff_t>(i));
-    handed_[piece] = peer;
     return piece;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint32_t> Steering::next_kept(Time now, ConnId peer,
+                                                 const Bitfield& peer_has) const {
+  std::size_t scanned = 0;
+  for (const auto& [at, piece] : handed_by_time_) {
+    if (now - at < kPassOnTime || ++scanned > kSteerScanMax) break;
+    if (!peer_has.test(piece) && handed_.at(piece).peer != peer) return piece;
   }
   return std::nullopt;
 }
@@ -35,28 +51,61 @@ void Steering::forget_stale() {
   order_.erase(std::remove_if(order_.end() - scanned, order_.end(), is_stale), order_.end());
 }
 
-void Steering::on_had(std::uint32_t piece) {
-  handed_.erase(piece);
+void Steering::hand(Time now, std::uint32_t piece, ConnId peer, const Network& network) {
+  waiting_.reset(piece);
+  forget(piece);
+  if (handed_.size() == kHandedMax) forget(handed_by_time_.begin()->second);
+  handed_[piece] = {peer, network, now};
+  handed_by_time_.emplace(now, piece);
+}
+
+void Steering::set_time(std::uint32_t piece, Handed& handed, Time now) {
+  handed_by_time_.erase({handed.at, piece});
+  handed.at = now;
+  handed_by_time_.emplace(now, piece);
+}
+
+void Steering::forget(std::uint32_t piece) {
+  const auto found = handed_.find(piece);
+  if (found == handed_.end()) return;
+  handed_by_time_.erase({found->second.at, piece});
+  handed_.erase(found);
+}
+
+void Steering::on_sent(Time now, std::uint32_t piece, ConnId peer) {
+  const auto found = handed_.find(piece);
+  if (found != handed_.end() && found->second.peer == peer) set_time(piece, found->second, now);
+}
+
+void Steering::on_had(Time now, std::uint32_t piece, ConnId peer, const Network& network) {
+  const auto found = handed_.find(piece);
+  if (found != handed_.end()) {
+    const Handed& handed = found->second;
+    if (handed.peer != peer && handed.network != network) forget(piece);
+  } else if (waiting_.test(piece)) {
+    hand(now, piece, peer, network);
+  }
+}
+
+void Steering::skip(std::uint32_t piece) {
+  forget(piece);
   waiting_.reset(piece);
 }
 
-void Steering::take_back(std::uint32_t piece) {
-  if (handed_.contains(piece)) give_up(piece);
-}
-
-void Steering::give_up(std::uint32_t piece) {
-  handed_.erase(piece);
-  if (waiting_.test(piece)) return;
+void Steering::take_back(std::uint32_t piece, ConnId peer) {
+  const auto found = handed_.find(piece);
+  if (found == handed_.end() || found->second.peer != peer) return;
+  forget(piece);
   waiting_.set(piece);
   order_.push_back(piece);
 }
 
-void Steering::on_gone(ConnId peer) {
-  std::vector<std::uint32_t> left;
-  for (const auto& [piece, holder] : handed_) {
-    if (holder == peer) left.push_back(piece);
+void Steering::take_all_back(ConnId peer) {
+  std::vector<std::uint32_t> pieces;
+  for (const auto& [piece, handed] : handed_) {
+    if (handed.peer == peer) pieces.push_back(piece);
   }
-  for (const std::uint32_t piece : left) take_back(piece);
+  for (const std::uint32_t piece : pieces) take_back(piece, peer);
 }
 
 }  // namespace peernet::transfer

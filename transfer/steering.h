@@ -1,47 +1,71 @@
 #pragma once
 
 // Steering is how a seed gets each piece into a swarm once before it sends any twice: it hands
-// every peer other pieces, by `suggest`, and peers pass them on to each other. What was handed to a
-// peer that leaves before anybody has it is handed out again. (The aim of super-seeding, BEP 16,
+// every peer other pieces, by `suggest`, and peers pass them on to each other. A piece is done with
+// when a second peer has it. What was handed to a peer that leaves before, or that sits on it, is
+// handed out again, the latter when nothing else is left. (The aim of super-seeding, BEP 16,
 // without hiding what the seed has.)
 
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "core/effects.h"
 #include "core/rng.h"
+#include "core/time.h"
 #include "transfer/bitfield.h"
+#include "transfer/network.h"
 
 namespace peernet::transfer {
 
 // Places looked at for a piece that one peer lacks: bounds the work in a share of a million pieces.
 inline constexpr std::size_t kSteerScanMax = 4096;
+// Pieces that are somebody's to pass on; the one that is so for longest is forgotten first.
+inline constexpr std::size_t kHandedMax = 65'536;
+// What a peer was handed, and neither got any more of nor passed on in this time, others may have.
+inline constexpr Duration kPassOnTime = std::chrono::seconds(5);
 
 class Steering {
  public:
   // Requires: pieces_count > 0.
   Steering(std::uint32_t pieces_count, Rng& rng);
 
-  // A piece that nobody was handed yet and that the peer lacks, if there is one; from now on it is
-  // this peer's to pass on.
-  std::optional<std::uint32_t> next(ConnId peer, const Bitfield& peer_has);
-  bool is_exhausted() const { return order_.empty(); }
-  // Some peer has it: whoever was handed it need not be watched any more.
-  void on_had(std::uint32_t piece);
-  // It was not sent after all.
-  void take_back(std::uint32_t piece);
-  // Whoever has it does not pass it on.
-  void give_up(std::uint32_t piece);
-  void on_gone(ConnId peer);
+  // A piece that the peer lacks and that is nobody's to pass on, if there is one, else one that
+  // somebody sits on; from now on it is this peer's.
+  std::optional<std::uint32_t> next(Time now, ConnId peer, const Network& network,
+                                    const Bitfield& peer_has);
+  // Part of it went to a peer.
+  void on_sent(Time now, std::uint32_t piece, ConnId peer);
+  // A peer has it. One network counts as one peer, as in Spread.
+  void on_had(Time now, std::uint32_t piece, ConnId peer, const Network& network);
+  // Enough peers have it.
+  void skip(std::uint32_t piece);
+  // Nothing of it was sent to this peer, nor will be.
+  void take_back(std::uint32_t piece, ConnId peer);
+  // All that is this peer's to pass on is nobody's again: it left, or passes nothing on.
+  void take_all_back(ConnId peer);
 
  private:
+  struct Handed {
+    ConnId peer{};
+    Network network;
+    Time at{};  // or when the newest part of it was sent
+  };
+
+  void hand(Time now, std::uint32_t piece, ConnId peer, const Network& network);
+  void set_time(std::uint32_t piece, Handed& handed, Time now);
+  void forget(std::uint32_t piece);
+  std::optional<std::uint32_t> next_waiting(const Bitfield& peer_has);
+  std::optional<std::uint32_t> next_kept(Time now, ConnId peer, const Bitfield& peer_has) const;
   void forget_stale();
 
   Bitfield waiting_;                  // handed to nobody, and nobody has it
   std::vector<std::uint32_t> order_;  // all that wait, by chance, and some that no longer do
-  std::map<std::uint32_t, ConnId> handed_;
+  std::map<std::uint32_t, Handed> handed_;
+  std::set<std::pair<Time, std::uint32_t>> handed_by_time_;
 };
 
 }  // namespace peernet::transfer

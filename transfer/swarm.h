@@ -104,7 +104,7 @@ class Swarm {
   // It choked us: what we asked will not come, what it suggested it may give to others.
   void on_choked(Peer& peer, PeerShare& share);
   // We choke it.
-  void on_choking(PeerShare& share);
+  void on_choking(const Peer& peer, PeerShare& share);
   // It has had time to pass on what it alone has from us; others get it from us now.
   void give_up_kept(const Peer& peer);
 

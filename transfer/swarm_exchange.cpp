@@ -18,7 +18,11 @@ constexpr std::uint32_t kWriteJobsBusy = 2;
 constexpr std::size_t kWriteBlocksGoal = 32;
 // A block is told of ahead of its piece while fewer peers than these have any of the piece.
 constexpr std::uint32_t kEarlyHoldersMax = 4;
-constexpr std::uint32_t kSteerAhead = 32;  // blocks suggested beyond twice what is asked for
+// Blocks suggested beyond what is asked for: together the peers are suggested no more than so much
+// of the share, as nobody else begins with it.
+constexpr std::uint64_t kSteerAheadPart = 8;
+constexpr std::uint32_t kSteerAheadMin = 4;
+constexpr std::uint32_t kSteerAheadMax = 16;
 // What strangers may have, of a leecher all of them together, of a seed each.
 constexpr std::uint64_t kAllowancePart = 8;  // of the share
 constexpr std::uint64_t kAllowanceMin = std::uint64_t{64} << 10U;
@@ -49,7 +53,7 @@ void Swarm::on_gone(Turn& turn, Peer& peer, PeerShare& share) {
   // What it sent in this same read is not left lying: nobody else may come by to flush it.
   flush_writes(turn);
   members_.erase(peer.conn());
-  if (steering_) steering_->on_gone(peer.conn());
+  if (steering_) steering_->take_all_back(peer.conn());
   spread_.on_gone(peer.conn());
   if (members_.empty()) steering_.reset();
   share.suggested.clear();
@@ -94,8 +98,12 @@ void Swarm::on_have_state(Turn& turn, Peer& peer, PeerShare& share, Bitfield has
   share.has = std::move(has);
   picker_->add_peer(peer.conn(), *share.has);
   spread_.on_has(*share.has, peer.conn(), peer.network());
+  if (steering_) {
+    for (auto piece = share.has->next_set(0); piece; piece = share.has->next_set(*piece + 1)) {
+      steering_->on_had(turn.now, *piece, peer.conn(), peer.network());
+    }
+  }
   update_interest(peer, share);
-  static_cast<void>(turn);
 }
 
 void Swarm::update_interest(Peer& peer, PeerShare& share) {
@@ -139,14 +147,14 @@ Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
   return {};
 }
 
-Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& share,
+Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
                                const wire::Have& message) {
   if (!picker_) return {};
   if (!share.has) return protocol_error("have before the have-state");
   if (message.piece >= share.has->size()) return protocol_error("have for a piece that is none");
   if (!share.has->set(message.piece)) return {};
   share.steered.erase(message.piece);
-  if (steering_ && !peer.is_in_debt) steering_->on_had(message.piece);
+  if (steering_) steering_->on_had(turn.now, message.piece, peer.conn(), peer.network());
   spread_.on_had(message.piece, peer.conn(), peer.network());
   picker_->on_peer_has(peer.conn(), message.piece);
   if (!share.is_interesting) update_interest(peer, share);
@@ -246,20 +254,19 @@ void Swarm::steer(Turn& turn, Peer& peer, PeerShare& share) {
   if (!steering_) {
     steering_.emplace(served_.size(), rng_);
     for (std::uint32_t piece = 0; piece < served_.size(); ++piece) {
-      if (picker_->copies(piece) > 0) steering_->on_had(piece);
+      if (picker_->copies(piece) > 0) steering_->skip(piece);
     }
   }
   std::uint32_t ahead = 0;
   for (const auto& [piece, blocks_left] : share.steered) ahead += blocks_left;
-  const std::uint32_t wanted = 2 * peer.upload.blocks_count() + kSteerAhead;
+  const std::uint64_t part =
+      metadata_.manifest().layout().total_size() / kBlockSize / kSteerAheadPart;
+  const auto least = static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(part / members_.size(), kSteerAheadMin, kSteerAheadMax));
+  const std::uint32_t queued = peer.upload.blocks_count();
+  const std::uint32_t wanted = queued + std::max(least, queued / 2);
   while (ahead < wanted) {
-    auto piece = steering_->next(peer.conn(), *share.has);
-    if (!piece && steering_->is_exhausted()) {
-      // What was handed out long ago, and nobody passed on, goes to others.
-      const Time before = turn.now - kPassOnTime;
-      for (const std::uint32_t kept : spread_.kept_pieces(before)) steering_->give_up(kept);
-      piece = steering_->next(peer.conn(), *share.has);
-    }
+    const auto piece = steering_->next(turn.now, peer.conn(), peer.network(), *share.has);
     if (!piece) return;
     peer.send(wire::Suggest{*share.channel, *piece});
     const std::uint32_t blocks_count = metadata_.manifest().layout().blocks_count(*piece);
@@ -288,14 +295,14 @@ std::uint64_t Swarm::allowance(const Peers& peers) const {
 
 void Swarm::give_up_kept(const Peer& peer) {
   if (!steering_ || !metadata_.is_complete()) return;
-  for (const std::uint32_t piece : spread_.kept_pieces(peer.conn())) steering_->give_up(piece);
+  steering_->take_all_back(peer.conn());
 }
 
-void Swarm::on_choking(PeerShare& share) {
+void Swarm::on_choking(const Peer& peer, PeerShare& share) {
   if (steering_ && metadata_.is_complete()) {
     for (const auto& [piece, blocks_left] : share.steered) {
       if (blocks_left == metadata_.manifest().layout().blocks_count(piece)) {
-        steering_->take_back(piece);
+        steering_->take_back(piece, peer.conn());
       }
     }
   }
@@ -607,7 +614,8 @@ void Swarm::on_read_failed(Turn& turn, const ReadJob& job, const Error& error) {
 void Swarm::on_sent_block(Time now, const Peer& peer, PeerShare& share, std::uint32_t piece,
                           std::uint64_t bytes) {
   const bool is_alone = picker_ && picker_->copies(piece) == 0;
-  spread_.on_sent(now, piece, peer.conn(), peer.network(), bytes, is_alone);
+  spread_.on_sent(piece, peer.conn(), peer.network(), bytes, is_alone);
+  if (steering_) steering_->on_sent(now, piece, peer.conn());
   uploaded_ += bytes;
   up_.add(now, bytes);
   const auto steered = share.steered.find(piece);

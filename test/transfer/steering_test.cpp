@@ -12,12 +12,19 @@ namespace {
 
 constexpr ConnId kA{1};
 constexpr ConnId kB{2};
+constexpr ConnId kC{3};
+constexpr Time kStart{std::chrono::seconds(100)};
+
+// Each in a network of its own.
+Network net(ConnId conn) {
+  return {Endpoint{}, conn};
+}
 
 std::set<std::uint32_t> take(Steering& steering, ConnId peer, const Bitfield& has,
                              std::size_t count) {
   std::set<std::uint32_t> pieces;
   while (pieces.size() < count) {
-    const auto piece = steering.next(peer, has);
+    const auto piece = steering.next(kStart, peer, net(peer), has);
     if (!piece) break;
     CHECK(pieces.insert(*piece).second);
   }
@@ -35,7 +42,7 @@ TEST_CASE("every piece is handed to one peer, once", "[transfer]") {
   CHECK(a.size() == 60);
   CHECK(b.size() == 40);
   CHECK(std::none_of(b.begin(), b.end(), [&](std::uint32_t piece) { return a.contains(piece); }));
-  CHECK_FALSE(steering.next(kA, nothing));
+  CHECK_FALSE(steering.next(kStart, kA, net(kA), nothing));
 }
 
 TEST_CASE("what a peer has, or anybody has, is not handed to it", "[transfer]") {
@@ -43,7 +50,7 @@ TEST_CASE("what a peer has, or anybody has, is not handed to it", "[transfer]") 
   Steering steering(10, rng);
   Bitfield has(10);
   for (std::uint32_t piece = 0; piece < 8; ++piece) has.set(piece);
-  steering.on_had(9);
+  steering.skip(9);
   CHECK(take(steering, kA, has, 10) == std::set<std::uint32_t>{8});
   CHECK(take(steering, kB, Bitfield(10), 10).size() == 8);
 }
@@ -54,12 +61,12 @@ TEST_CASE("what left with a peer, or was not sent, is handed out again", "[trans
   const Bitfield nothing(6);
   const auto a = take(steering, kA, nothing, 3);
   const auto b = take(steering, kB, nothing, 3);
-  steering.on_had(*a.begin());
-  steering.on_gone(kA);
+  steering.on_had(kStart, *a.begin(), kB, net(kB));
+  steering.take_all_back(kA);
   std::set<std::uint32_t> again(std::next(a.begin()), a.end());
   CHECK(take(steering, kB, nothing, 6) == again);
-  steering.take_back(*b.begin());
-  steering.take_back(*a.begin());  // somebody has it
+  steering.take_back(*b.begin(), kB);
+  steering.take_back(*again.begin(), kA);  // it is another's
   CHECK(take(steering, kA, nothing, 6) == std::set<std::uint32_t>{*b.begin()});
 }
 
@@ -69,9 +76,9 @@ TEST_CASE("a search for what one peer lacks has an end", "[transfer]") {
   Steering steering(count, rng);
   Bitfield has(count);
   has.set_all();
-  CHECK_FALSE(steering.next(kA, has));
+  CHECK_FALSE(steering.next(kStart, kA, net(kA), has));
   // All but a few are had by somebody: the few are found, however far they lie.
-  for (std::uint32_t piece = 3; piece < count; ++piece) steering.on_had(piece);
+  for (std::uint32_t piece = 3; piece < count; ++piece) steering.skip(piece);
   std::set<std::uint32_t> found;
   for (int tries = 0; tries < 3; ++tries) {
     const auto some = take(steering, kB, Bitfield(count), 3);
@@ -92,20 +99,73 @@ TEST_CASE("of a peer's suggestions the newest are kept", "[transfer]") {
   CHECK(share.suggested.back() == kSuggestionsMax);
 }
 
-TEST_CASE("what is given up is handed to another, even after its holder has it", "[transfer]") {
+TEST_CASE("a piece is its holder's to pass on until a peer of another network has it",
+          "[transfer]") {
   Rng rng(1);
   Steering steering(1, rng);
   const Bitfield nothing(1);
-  REQUIRE(steering.next(kA, nothing) == 0U);
-  steering.on_had(0);
-  CHECK_FALSE(steering.next(kB, nothing).has_value());
-  steering.give_up(0);
-  steering.give_up(0);
-  Bitfield has(1);
-  has.set(0);
-  CHECK_FALSE(steering.next(kA, has).has_value());
-  CHECK(steering.next(kB, nothing) == 0U);
-  CHECK_FALSE(steering.next(kB, nothing).has_value());
+  REQUIRE(steering.next(kStart, kA, net(kA), nothing) == 0U);
+  steering.on_had(kStart, 0, kA, net(kA));
+  steering.on_had(kStart, 0, kB, net(kA));
+  SECTION("what is kept is handed to others when its holder is given up") {
+    steering.take_all_back(kA);
+    Bitfield has(1);
+    has.set(0);
+    CHECK_FALSE(steering.next(kStart, kA, net(kA), has));
+    CHECK(steering.next(kStart, kC, net(kC), nothing) == 0U);
+  }
+  SECTION("what was passed on is nobody's") {
+    steering.on_had(kStart, 0, kC, net(kC));
+    steering.take_all_back(kA);
+    CHECK_FALSE(steering.next(kStart + 2 * kPassOnTime, kC, net(kC), nothing));
+  }
+}
+
+TEST_CASE("what one peer sits on goes to others when nothing else is left", "[transfer]") {
+  Rng rng(1);
+  Steering steering(2, rng);
+  const Bitfield nothing(2);
+  const std::uint32_t slow = *steering.next(kStart, kA, net(kA), nothing);
+  const Time later = kStart + kPassOnTime;
+  const auto fresh = steering.next(later, kB, net(kB), nothing);
+  REQUIRE(fresh.has_value());
+  CHECK(*fresh != slow);
+  SECTION("for as long as it gets more of it, it does not sit on it") {
+    steering.on_sent(kStart + Duration(1), slow, kB);  // another gets it unasked
+    CHECK(steering.next(later, kB, net(kB), nothing) == slow);
+  }
+  SECTION("what it gets no more of is another's") {
+    steering.on_sent(kStart + Duration(1), slow, kA);
+    CHECK_FALSE(steering.next(later, kB, net(kB), nothing));
+    CHECK_FALSE(steering.next(later + Duration(1), kA, net(kA), nothing));
+    CHECK(steering.next(later + Duration(1), kB, net(kB), nothing) == slow);
+    CHECK_FALSE(steering.next(later + Duration(1), kC, net(kC), nothing));
+  }
+}
+
+TEST_CASE("what a peer took unasked is handed to others only if it keeps it", "[transfer]") {
+  Rng rng(1);
+  Steering steering(1, rng);
+  steering.on_had(kStart, 0, kA, net(kA));
+  const Bitfield nothing(1);
+  CHECK_FALSE(steering.next(kStart, kB, net(kB), nothing));
+  CHECK(steering.next(kStart + kPassOnTime, kB, net(kB), nothing) == 0U);
+}
+
+TEST_CASE("pieces to pass on are remembered up to a limit", "[transfer]") {
+  Rng rng(1);
+  constexpr std::uint32_t count = kHandedMax + 10;
+  Steering steering(count, rng);
+  for (std::uint32_t piece = 0; piece < count; ++piece) {
+    steering.on_had(kStart + Duration(piece), piece, kA, net(kA));
+  }
+  std::uint32_t handed = 0;
+  const Time later = kStart + Duration(count) + kPassOnTime;
+  const auto first = steering.next(later, kB, net(kB), Bitfield(count));
+  CHECK(first == 10U);  // those before it were forgotten
+  steering.take_all_back(kA);
+  while (steering.next(later, kB, net(kB), Bitfield(count))) ++handed;
+  CHECK(handed == kHandedMax - 1);
 }
 
 }  // namespace peernet::transfer
