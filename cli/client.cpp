@@ -136,7 +136,8 @@ Outcome<Json> Client::call(std::string_view method, const Json& params) {
       case Message::Kind::interrupted: return Failure{1, "cancelled", "interrupted", {}};
       case Message::Kind::quiet:
         return Failure{kExitNoDaemon, "unavailable", "the daemon does not answer",
-                       "it holds its socket open but is not at work; is it stopped or overloaded?"};
+                       "it is overloaded, or cannot start; its log tells, with systemd: journalctl "
+                       "--user -u peernetd"};
     }
   }
 }

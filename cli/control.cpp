@@ -211,9 +211,14 @@ int config_set(Session& session, const std::string& key, const std::string& valu
   // The file of the daemon that runs, or of the one that will.
   const auto connection = session.client();
   const auto* const unreachable = std::get_if<Failure>(&connection);
-  const bool is_running = unreachable == nullptr;
-  if (!is_running && unreachable->kind != "unavailable") return screen.fail(*unreachable);
-  const auto path = is_running ? config_file(session) : session.paths().config;
+  if (unreachable != nullptr && unreachable->kind != "unavailable") {
+    return screen.fail(*unreachable);
+  }
+  auto path = unreachable == nullptr ? config_file(session) : session.paths().config;
+  // A service manager holds the socket also of a daemon that cannot start, perhaps for its config.
+  const auto* const unasked = std::get_if<Failure>(&path);
+  const bool is_running = unreachable == nullptr && unasked == nullptr;
+  if (unasked != nullptr && unasked->kind == "unavailable") path = session.paths().config;
   if (const auto* failure = std::get_if<Failure>(&path)) return screen.fail(*failure);
   const auto text = read_config(std::get<std::string>(path));
   if (const auto* failure = std::get_if<Failure>(&text)) return screen.fail(*failure);

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -98,9 +99,11 @@ void declare_transfers(CLI::App& app, Arguments& arguments) {
       .add_option("--only", arguments.fetch.only,
                   "only the files of a directory that this pattern names, such as 'docs/*.pdf'; a "
                   "fetch with other patterns adds to it")
-      ->type_name("GLOB");
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
   fetch.add_option("--skip", arguments.fetch.skip, "all, or of --only, but what this names")
-      ->type_name("GLOB");
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
   fetch.add_flag("--sequential", arguments.fetch.is_sequential,
                  "pieces in their order, not the rarest first");
   fetch.add_flag("--allow-unportable", arguments.fetch.allow_unportable,
@@ -443,6 +446,23 @@ int complete(const CLI::App& app, int argc, char** argv) {
   return kExitDone;
 }
 
+// What was typed, last word first, as CLI11 wants it. It takes a word in [] for a list where several
+// may stand, and "[a] b [c]" is a name that people give: "./" before it makes it the same path.
+std::vector<std::string> words_of(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  const auto add = std::find(words.begin(), words.end(), "add");
+  for (auto word = add; word != words.end(); ++word) {
+    const bool is_list = word->starts_with('[') && word->ends_with(']');
+    if (!is_list) continue;
+    const CLI::Option* const before =
+        app.get_subcommand("add")->get_option_no_throw(*std::prev(word));
+    const bool is_value = before != nullptr && before->get_items_expected_max() > 0;
+    if (!is_value) word->insert(0, "./");
+  }
+  std::reverse(words.begin(), words.end());
+  return words;
+}
+
 int start(int argc, char** argv) {
   CLI::App app("PeerNet: share files between machines without any server", "peernet");
   Arguments arguments;
@@ -454,7 +474,7 @@ int start(int argc, char** argv) {
                            std::move(node)};
   };
   try {
-    app.parse(argc, argv);
+    app.parse(words_of(app, argc, argv));
   } catch (const CLI::CallForVersion&) {
     Screen(stdout, stderr, make_options()).answer("peernet " PEERNET_VERSION "\n");
     return kExitDone;

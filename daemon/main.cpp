@@ -383,7 +383,8 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_flag("--print-paths", arguments.are_paths_printed, "Print where things are, and end");
   app.add_option("--man-page", arguments.man_page)->group("");  // for the build
   // For `peernet config set` while no daemon runs: the file comes on standard input.
-  app.add_option("--edit-config", arguments.edit)->expected(2)->group("");
+  // A value in [] is one value.
+  app.add_option("--edit-config", arguments.edit)->expected(2)->allow_extra_args(false)->group("");
 }
 
 // Of the text on standard input.

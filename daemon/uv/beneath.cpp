@@ -120,6 +120,12 @@ Result<Fd> walk_beneath(int directory, const std::string& path, int flags, mode_
   }
 }
 
+Result<Fd> open_itself(int directory) {
+  Fd fd(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return system_error(errno, "cannot open a directory");
+  return fd;
+}
+
 Result<Fd> make_directories(int directory, const std::string& path, mode_t mode,
                             std::vector<std::string>& changed) {
   Fd held;
@@ -171,9 +177,9 @@ Result<void> rename_exclusive(int directory, const std::string& from, const std:
 }
 
 Result<void> sync_directory(int directory) {
-  const Fd readable(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!readable) return system_error(errno, "cannot open a directory to sync it");
-  if (fsync(readable.get()) != 0) return system_error(errno, "cannot sync a directory");
+  const auto readable = open_itself(directory);
+  if (!readable) return readable.error();
+  if (fsync(readable->get()) != 0) return system_error(errno, "cannot sync a directory");
   return {};
 }
 

@@ -62,6 +62,9 @@ Result<Fd> open_beneath(int directory, const std::string& path, int flags, mode_
 // The same for kernels without openat2.
 Result<Fd> walk_beneath(int directory, const std::string& path, int flags, mode_t mode = 0);
 
+// The directory itself, to be read or synced: `directory` may be an O_PATH descriptor.
+Result<Fd> open_itself(int directory);
+
 // Makes the missing directories of `path` and opens the last. The directories in which
 // something was made are appended to `changed`, as paths below `directory` ("" is itself).
 Result<Fd> make_directories(int directory, const std::string& path, mode_t mode,

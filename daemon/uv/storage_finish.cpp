@@ -27,9 +27,9 @@ Error forget_pages(int fd, Error error) {
 }
 
 Result<void> sync_file_system(int directory) {
-  const Fd readable(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!readable) return system_error(errno, "cannot open a directory to sync it");
-  if (syncfs(readable.get()) != 0) return system_error(errno, "cannot sync the file system");
+  const auto readable = open_itself(directory);
+  if (!readable) return readable.error();
+  if (syncfs(readable->get()) != 0) return system_error(errno, "cannot sync the file system");
   return {};
 }
 

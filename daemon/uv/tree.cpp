@@ -92,7 +92,7 @@ class Lister {
   }
 
   Result<void> list_directory(const std::string& path) {
-    auto fd = open_beneath(top_, path.empty() ? "." : path, O_RDONLY | O_DIRECTORY);
+    auto fd = path.empty() ? open_itself(top_) : open_beneath(top_, path, O_RDONLY | O_DIRECTORY);
     if (!fd) return fd.error();
     DirectoryStream stream(std::move(*fd));
     if (!stream.is_open()) return system_error(errno, "cannot list " + shown(path));

@@ -85,12 +85,22 @@ def config_offline(world):
         check(file.read() == text, "a refused value was written")
     done = node.cli("config", "set", "limits.up", "7MB/s")
     check("when peernetd starts" in done.stderr, done.stderr)
+    seeds = ["127.0.0.1:1", "[::1]:2"]
+    node.cli("config", "set", "bootstrap", json.dumps(seeds))
     said = json.loads(node.cli("config", "set", "limits.connections", "99", "--json").stdout)
     check(said["path"] == path and not said["needs_restart"], f"{said}")
     node.port = None  # else the file would be written anew
     node.start()
     check(node.rpc("daemon.status")["limit_up"] == 7_000_000, "it does not count")
     check(node.cli("config", "get", "limits.connections").stdout == "99\n", "one of two is lost")
+    check(node.rpc("daemon.config")["config"]["bootstrap"] == seeds, "a list is no list")
+    # What stands in brackets is one path, and one pattern.
+    for name in "[a,b]", "c", "d":
+        write_random(world.path("[x] y [z]", name), 10)
+    done = node.cli("add", "[x] y [z]", "--exclude", "[cd]", cwd=world.directory)
+    check(done.stderr.count("excluded by [cd]") == 2, done.stderr)
+    plan = json.loads(node.cli("fetch", "-n", "--only", "[a,b]", "--skip", "[ab]", done.stdout.strip(), "--json").stdout)
+    check(len(plan["files"]) == 1, f"{plan}")
 
 
 def measured(node, share_id, key, seconds=10):

@@ -8,12 +8,14 @@
 // No such file: no faults.
 
 #include <dlfcn.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <climits>
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -120,6 +122,22 @@ int syncfs(int fd) noexcept {
   static const auto real = next<int (*)(int)>("syncfs");
   const int fault = fault_of("syncfs", fd);
   return fault > 0 ? fails(fault) : real(fd);
+}
+
+// The one call that has no function of its own: openat2, on the directory below which it opens.
+long syscall(long number, ...) noexcept {
+  static const auto real = next<long (*)(long, ...)>("syscall");
+  std::array<long, 6> arguments{};
+  va_list list;
+  va_start(list, number);
+  for (long& argument : arguments) argument = va_arg(list, long);
+  va_end(list);
+  if (number == SYS_openat2) {
+    const int fault = fault_of("openat2", static_cast<int>(arguments[0]));
+    if (fault > 0) return fails(fault);
+  }
+  return real(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
+              arguments[5]);
 }
 
 }  // extern "C"
