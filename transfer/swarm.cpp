@@ -56,6 +56,7 @@ void Swarm::start_saved(Turn& turn, const ProgressRecord* progress) {
     fail(turn, restored.error(), Failing::for_good);
     return;
   }
+  forget_encoded();
   select_files();
   const std::uint32_t pieces_count = metadata_.manifest().layout().pieces_count();
   durable_ = Bitfield(pieces_count);
@@ -75,6 +76,7 @@ void Swarm::start_imported(Turn& turn) {
   started_ = turn.now;
   const auto restored = metadata_.restore(record_.manifest, record_.piece_layers);
   PN_CHECK(restored.has_value());
+  forget_encoded();
   select_files();
   Bitfield all(metadata_.manifest().layout().pieces_count());
   all.set_all();
@@ -434,7 +436,18 @@ void Swarm::save(Turn& turn, SaveKind kind, Record record, Bitfield have) {
 
 void Swarm::save_record(Turn& turn, SaveKind kind) {
   if (is_listing_) return;
-  save(turn, kind, record_);
+  ShareRecord record = record_;
+  if (durable_.size() > 0) {  // the manifest is known, and was taken
+    record.manifest = metadata_.manifest().encoded();
+    record.piece_layers = metadata_.layers().encoded();
+  }
+  save(turn, kind, std::move(record));
+}
+
+// Their bytes are held once, by metadata_.
+void Swarm::forget_encoded() {
+  record_.manifest = {};
+  record_.piece_layers = {};
 }
 
 void Swarm::save_progress(Turn& turn) {

@@ -348,6 +348,7 @@ class Swarm {
   void continue_removal(Turn& turn);
   void save(Turn& turn, SaveKind kind, Record record, Bitfield have = Bitfield{});
   void save_record(Turn& turn, SaveKind kind);
+  void forget_encoded();
   void apply_limits(Time now, const Limits& limits);
   ProgressRecord progress_record(const Bitfield& durable) const;
   std::string top() const;
@@ -410,7 +411,7 @@ class Swarm {
   WhyPeer why_peer(Time now, const Peer& peer, const PeerShare& share) const;
   std::uint64_t bytes_of(const Bitfield& pieces) const;
 
-  ShareRecord record_;
+  ShareRecord record_;  // without the bytes that metadata_ has
   DhtId key_;
   Rng rng_;
   Metadata metadata_;
@@ -488,7 +489,7 @@ class Swarm {
   bool has_lookups_ = true;
   TokenBucket up_limit_;
   TokenBucket down_limit_;
-  std::deque<WhyBan> bans_;  // at most kWhyBansMax
+  std::vector<WhyBan> bans_;  // at most kWhyBansMax, the newest last
   std::optional<Time> limited_at_;
   std::optional<std::uint64_t> limit_rate_;
   std::optional<Time> memory_short_at_;

@@ -59,8 +59,6 @@ void Swarm::on_metadata(Turn& turn) {
          Failing::for_good);
     return;
   }
-  record_.manifest = manifest.encoded();
-  record_.piece_layers = metadata_.layers().encoded();
   record_.name = manifest.name();
   select_files();
   durable_ = Bitfield(manifest.layout().pieces_count());

@@ -150,7 +150,7 @@ Reason Swarm::reason_connected(Time now, const Peers& peers) const {
 void Swarm::on_ban(WhyBan ban) {
   std::erase_if(bans_, [&](const WhyBan& known) { return known.id == ban.id; });
   bans_.push_back(std::move(ban));
-  if (bans_.size() > kWhyBansMax) bans_.pop_front();
+  if (bans_.size() > kWhyBansMax) bans_.erase(bans_.begin());
 }
 
 void Swarm::set_limits(Turn& turn, const Limits& limits, bool is_kept) {
@@ -239,7 +239,7 @@ WhyFacts Swarm::why(Time now, const Peers& peers, const Dialer& dialer) const {
     }
     if (facts.lost_pieces.size() > kWhyPiecesMax) facts.lost_pieces.resize(kWhyPiecesMax);
   }
-  facts.bans.assign(bans_.begin(), bans_.end());
+  facts.bans = bans_;
   facts.last_data = last_data_;
   facts.writes_at_disk = write_jobs_;
   facts.is_syncing = is_syncing_;

@@ -17,6 +17,12 @@
 #include "daemon/uv/process.h"
 
 namespace peernet::daemon {
+namespace {
+
+// A turn with more of them is rare, such as the start with many shares, and leaves no room behind.
+constexpr std::size_t kEffectsKept = 128;
+
+}  // namespace
 
 struct Loop::Resolution {
   uv_getaddrinfo_t request{};
@@ -90,7 +96,7 @@ Result<std::uint16_t> Loop::try_listen(const std::vector<Endpoint>& endpoints, b
   return skipped.value_or(Error{Errc::unavailable, "there is no address to listen on", ""});
 }
 
-Loop::Ending Loop::run(Parts parts, const Saved& saved) {
+Loop::Ending Loop::run(Parts parts, Saved saved) {
   PN_CHECK(!is_closed_ && !is_running_);
   parts_ = std::move(parts);
   is_running_ = true;
@@ -98,6 +104,7 @@ Loop::Ending Loop::run(Parts parts, const Saved& saved) {
   const WallTime wall = wall_now();
   parts_.rpc->on_wall_clock(now(), wall);
   parts_.node->start(now(), wall, saved, out_);
+  saved = {};  // the engines have their own
   tell_wall_clock(true);
   carry_out();
   parts_.on_ready();
@@ -252,6 +259,7 @@ void Loop::carry_out() {
       std::visit([this](auto& one) { carry_out_one(std::move(one)); }, effect);
     }
     doing_.clear();
+    if (doing_.capacity() > kEffectsKept) doing_ = Effects();
   } while (disk_.report_done());
   drain_events();
   tcp_.flush(now());
@@ -333,6 +341,7 @@ void Loop::start_saving() {
     commit->records.push_back(std::move(save->record));
   }
   saves_.erase(saves_.begin(), saves_.begin() + count);
+  if (saves_.empty()) saves_.shrink_to_fit();
   saver_.post({[commit, store = parts_.store] { commit->result = store->save(commit->records); },
                [this, commit] {
                  is_saving_ = false;

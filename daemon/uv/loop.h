@@ -82,7 +82,7 @@ class Loop final : private Tcp::Inputs,
     disk_hangs,    // likewise, and the last records may not be durable
   };
   // Until SIGTERM, SIGINT, a shutdown by RPC or stop().
-  Ending run(Parts parts, const Saved& saved);
+  Ending run(Parts parts, Saved saved);
   // Ends run() cleanly; also from on_ready and on_event.
   void stop();
 

@@ -1,6 +1,7 @@
 #include "daemon/uv/storage.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <chrono>
 #include <climits>
 #include <ctime>
+#include <span>
 #include <thread>
 
 #include "core/check.h"
@@ -24,8 +26,8 @@ using merkle::kBlockSize;
 // The kernel stamps changes with a clock that ticks every 1 to 10 ms. A file whose last change is
 // older than this cannot be changed again without a new stamp.
 constexpr std::int64_t kStampTickNs = 20'000'000;
-constexpr int kChangesMax = 16;                // by others, while one read is tried
-constexpr std::size_t kHashChunk = 1U << 20U;  // bytes read at a time
+constexpr int kChangesMax = 16;                  // by others, while one read is tried
+constexpr std::size_t kHashChunk = 256U << 10U;  // bytes read at a time: all lanes of sha256_each
 constexpr std::size_t kLeafSize = Hash::kSize;
 
 std::uint64_t leaves_in(std::uint64_t size) {
@@ -97,6 +99,26 @@ iovec part(const std::uint8_t* from, std::size_t size) {
   return {const_cast<std::uint8_t*>(from), size};
 }
 
+// Memory that goes back to the system at once. What malloc gives a thread of the pool stays with
+// that thread.
+class Pages {
+ public:
+  explicit Pages(std::size_t size)
+      : size_(size),
+        begin_(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+    PN_CHECK(begin_ != MAP_FAILED);
+  }
+  ~Pages() { munmap(begin_, size_); }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+
+  std::span<std::uint8_t> bytes() const { return {static_cast<std::uint8_t*>(begin_), size_}; }
+
+ private:
+  std::size_t size_;
+  void* begin_;
+};
+
 Error with_path(Error error, const std::string& path) {
   error.what = path + ": " + error.what;
   return error;
@@ -118,6 +140,7 @@ Storage::Storage(OpenStorage wanted, StoragePlace place, FileCache& cache)
     : wanted_(std::move(wanted)),
       place_(std::move(place)),
       cache_(cache),
+      stripes_(std::clamp<std::size_t>(wanted_.files.size(), 1, kStripesMax)),
       states_(wanted_.files.size()),
       is_writable_(wanted_.is_writable) {
   constexpr std::size_t name_size = 16;
@@ -654,9 +677,10 @@ Result<FileCache::SharedFd> Storage::start_hashing(std::uint32_t file_index) {
 Result<void> Storage::hash_blocks(const HashRange& wanted, int fd, std::vector<Hash>& leaves) {
   posix_fadvise(fd, static_cast<off_t>(wanted.offset), static_cast<off_t>(wanted.size),
                 POSIX_FADV_SEQUENTIAL);
-  Bytes chunk(std::min<std::uint64_t>(kHashChunk, wanted.size));
-  for (std::uint64_t done = 0; done < wanted.size; done += chunk.size()) {
-    chunk.resize(std::min<std::uint64_t>(kHashChunk, wanted.size - done));
+  const Pages pages(std::min<std::uint64_t>(kHashChunk, wanted.size));
+  std::uint64_t done = 0;
+  while (done < wanted.size) {
+    const auto chunk = pages.bytes().first(std::min<std::uint64_t>(kHashChunk, wanted.size - done));
     auto read = read_fully(fd, chunk.data(), chunk.size(), wanted.offset + done);
     if (!read) return with_path(read.error(), shown_path(wanted.file_index));
     if (!*read) {
@@ -665,6 +689,7 @@ Result<void> Storage::hash_blocks(const HashRange& wanted, int fd, std::vector<H
     }
     const std::vector<Hash> hashed = sha256_each(blocks_of(chunk));
     leaves.insert(leaves.end(), hashed.begin(), hashed.end());
+    done += chunk.size();
   }
   return {};
 }

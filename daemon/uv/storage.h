@@ -5,7 +5,6 @@
 // file below its own top, never through a link, and keeps for each file the stamp of the state that
 // is known, so that a change by another program is always noticed.
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -74,7 +73,7 @@ class Storage {
     bool is_hashing = false;         // a HashRange has set the reference
   };
   // One mutex for several files: enough for a pool of a few threads.
-  static constexpr std::size_t kStripes = 16;
+  static constexpr std::size_t kStripesMax = 16;
   static constexpr std::uint32_t kLeafFile = UINT32_MAX;
 
   Result<Fd> open_parent() const;
@@ -92,7 +91,7 @@ class Storage {
   Result<Fd> open_writable(int parent, const std::string& path, std::uint32_t file_index);
   Result<FileCache::SharedFd> open_leaves(bool is_created);
   Result<Stamp> stamp_of(int fd, std::uint32_t file_index);
-  std::mutex& stripe(std::uint32_t file_index) { return stripes_[file_index % kStripes]; }
+  std::mutex& stripe(std::uint32_t file_index) { return stripes_[file_index % stripes_.size()]; }
   void mark_dirty(std::uint32_t file_index);
 
   Result<void> check_files(int parent, StorageOpened& outcome);
@@ -128,7 +127,7 @@ class Storage {
   std::string leaves_path_;
 
   // Lock order: a stripe, then names_, then dirty_mutex_.
-  std::array<std::mutex, kStripes> stripes_;
+  std::vector<std::mutex> stripes_;
   std::vector<FileState> states_;    // each under its stripe, but for what says otherwise
   mutable std::shared_mutex names_;  // wanted_.top changes once, and where files stand
   std::atomic<bool> is_writable_;    // true until finished
