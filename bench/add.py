@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Making a share: one large file, then many small ones, beside the other tools that are installed,
-taking turns. Prints GB/s (10^9 bytes), by the wall clock and for each CPU second that was used, and the CPU
-seconds; medians of the rounds. The files are in the page cache. PeerNet's time is that of the
-whole command `peernet add`, with the leaf hashes and the share made durable; its CPU the daemon's and
-the command's.
+taking turns, on all cores and on one. Prints GB/s (10^9 bytes), by the wall clock and for each CPU second
+that was used, and the CPU seconds; medians of the rounds. The files are in the page cache. PeerNet's time is
+that of the whole command `peernet add`, with the leaf hashes and the share made durable; its CPU the
+daemon's and the command's.
 
   add.py [--mib 4096] [--files 100000] [--rounds 3] [--build build]
 """
@@ -32,17 +32,18 @@ open(sys.argv[2], "wb").write(lt.bencode(torrent.generate()))
 """
 
 
-def command(*arguments):
+def command(cores, *arguments):
     """A tool that is one command: wall and CPU seconds."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
-    subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(["taskset", "-c", ",".join(map(str, cores)), *arguments], check=True,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wall = time.monotonic() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def peernet(path, cores):
+def peernet(cores, path):
     from nodes import World
     with World() as world:
         node = world.node("node")
@@ -58,42 +59,45 @@ def peernet(path, cores):
         return wall, cpu_seconds(node.process.pid) - before + own
 
 
-def rivals(path, directory):
-    out = os.path.join(directory, "out")
-    found = {}
+def tools(path, out):
+    """Name and, with the cores it may use, what it does."""
+    found = {"peernet": lambda cores: peernet(cores, path)}
     try:
         import libtorrent as lt
-        found[f"libtorrent {lt.version} v2"] = lambda: command(
-            sys.executable, "-c", LIBTORRENT, path, out)
+        found[f"libtorrent {lt.version} v2"] = lambda cores: command(
+            cores, sys.executable, "-c", LIBTORRENT, path, out)
     except ImportError:
         pass
     if shutil.which("transmission-create"):
-        found["transmission-create (v1)"] = lambda: command("transmission-create", "-o", out, path)
+        found["transmission-create (v1)"] = lambda cores: command(
+            cores, "transmission-create", "-o", out, path)
     if shutil.which("mktorrent"):
-        found["mktorrent (v1)"] = lambda: command("mktorrent", "-f", "-o", out, path)
+        found["mktorrent (v1)"] = lambda cores: command(
+            cores, "mktorrent", "-a", "http://localhost/", "-t", str(len(cores)), "-o", out, path)
     if shutil.which("openssl") and os.path.isfile(path):
-        found["openssl sha256, one hash"] = lambda: command("openssl", "dgst", "-sha256", path)
+        found["openssl sha256, one hash"] = lambda cores: command(
+            cores, "openssl", "dgst", "-sha256", path)
     return found
 
 
 def compare(title, path, size, rounds, directory):
-    cores = os.sched_getaffinity(0)
-    runs = {f"peernet, {len(cores)} cores": lambda: peernet(path, cores),
-            "peernet, one core": lambda: peernet(path, {min(cores)}), **rivals(path, directory)}
+    out = os.path.join(directory, "out")
+    every = os.sched_getaffinity(0)
+    runs = {f"{name}, {len(cores)} cores": lambda tool=tool, cores=cores: tool(cores)
+            for cores in (every, {min(every)}) for name, tool in tools(path, out).items()}
     rows = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
-            out = os.path.join(directory, "out")
             if os.path.exists(out):
                 os.remove(out)
             rows[name].append(run())
             print(f"{title}: {name} {rows[name][-1][0]:.2f} s", file=sys.stderr)
     print(f"{title}, medians of {rounds}")
-    print(f"{'':28}{'wall s':>8}{'GB/s':>7}{'CPU s':>7}{'GB/CPU-s':>9}")
+    print(f"{'':36}{'wall s':>8}{'GB/s':>7}{'CPU s':>7}{'GB/CPU-s':>9}")
     for name, got in rows.items():
         wall = statistics.median(one for one, _ in got)
         cpu = statistics.median(one for _, one in got)
-        print(f"{name:28}{wall:8.2f}{size / 1e9 / wall:7.2f}{cpu:7.2f}{size / 1e9 / cpu:9.2f}")
+        print(f"{name:36}{wall:8.2f}{size / 1e9 / wall:7.2f}{cpu:7.2f}{size / 1e9 / cpu:9.2f}")
 
 
 def main():
@@ -124,4 +128,5 @@ def main():
                     directory)
 
 
-main()
+if __name__ == "__main__":
+    main()

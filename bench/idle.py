@@ -43,6 +43,9 @@ def measure(world, name, neighbour, shares_count, has_dht, options):
         with open(path, "wb") as file:
             file.write(os.urandom(100_000))
         node.add(path)
+    if shares_count:
+        node.stop()  # what is left behind by making them is another matter
+        node.start()
     pid = node.process.pid
     time.sleep(options.settle + shares_count * 0.2)  # announces go out five a second
     wakes, cpu, asked = wake_ups(pid), cpu_seconds(pid), queries(node) if has_dht else 0
@@ -77,4 +80,5 @@ def main():
         print(f"an idle share: {(some - none) / options.shares:.1f} KiB of private dirty memory")
 
 
-main()
+if __name__ == "__main__":
+    main()
