@@ -110,7 +110,7 @@ void declare_transfers(CLI::App& app, Arguments& arguments) {
                  "accept names that some systems cannot hold");
 
   CLI::App& cat = *app.add_subcommand("cat", "Write a file of a share to stdout while it comes");
-  cat.add_option("ID", arguments.cat.what, "a share id or a link, then /PATH in a directory")
+  cat.add_option("ID[/PATH]", arguments.cat.what, "a share id or a link, then /PATH in a directory")
       ->required();
   cat.add_option("--range", arguments.cat.range, "only bytes A to B, such as 0-99 or 1000-");
   cat.add_option("--timeout", arguments.cat.timeout, "end after so long, such as 10m (exit 5)");
@@ -446,8 +446,9 @@ int complete(const CLI::App& app, int argc, char** argv) {
   return kExitDone;
 }
 
-// What was typed, last word first, as CLI11 wants it. It takes a word in [] for a list where several
-// may stand, and "[a] b [c]" is a name that people give: "./" before it makes it the same path.
+// What was typed, last word first, as CLI11 wants it. It takes a word in [] for a list where
+// several may stand, and "[a] b [c]" is a name that people give: "./" before it makes it the same
+// path.
 std::vector<std::string> words_of(const CLI::App& app, int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
   const auto add = std::find(words.begin(), words.end(), "add");

@@ -138,8 +138,9 @@ DoctorCheck dht_check(const NodeStatus& status) {
     return {"dht", DoctorCheck::Level::warning, "off",
             "peers come from links alone: peernet config set discovery.dht true"};
   }
-  std::string text = std::to_string(stats.nodes) + " nodes, " + std::to_string(stats.nodes_good) +
-                     " of them good, " + std::to_string(stats.replies_in) + " replies so far";
+  std::string text = std::to_string(stats.nodes) + (stats.nodes == 1 ? " node, " : " nodes, ") +
+                     std::to_string(stats.nodes_good) + " of them good, " +
+                     std::to_string(stats.replies_in) + " replies so far";
   if (stats.is_joined) return {"dht", DoctorCheck::Level::ok, std::move(text), {}};
   const bool is_silent = stats.replies_in == 0;
   return {"dht", DoctorCheck::Level::fault,
