@@ -14,8 +14,8 @@ void Swarm::start_scan(Turn& turn) {
 
 JobId Swarm::run_hook(Turn& turn, Hook hook) {
   const JobId job = turn.next_job(record_.id);
-  turn.out.push_back(RunHook{job, hook, record_.id, record_.name, record_.parent + "/" + top(),
-                             metadata_.manifest().layout().total_size()});
+  turn.out.push_back(
+      RunHook{job, hook, record_.id, record_.name, record_.parent + "/" + top(), wanted_bytes_});
   return job;
 }
 

@@ -142,6 +142,46 @@ def scenario(world):
     check("cannot run /nonexistent/scanner" in quarantined(lost)["reason"], "not said")
 
 
+def selections(world):
+    """Some files of a share, then more: each is scanned and told of when it is there, and once only."""
+    target, runs = world.path("some"), world.path("runs")
+    hook = program(world.path("count.sh"), f"""#!/bin/sh
+echo "$PEERNET_HOOK $PEERNET_SIZE" $(ls -A "$PEERNET_PATH") >>{runs}
+""")
+    seed = world.node("chooser")
+    for number, name in enumerate(("a", "b", "c")):
+        write_random(world.path("source", "three", name), 100_000 + number, number)
+    link = seed.add(world.path("source", "three")) + f"&pe=127.0.0.1:{seed.port}"
+    node = world.node("choosing", bootstrap=[seed.port], hooks={"scan": [hook], "completed": [hook]})
+    os.mkdir(target)
+
+    def told():
+        with open(runs, encoding="utf-8") as file:
+            return file.read().splitlines()
+
+    share = link.split(":")[1].split("?")[0]
+    wanted = ["scan 100000 a", "completed 100000 a"]
+    node.cli("fetch", link, "-o", target, "--only", "a")
+    wait_for("the first file", lambda: told() == wanted)
+    node.cli("fetch", link, "--only", "b")
+    wanted += [f"scan 200001 .{share}.1.part a", "completed 200001 a b"]
+    wait_for("one more", lambda: told() == wanted)
+    node.cli("fetch", link, "--only", "b")
+    node.cli("verify", share)
+    node.kill()
+    node.start()
+    node.cli("verify", share)
+    node.cli("fetch", link)
+    wanted += [f"scan 300003 .{share}.2.part a b", "completed 300003 a b c"]
+    wait_for("all of it", lambda: told() == wanted)
+    node.stop()
+    node.start()
+    with open(os.path.join(target, "three", "a"), "r+b") as file:
+        file.write(b"damaged")
+    node.cli("verify", share, "--repair")
+    check(told() == wanted, f"told of what is no completion: {told()}")
+
+
 def clamscan(world):
     """Debian's virus scanner, with a signature file of one's own."""
     scanner = shutil.which("clamscan")
@@ -176,6 +216,7 @@ def clamscan(world):
 def main():
     with World() as world:
         scenario(world)
+        selections(world)
         clamscan(world)
 
 
