@@ -338,7 +338,7 @@ std::string first_help(const CLI::App& app) {
   }
   return text +
          "\nThe daemon must run: peernetd --detach\n"
-         "peernet help COMMAND explains one, peernet help all lists every command and option.\n";
+         "peernet help COMMAND explains one, peernet help all lists every command.\n";
 }
 
 int help(Screen& screen, const CLI::App& app, const std::string& name) {
