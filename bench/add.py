@@ -71,7 +71,7 @@ def tools(path, out):
     if shutil.which("transmission-create"):
         found["transmission-create (v1)"] = lambda cores: command(
             cores, "transmission-create", "-o", out, path)
-    if shutil.which("mktorrent"):
+    if shutil.which("mktorrent") and os.path.isfile(path):  # a millisecond for each small file
         found["mktorrent (v1)"] = lambda cores: command(
             cores, "mktorrent", "-a", "http://localhost/", "-t", str(len(cores)), "-o", out, path)
     if shutil.which("openssl") and os.path.isfile(path):

@@ -99,24 +99,35 @@ iovec part(const std::uint8_t* from, std::size_t size) {
   return {const_cast<std::uint8_t*>(from), size};
 }
 
-// Memory that goes back to the system at once. What malloc gives a thread of the pool stays with
-// that thread.
-class Pages {
+// Memory to read into, which goes back to the system at once when it is large: what malloc gives a
+// thread of the pool stays with that thread. Small files come in great numbers, and a mapping costs
+// more than their hashes.
+class ReadBuffer {
  public:
-  explicit Pages(std::size_t size)
-      : size_(size),
-        begin_(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
-    PN_CHECK(begin_ != MAP_FAILED);
+  explicit ReadBuffer(std::size_t size) : size_(size) {
+    if (size <= kSmall) {
+      small_.resize(size);
+      begin_ = small_.data();
+      return;
+    }
+    void* pages = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    PN_CHECK(pages != MAP_FAILED);
+    begin_ = static_cast<std::uint8_t*>(pages);
   }
-  ~Pages() { munmap(begin_, size_); }
-  Pages(const Pages&) = delete;
-  Pages& operator=(const Pages&) = delete;
+  ~ReadBuffer() {
+    if (size_ > kSmall) munmap(begin_, size_);
+  }
+  ReadBuffer(const ReadBuffer&) = delete;
+  ReadBuffer& operator=(const ReadBuffer&) = delete;
 
-  std::span<std::uint8_t> bytes() const { return {static_cast<std::uint8_t*>(begin_), size_}; }
+  std::span<std::uint8_t> bytes() const { return {begin_, size_}; }
 
  private:
+  static constexpr std::size_t kSmall = 64U << 10U;
+
   std::size_t size_;
-  void* begin_;
+  Bytes small_;
+  std::uint8_t* begin_ = nullptr;
 };
 
 Error with_path(Error error, const std::string& path) {
@@ -124,14 +135,15 @@ Error with_path(Error error, const std::string& path) {
   return error;
 }
 
-// Waits until a change of the file after `stamp` must show as another stamp.
-void let_stamp_settle(const Stamp& stamp) {
+// Waits until a change of the file after `stamp` must show as another stamp. False: it need not.
+bool let_stamp_settle(const Stamp& stamp) {
   timespec now{};
   clock_gettime(CLOCK_REALTIME_COARSE, &now);
   const std::int64_t now_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
   const std::int64_t age = now_ns - stamp.changed_ns;
-  if (age < 0 || age >= kStampTickNs) return;
+  if (age < 0 || age >= kStampTickNs) return false;
   std::this_thread::sleep_for(std::chrono::nanoseconds(kStampTickNs - age));
+  return true;
 }
 
 }  // namespace
@@ -659,11 +671,11 @@ Result<FileCache::SharedFd> Storage::start_hashing(std::uint32_t file_index) {
   if (!fd) return fd;
   auto before = stamp_of((*fd)->get(), file_index);
   if (!before) return before.error();
-  let_stamp_settle(*before);
+  const bool has_waited = let_stamp_settle(*before);
   const std::lock_guard lock(stripe(file_index));
   FileState& state = states_[file_index];
   if (state.is_hashing) return fd;
-  auto stamp = stamp_of((*fd)->get(), file_index);
+  auto stamp = has_waited ? stamp_of((*fd)->get(), file_index) : before;
   if (!stamp) return stamp.error();
   if (stamp->size != wanted_.files[file_index].size || *stamp != *before) {
     return Error{Errc::corrupt, shown_path(file_index) + " was changed while it was read",
@@ -675,12 +687,15 @@ Result<FileCache::SharedFd> Storage::start_hashing(std::uint32_t file_index) {
 }
 
 Result<void> Storage::hash_blocks(const HashRange& wanted, int fd, std::vector<Hash>& leaves) {
-  posix_fadvise(fd, static_cast<off_t>(wanted.offset), static_cast<off_t>(wanted.size),
-                POSIX_FADV_SEQUENTIAL);
-  const Pages pages(std::min<std::uint64_t>(kHashChunk, wanted.size));
+  if (wanted.size > kHashChunk) {
+    posix_fadvise(fd, static_cast<off_t>(wanted.offset), static_cast<off_t>(wanted.size),
+                  POSIX_FADV_SEQUENTIAL);
+  }
+  const ReadBuffer buffer(std::min<std::uint64_t>(kHashChunk, wanted.size));
   std::uint64_t done = 0;
   while (done < wanted.size) {
-    const auto chunk = pages.bytes().first(std::min<std::uint64_t>(kHashChunk, wanted.size - done));
+    const auto chunk =
+        buffer.bytes().first(std::min<std::uint64_t>(kHashChunk, wanted.size - done));
     auto read = read_fully(fd, chunk.data(), chunk.size(), wanted.offset + done);
     if (!read) return with_path(read.error(), shown_path(wanted.file_index));
     if (!*read) {
