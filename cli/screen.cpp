@@ -102,23 +102,25 @@ void Screen::story_json(const Json& value) {
 
 void Screen::moving_line(std::string_view line) {
   if (!is_err_terminal_) return;
-  put(err_, back_to_moving_line() + std::string(line) + "\x1b[J");
+  put(err_, back_to_moving_line() + std::string(line) + "\x1b[K");
   std::fflush(err_);
   moving_width_ = width_of(line);
 }
 
 void Screen::end_moving_line(bool is_kept) {
   if (!moving_width_) return;
-  put(err_, is_kept ? "\n" : back_to_moving_line() + "\x1b[J");
+  put(err_, is_kept ? "\n" : back_to_moving_line() + "\x1b[K");
   std::fflush(err_);
   moving_width_.reset();
 }
 
-// A terminal that has become narrower has folded the line: it begins some rows further up.
+// A terminal that has become narrower has folded the line: it begins some rows further up, and
+// those are wiped. Else it is written over: nothing flickers.
 std::string Screen::back_to_moving_line() const {
   const std::size_t used = std::max<std::size_t>(moving_width_.value_or(0), 1);
   const std::size_t rows_above = (used - 1) / width_of_terminal(err_);
-  return "\r" + (rows_above > 0 ? "\x1b[" + std::to_string(rows_above) + "A" : std::string());
+  if (rows_above == 0) return "\r";
+  return "\r\x1b[" + std::to_string(rows_above) + "A\x1b[J";
 }
 
 int Screen::fail(const Failure& failure) {

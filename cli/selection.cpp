@@ -44,23 +44,31 @@ std::string plain_text(const Json& value) {
   return value.is_null() ? "null" : to_line(value);
 }
 
+// "12", "0.5", "1GiB".
+std::optional<double> number_of(const std::string& text) {
+  if (const auto bytes = parse_bytes(text)) return static_cast<double>(*bytes);
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  return text.empty() || *end != '\0' ? std::nullopt : std::optional(number);
+}
+
+// Of a member that is a number, by what is none. Where it may be null too, that can be asked for.
+bool is_senseless(const Filter& filter, const Json& value) {
+  return value.is_number() && filter.sign != "~" && filter.value != "null" &&
+         !number_of(filter.value);
+}
+
 bool holds(const Filter& filter, const Json& value) {
   const std::string text = plain_text(value);
   if (filter.sign == "~") return lower(text).find(lower(filter.value)) != std::string::npos;
-  if (value.is_number()) {
-    const auto bytes = parse_bytes(filter.value);
-    char* end = nullptr;
-    const double wanted =
-        bytes ? static_cast<double>(*bytes) : std::strtod(filter.value.c_str(), &end);
-    const bool is_number = bytes || (end != nullptr && *end == '\0' && !filter.value.empty());
-    if (is_number) {
-      const double have = value.get<double>();
-      if (filter.sign == "=") return have == wanted;
-      if (filter.sign == "!=") return have != wanted;
-      if (filter.sign == "<") return have < wanted;
-      if (filter.sign == "<=") return have <= wanted;
-      return filter.sign == ">" ? have > wanted : have >= wanted;
-    }
+  if (value.is_number() && filter.value != "null") {
+    const double have = value.get<double>();
+    const double wanted = number_of(filter.value).value_or(0);
+    if (filter.sign == "=") return have == wanted;
+    if (filter.sign == "!=") return have != wanted;
+    if (filter.sign == "<") return have < wanted;
+    if (filter.sign == "<=") return have <= wanted;
+    return filter.sign == ">" ? have > wanted : have >= wanted;
   }
   if (filter.sign == "=") return text == filter.value;
   if (filter.sign == "!=") return text != filter.value;
@@ -106,6 +114,12 @@ Outcome<std::vector<Json>> select(const Selection& selection, std::vector<Json> 
   }
   std::vector<Json> chosen;
   for (Json& row : rows) {
+    for (const Filter& filter : filters) {
+      if (!is_senseless(filter, at(row, filter.key))) continue;
+      return Failure{kExitUsage, "malformed",
+                     filter.key + " is a number, and \"" + filter.value + "\" is none",
+                     "such as 'size>1GiB', done=0 or 'ratio<0.5'"};
+    }
     const bool is_wanted = std::all_of(filters.begin(), filters.end(), [&](const Filter& filter) {
       return holds(filter, at(row, filter.key));
     });

@@ -22,7 +22,7 @@ TABLES = ("status", "ls", "peers", "dht")
 
 MASKS = (
     # What a moving line showed before its last, and what a log tells of the way to the end.
-    (r"\r(\x1b\[\d+A)?[^\r\n]*\x1b\[J", ""),
+    (r"\r[^\r\n]*\x1b\[K", ""),
     (r"(?m)^(\d+%  |looking for|opening|hashing).*\n", ""),
     (r"(?m)^\S+  [\d.]+ \w+   lookup .*\n", ""),
     (r"(?m)^\n(?=peernet: )", ""),
