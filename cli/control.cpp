@@ -419,7 +419,9 @@ int log(Session& session, const LogOptions& options) {
     if (screen.is_json()) {
       screen.answer_json_line(message.value);
     } else {
-      screen.answer(event_line(message.value) + "\n");
+      constexpr std::size_t kKindBegin = 10;  // below it a long line goes on
+      const std::string line = event_line(message.value);
+      screen.answer(folded(line, {screen.out_look().width, 0, kKindBegin}) + "\n");
     }
   }
 }

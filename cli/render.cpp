@@ -13,6 +13,7 @@ namespace peernet::cli {
 constexpr std::size_t kShortIdSize = 8;
 constexpr std::size_t kHashingWidth = 10;  // of "hashing   "
 constexpr std::size_t kNodeIndent = 2;
+constexpr std::size_t kLabelWidthMin = 8;
 constexpr std::size_t kBarWidthMin = 6;
 constexpr std::size_t kBarWidthMax = 26;
 constexpr std::size_t kWidthUnlimited = 100;  // of the moving line where there is no terminal
@@ -383,14 +384,17 @@ std::string render_methods(const Json& document, const Look& look) {
 
 std::string hashing_line(const std::string& name, std::uint64_t done, std::uint64_t total,
                          std::uint64_t rate, const Look& look) {
-  const std::string tail = "   " + size_text(total) + "   " + rate_text(rate) + "   " +
-                           std::to_string(percent(done, total).value_or(0)) + "%";
-  std::string label = shown(name);
-  if (look.width != 0) {
-    const std::size_t used = kHashingWidth + width_of(tail) + 1;
-    label = cut(label, look.width > used ? look.width - used : 1);
-  }
-  return "hashing   " + label + tail;
+  const std::string pace =
+      "   " + rate_text(rate) + "   " + std::to_string(percent(done, total).value_or(0)) + "%";
+  const std::string tail = "   " + size_text(total) + pace;
+  const std::string label = shown(name);
+  if (look.width == 0) return "hashing   " + label + tail;
+  const auto room = [&](const std::string& rest) {
+    const std::size_t used = kHashingWidth + width_of(rest) + 1;
+    return look.width > used ? look.width - used : 0;
+  };
+  if (room(tail) >= kLabelWidthMin) return "hashing   " + cut(label, room(tail)) + tail;
+  return cut("hashing   " + cut(label, room(pace)) + pace, look.width);
 }
 
 std::string fetch_head(const Json& share, const Look& look) {

@@ -12,6 +12,7 @@
 namespace peernet::cli {
 
 constexpr std::size_t kWidthDefault = 80;
+constexpr std::size_t kRowsDefault = 24;
 
 namespace {
 
@@ -20,11 +21,20 @@ bool is_terminal(std::FILE* stream) {
   return descriptor >= 0 && ::isatty(descriptor) == 1;
 }
 
+struct Size {
+  std::size_t columns = kWidthDefault;
+  std::size_t rows = kRowsDefault;
+};
+
 // Asked anew each time: a terminal changes its size.
-std::size_t width_of_terminal(std::FILE* stream) {
+Size size_of_terminal(std::FILE* stream) {
   winsize size{};
-  if (::ioctl(::fileno(stream), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return kWidthDefault;
-  return size.ws_col;
+  if (::ioctl(::fileno(stream), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return {};
+  return {size.ws_col, size.ws_row};
+}
+
+std::size_t width_of_terminal(std::FILE* stream) {
+  return size_of_terminal(stream).columns;
 }
 
 void put(std::FILE* stream, std::string_view text) {
@@ -79,15 +89,26 @@ void Screen::redraw(const std::string& lines) {
     answer(lines + "\n");
     return;
   }
-  // From the top left corner; each line wipes its own rest, the end wipes what is below: nothing
-  // flickers.
-  std::string text = has_drawn_ ? "\x1b[H" : "\x1b[2J\x1b[H";
-  for (const char c : lines) {
-    if (c == '\n') text += "\x1b[K";
-    text += c;
+  // From the top left corner; each line wipes its row first (after a full one its end would go),
+  // the end what is below: nothing flickers. A line is a row and no more are drawn than fit:
+  // nothing wraps or scrolls.
+  std::string text = has_drawn_ ? "\x1b[?7l\x1b[H" : "\x1b[?7l\x1b[2J\x1b[H";
+  const auto count = static_cast<std::size_t>(std::count(lines.begin(), lines.end(), '\n'));
+  const std::size_t room = std::max<std::size_t>(size_of_terminal(out_).rows, 3) - 1;
+  std::string_view rest = lines;
+  for (std::size_t left = count; left > 0; --left) {
+    const bool is_last_row = count > room && count - left + 1 == room;
+    const std::size_t size = rest.find('\n') + 1;
+    text.append("\x1b[K");
+    if (is_last_row) {
+      text += "and " + std::to_string(left) + " more\n";
+      break;
+    }
+    text.append(rest.substr(0, size));
+    rest.remove_prefix(size);
   }
   has_drawn_ = true;
-  answer(text + "\x1b[J");
+  answer(text + "\x1b[J\x1b[?7h");
 }
 
 void Screen::story(std::string_view line) {
@@ -102,24 +123,23 @@ void Screen::story_json(const Json& value) {
 
 void Screen::moving_line(std::string_view line) {
   if (!is_err_terminal_) return;
-  put(err_, back_to_moving_line() + std::string(line) + "\x1b[K");
+  put(err_, wiped_moving_line() + std::string(line));
   std::fflush(err_);
   moving_width_ = width_of(line);
 }
 
 void Screen::end_moving_line(bool is_kept) {
   if (!moving_width_) return;
-  put(err_, is_kept ? "\n" : back_to_moving_line() + "\x1b[K");
+  put(err_, is_kept ? "\n" : wiped_moving_line());
   std::fflush(err_);
   moving_width_.reset();
 }
 
-// A terminal that has become narrower has folded the line: it begins some rows further up, and
-// those are wiped. Else it is written over: nothing flickers.
-std::string Screen::back_to_moving_line() const {
+// A terminal that has become narrower has folded the line: it begins some rows further up.
+std::string Screen::wiped_moving_line() const {
   const std::size_t used = std::max<std::size_t>(moving_width_.value_or(0), 1);
   const std::size_t rows_above = (used - 1) / width_of_terminal(err_);
-  if (rows_above == 0) return "\r";
+  if (rows_above == 0) return "\r\x1b[K";
   return "\r\x1b[" + std::to_string(rows_above) + "A\x1b[J";
 }
 

@@ -58,7 +58,7 @@ class Screen {
   int fail(const Failure& failure);
 
  private:
-  std::string back_to_moving_line() const;
+  std::string wiped_moving_line() const;
 
   std::FILE* out_;
   std::FILE* err_;

@@ -22,7 +22,7 @@ TABLES = ("status", "ls", "peers", "dht")
 
 MASKS = (
     # What a moving line showed before its last, and what a log tells of the way to the end.
-    (r"\r[^\r\n]*\x1b\[K", ""),
+    (r"\r\x1b\[K[^\r\n]*(?=\r\x1b)", ""), (r"\r\x1b\[K", ""),
     (r"(?m)^(\d+%  |looking for|opening|hashing).*\n", ""),
     (r"(?m)^\S+  [\d.]+ \w+   lookup .*\n", ""),
     (r"(?m)^\n(?=peernet: )", ""),
@@ -63,7 +63,9 @@ def in_pipe(home, *arguments):
     return done.stdout, done.returncode
 
 
-def on_terminal(home, *arguments, columns=80):
+def on_terminal(home, *arguments):
+    # Where a path is folded depends on its length.
+    columns = 160 if arguments[0] == "log" else 80
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen([PEERNET, "--home", home, *arguments], stdin=subprocess.DEVNULL,
