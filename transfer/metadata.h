@@ -19,7 +19,7 @@
 namespace peernet::transfer {
 
 inline constexpr std::uint32_t kMetadataRequestsMax = 8;  // parts asked for at a time
-inline constexpr Duration kMetadataPatience = std::chrono::seconds(15);  // without a part
+inline constexpr Duration kMetadataPatience = std::chrono::seconds(5);  // without a part
 
 class Metadata {
  public:

@@ -45,6 +45,7 @@ struct PeerShare {
   bool is_interesting = false;           // we said interested
   bool is_interested = false;            // they did
   std::uint32_t leaf_requests = 0;       // hash requests of ours that are out
+  Time late_at{};                        // it was last given up as the source of the manifest
   Time asked_again_at{};                 // after a hash_reject no hashes are asked before this
   PexTold pex_told;                      // where other peers of the share are
   std::optional<Time> pex_heard_at;      // their last message of the kind that counted

@@ -3,8 +3,15 @@
 #include <algorithm>
 #include <numeric>
 #include <span>
+#include <utility>
 
 namespace peernet::transfer {
+namespace {
+
+// Of those handed out for longest, in a swarm that hears of no other pieces.
+constexpr std::size_t kKeptScanMax = 256;
+
+}  // namespace
 
 Steering::Steering(std::uint32_t pieces_count, Rng& rng)
     : waiting_(pieces_count), order_(pieces_count) {
@@ -37,7 +44,7 @@ std::optional<std::uint32_t> Steering::next_kept(Time now, ConnId peer,
                                                  const Bitfield& peer_has) const {
   std::size_t scanned = 0;
   for (const auto& [at, piece] : handed_by_time_) {
-    if (now - at < kPassOnTime || ++scanned > kSteerScanMax) break;
+    if (now - at < kPassOnTime || ++scanned > kKeptScanMax) break;
     if (!peer_has.test(piece) && handed_.at(piece).peer != peer) return piece;
   }
   return std::nullopt;
@@ -53,9 +60,15 @@ void Steering::forget_stale() {
 
 void Steering::hand(Time now, std::uint32_t piece, ConnId peer, const Network& network) {
   waiting_.reset(piece);
+  const auto before = handed_.find(piece);
+  std::vector<std::pair<ConnId, Network>> sent_to{{peer, network}};
+  if (before != handed_.end()) {
+    const auto& others = before->second.sent_to;
+    sent_to.insert(sent_to.end(), others.begin(), others.end());
+  }
   forget(piece);
   if (handed_.size() == kHandedMax) forget(handed_by_time_.begin()->second);
-  handed_[piece] = {peer, network, now};
+  handed_[piece] = {peer, now, std::move(sent_to)};
   handed_by_time_.emplace(now, piece);
 }
 
@@ -72,16 +85,31 @@ void Steering::forget(std::uint32_t piece) {
   handed_.erase(found);
 }
 
-void Steering::on_sent(Time now, std::uint32_t piece, ConnId peer) {
+bool Steering::Handed::is_from_us(ConnId conn, const Network& network) const {
+  return std::any_of(sent_to.begin(), sent_to.end(), [&](const auto& receiver) {
+    return receiver.first == conn || receiver.second == network;
+  });
+}
+
+void Steering::on_sent(Time now, std::uint32_t piece, ConnId peer, const Network& network) {
   const auto found = handed_.find(piece);
-  if (found != handed_.end() && found->second.peer == peer) set_time(piece, found->second, now);
+  if (found == handed_.end()) {
+    if (waiting_.test(piece)) hand(now, piece, peer, network);
+    return;
+  }
+  Handed& handed = found->second;
+  if (handed.peer == peer) {
+    set_time(piece, handed, now);
+  } else if (!handed.is_from_us(peer, network)) {
+    handed.sent_to.emplace_back(peer, network);
+    if (handed.sent_to.size() > kSentToMax) forget(piece);
+  }
 }
 
 void Steering::on_had(Time now, std::uint32_t piece, ConnId peer, const Network& network) {
   const auto found = handed_.find(piece);
   if (found != handed_.end()) {
-    const Handed& handed = found->second;
-    if (handed.peer != peer && handed.network != network) forget(piece);
+    if (!found->second.is_from_us(peer, network)) forget(piece);
   } else if (waiting_.test(piece)) {
     hand(now, piece, peer, network);
   }

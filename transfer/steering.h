@@ -2,9 +2,9 @@
 
 // Steering is how a seed gets each piece into a swarm once before it sends any twice: it hands
 // every peer other pieces, by `suggest`, and peers pass them on to each other. A piece is done with
-// when a second peer has it. What was handed to a peer that leaves before, or that sits on it, is
-// handed out again, the latter when nothing else is left. (The aim of super-seeding, BEP 16,
-// without hiding what the seed has.)
+// when a peer has it that did not get it here. What was handed to a peer that leaves before, or
+// that sits on it, is handed out again, the latter when nothing else is left. (The aim of
+// super-seeding, BEP 16, without hiding what the seed has.)
 
 #include <cstdint>
 #include <map>
@@ -25,6 +25,8 @@ namespace peernet::transfer {
 inline constexpr std::size_t kSteerScanMax = 4096;
 // Pieces that are somebody's to pass on; the one that is so for longest is forgotten first.
 inline constexpr std::size_t kHandedMax = 65'536;
+// Peers that one piece is sent to, after which it counts as spread.
+inline constexpr std::size_t kSentToMax = 16;
 // What a peer was handed, and neither got any more of nor passed on in this time, others may have.
 inline constexpr Duration kPassOnTime = std::chrono::seconds(5);
 
@@ -37,11 +39,11 @@ class Steering {
   // somebody sits on; from now on it is this peer's.
   std::optional<std::uint32_t> next(Time now, ConnId peer, const Network& network,
                                     const Bitfield& peer_has);
-  // Part of it went to a peer.
-  void on_sent(Time now, std::uint32_t piece, ConnId peer);
+  // Part of it went to a peer, handed to it or not.
+  void on_sent(Time now, std::uint32_t piece, ConnId peer, const Network& network);
   // A peer has it. One network counts as one peer, as in Spread.
   void on_had(Time now, std::uint32_t piece, ConnId peer, const Network& network);
-  // Enough peers have it.
+  // It is in the swarm already.
   void skip(std::uint32_t piece);
   // Nothing of it was sent to this peer, nor will be.
   void take_back(std::uint32_t piece, ConnId peer);
@@ -51,8 +53,10 @@ class Steering {
  private:
   struct Handed {
     ConnId peer{};
-    Network network;
-    Time at{};  // or when the newest part of it was sent
+    Time at{};  // or when the newest part of it was sent to that peer
+    std::vector<std::pair<ConnId, Network>> sent_to;  // that peer first
+
+    bool is_from_us(ConnId conn, const Network& network) const;
   };
 
   void hand(Time now, std::uint32_t piece, ConnId peer, const Network& network);

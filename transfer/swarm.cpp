@@ -393,9 +393,10 @@ void Swarm::on_tick(Turn& turn) {
     save_progress(turn);
   }
   if (!is_active()) return;
-  if (metadata_.is_stalled(turn.now)) {
+  // What is late may still come: it is given up only for somebody else.
+  if (metadata_.is_stalled(turn.now) && best_source(turn)) {
     PeerShare* share = turn.peers.at(*metadata_.source()).find_share(record_.id);
-    share->asked_again_at = turn.now + kRequestPatience;
+    share->late_at = turn.now;
     metadata_.drop_source();
   }
   pump_metadata(turn);

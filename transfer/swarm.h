@@ -361,7 +361,7 @@ class Swarm {
 
   // Exchange.
   void pump_metadata(Turn& turn);
-  void choose_source(Turn& turn);
+  std::optional<ConnId> best_source(const Turn& turn) const;
   void say_have_state(Peer& peer, PeerShare& share);
   void on_have_state(Turn& turn, Peer& peer, PeerShare& share, Bitfield has);
   void update_interest(Peer& peer, PeerShare& share);

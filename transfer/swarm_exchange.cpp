@@ -615,7 +615,7 @@ void Swarm::on_sent_block(Time now, const Peer& peer, PeerShare& share, std::uin
                           std::uint64_t bytes) {
   const bool is_alone = picker_ && picker_->copies(piece) == 0;
   spread_.on_sent(piece, peer.conn(), peer.network(), bytes, is_alone);
-  if (steering_) steering_->on_sent(now, piece, peer.conn());
+  if (steering_) steering_->on_sent(now, piece, peer.conn(), peer.network());
   uploaded_ += bytes;
   up_.add(now, bytes);
   const auto steered = share.steered.find(piece);

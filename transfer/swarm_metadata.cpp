@@ -23,21 +23,27 @@ bool is_leaf_known(const Layout& layout, std::uint32_t piece_index) {
 
 // ---- Manifest and piece layers
 
-void Swarm::choose_source(Turn& turn) {
-  // Everyone who says that he has it is asked in turn; who did not deliver comes last.
+// Of those that say that they have it; who was late before comes after the others.
+std::optional<ConnId> Swarm::best_source(const Turn& turn) const {
+  std::optional<ConnId> best;
+  Time best_late_at = kNever;
   for (const ConnId conn : members_) {
     const PeerShare* share = turn.peers.at(conn).find_share(record_.id);
-    if (share->has_manifest && share->asked_again_at <= turn.now) {
-      metadata_.begin(turn.now, conn);
-      return;
-    }
+    if (!share->has_manifest || share->asked_again_at > turn.now) continue;
+    if (share->late_at >= best_late_at || metadata_.source() == conn) continue;
+    best = conn;
+    best_late_at = share->late_at;
   }
+  return best;
 }
 
 void Swarm::pump_metadata(Turn& turn) {
   if (metadata_.is_complete()) return;
-  if (!metadata_.source()) choose_source(turn);
-  if (!metadata_.source()) return;
+  if (!metadata_.source()) {
+    const auto best = best_source(turn);
+    if (!best) return;
+    metadata_.begin(turn.now, *best);
+  }
   Peer& peer = turn.peers.at(*metadata_.source());
   const PeerShare& share = *peer.find_share(record_.id);
   for (wire::ManifestRequest& request : metadata_.manifest_requests()) {

@@ -121,6 +121,34 @@ TEST_CASE("a piece is its holder's to pass on until a peer of another network ha
   }
 }
 
+TEST_CASE("a second peer that got a piece here as well does not prove that it was passed on",
+          "[transfer]") {
+  Rng rng(1);
+  Steering steering(1, rng);
+  const Bitfield nothing(1);
+  steering.on_sent(kStart, 0, kA, net(kA));
+  steering.on_sent(kStart, 0, kB, net(kB));
+  steering.on_had(kStart, 0, kA, net(kA));
+  steering.on_had(kStart, 0, kB, net(kB));
+  const Time later = kStart + kPassOnTime;
+  SECTION("nobody else has it") {
+    CHECK(steering.next(later, kC, net(kC), nothing) == 0U);
+    // Those before are still known as having it from here.
+    steering.on_had(later, 0, kA, net(kA));
+    CHECK(steering.next(later + kPassOnTime, kB, net(kB), nothing) == 0U);
+  }
+  SECTION("a third has it from one of them") {
+    steering.on_had(later, 0, kC, net(kC));
+    CHECK_FALSE(steering.next(later, kC, net(kC), nothing));
+  }
+  SECTION("what was sent to many is spread") {
+    for (std::uint64_t n = 10; n < 10 + kSentToMax; ++n) {
+      steering.on_sent(kStart, 0, ConnId{n}, net(ConnId{n}));
+    }
+    CHECK_FALSE(steering.next(later, kC, net(kC), nothing));
+  }
+}
+
 TEST_CASE("what one peer sits on goes to others when nothing else is left", "[transfer]") {
   Rng rng(1);
   Steering steering(2, rng);
@@ -131,11 +159,11 @@ TEST_CASE("what one peer sits on goes to others when nothing else is left", "[tr
   REQUIRE(fresh.has_value());
   CHECK(*fresh != slow);
   SECTION("for as long as it gets more of it, it does not sit on it") {
-    steering.on_sent(kStart + Duration(1), slow, kB);  // another gets it unasked
+    steering.on_sent(kStart + Duration(1), slow, kB, net(kB));  // another gets it unasked
     CHECK(steering.next(later, kB, net(kB), nothing) == slow);
   }
   SECTION("what it gets no more of is another's") {
-    steering.on_sent(kStart + Duration(1), slow, kA);
+    steering.on_sent(kStart + Duration(1), slow, kA, net(kA));
     CHECK_FALSE(steering.next(later, kB, net(kB), nothing));
     CHECK_FALSE(steering.next(later + Duration(1), kA, net(kA), nothing));
     CHECK(steering.next(later + Duration(1), kB, net(kB), nothing) == slow);
