@@ -127,27 +127,13 @@ std::string joined(const Json& list) {
   return text;
 }
 
-struct DecimalUnit {
-  std::string_view name;
-  std::uint64_t bytes;
-};
-constexpr std::array kDecimalUnits{DecimalUnit{"GB", 1'000'000'000}, DecimalUnit{"MB", 1'000'000},
-                                   DecimalUnit{"kB", 1000}, DecimalUnit{"KB", 1000}};
-
 // "8MB/s", "512KiB", "1000": bytes a second; "none": 0.
 std::optional<std::uint64_t> parse_rate(std::string text) {
   if (text == "none" || text == "unlimited") return 0;
   if (text.ends_with("/s")) text.resize(text.size() - 2);
-  std::uint64_t factor = 1;
-  for (const DecimalUnit& unit : kDecimalUnits) {
-    if (!text.ends_with(unit.name)) continue;
-    text.resize(text.size() - unit.name.size());
-    factor = unit.bytes;
-    break;
-  }
   const auto bytes = parse_bytes(text);
-  if (!bytes || *bytes == 0 || *bytes > (std::uint64_t{1} << 40U) / factor) return std::nullopt;
-  return *bytes * factor;
+  if (!bytes || *bytes == 0 || *bytes > std::uint64_t{1} << 40U) return std::nullopt;
+  return *bytes;
 }
 
 std::string limit_text(const Json& limits, const char* way) {

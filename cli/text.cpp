@@ -25,6 +25,23 @@ constexpr std::array kUnits{Unit{"B", 1.0},
                             Unit{"TiB", 1099511627776.0},
                             Unit{"PiB", 1125899906842624.0}};
 
+// What a size may be given in.
+struct SizeUnit {
+  std::string_view name;
+  std::uint64_t bytes;
+};
+constexpr std::array kSizeUnits{SizeUnit{"", 1},
+                                SizeUnit{"B", 1},
+                                SizeUnit{"KiB", 1ULL << 10U},
+                                SizeUnit{"MiB", 1ULL << 20U},
+                                SizeUnit{"GiB", 1ULL << 30U},
+                                SizeUnit{"TiB", 1ULL << 40U},
+                                SizeUnit{"kB", 1'000},
+                                SizeUnit{"KB", 1'000},
+                                SizeUnit{"MB", 1'000'000},
+                                SizeUnit{"GB", 1'000'000'000},
+                                SizeUnit{"TB", 1'000'000'000'000}};
+
 // The largest unit in which the value is at least 1. What would round up to "1024.0" takes the
 // next one.
 const Unit& unit_for(std::uint64_t bytes) {
@@ -122,14 +139,13 @@ std::optional<std::uint64_t> parse_bytes(std::string_view text) {
   const char* const end = text.data() + text.size();
   const auto [place, fault] = std::from_chars(text.data(), end, value);
   if (fault != std::errc{}) return std::nullopt;
-  const std::string_view unit(place, static_cast<std::size_t>(end - place));
-  unsigned shift = 0;
-  if (unit == "KiB") shift = 10;
-  if (unit == "MiB") shift = 20;
-  if (unit == "GiB") shift = 30;
-  if (shift == 0 && !unit.empty() && unit != "B") return std::nullopt;
-  if (value > (std::uint64_t{1} << 50U >> shift)) return std::nullopt;
-  return value << shift;
+  const std::string_view name(place, static_cast<std::size_t>(end - place));
+  for (const SizeUnit& unit : kSizeUnits) {
+    if (unit.name != name) continue;
+    if (value > (std::uint64_t{1} << 50U) / unit.bytes) return std::nullopt;
+    return value * unit.bytes;
+  }
+  return std::nullopt;
 }
 
 std::optional<std::uint64_t> parse_seconds(std::string_view text) {

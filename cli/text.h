@@ -21,7 +21,7 @@ std::string age_text(std::uint64_t seconds);                     // "52 s", "2 h
 // Whole percent, rounded down: 100 only when all is done. nullopt while the total is unknown.
 std::optional<unsigned> percent(std::uint64_t done, std::optional<std::uint64_t> total);
 
-// "65536", "64KiB", "1MiB": whole bytes, KiB, MiB or GiB. nullopt on anything else.
+// "65536", "64KiB", "8MB": whole bytes, or units up to TiB and TB. nullopt on anything else.
 std::optional<std::uint64_t> parse_bytes(std::string_view text);
 // "10s", "5m", "2h", "1d", or seconds without a unit. nullopt on anything else.
 std::optional<std::uint64_t> parse_seconds(std::string_view text);

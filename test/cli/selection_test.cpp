@@ -37,7 +37,7 @@ TEST_CASE("what is no filter and what is no field is said, with what there is", 
   CHECK(names({{}, {"seeding"}}).starts_with("fault: this is not a filter"));
   CHECK(names({{}, {"=x"}}).starts_with("fault: this is not a filter"));
   CHECK(names({{}, {"stat=x"}}) == R"(fault: there is no field "stat"; did you mean "state"?)");
-  CHECK(names({{}, {"size>10MB"}}) == R"(fault: size is a number, and "10MB" is none)");
+  CHECK(names({{}, {"size>10 MB"}}) == R"(fault: size is a number, and "10 MB" is none)");
   CHECK(names({{"nam"}, {}}) == R"(fault: there is no field "nam"; did you mean "name"?)");
 }
 

@@ -47,10 +47,11 @@ TEST_CASE("durations and piece lengths are read exactly or not at all", "[cli]")
   CHECK(parse_seconds("2h") == 7200U);
   CHECK(parse_bytes("65536") == 65'536U);
   CHECK(parse_bytes("1MiB") == 1'048'576U);
+  CHECK(parse_bytes("8MB") == 8'000'000U);
   for (const char* text : {"", "s", "-1s", "1 s", "1w", "99999999999999999999", "1000000000d"}) {
     CHECK_FALSE(parse_seconds(text));
   }
-  for (const char* text : {"", "KiB", "1MB", "1 MiB", "99999999999GiB"}) {
+  for (const char* text : {"", "KiB", "1mb", "1 MiB", "99999999999GiB"}) {
     CHECK_FALSE(parse_bytes(text));
   }
 }
