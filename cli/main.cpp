@@ -341,6 +341,25 @@ std::string first_help(const CLI::App& app) {
          "peernet help COMMAND explains one, peernet help all lists every command.\n";
 }
 
+// Lines of CLI11, whose explanations begin in one column, go on in that column.
+std::string fitted(const std::string& text, const Look& look) {
+  constexpr std::size_t kTextBegin = 30;
+  std::string result;
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    if (line.starts_with(' ') && line.size() > kTextBegin) {
+      result += line.substr(0, kTextBegin) +
+                folded(line.substr(kTextBegin), {look.width, kTextBegin, kTextBegin}) + "\n";
+    } else {
+      result += line + "\n";
+    }
+    begin = end + 1;
+  }
+  return result;
+}
+
 int help(Screen& screen, const CLI::App& app, const std::string& name) {
   if (name.empty()) {
     screen.answer(first_help(app));
@@ -348,7 +367,9 @@ int help(Screen& screen, const CLI::App& app, const std::string& name) {
   }
   if (name == "all") {
     // app.help() would explain the command that was given, which is this one.
-    screen.answer(app.get_formatter()->make_help(&app, "peernet", CLI::AppFormatMode::Normal));
+    screen.answer(
+        fitted(app.get_formatter()->make_help(&app, "peernet", CLI::AppFormatMode::Normal),
+               screen.out_look()));
     return kExitDone;
   }
   const auto commands = app.get_subcommands([&](const CLI::App* c) { return c->check_name(name); });
@@ -356,7 +377,7 @@ int help(Screen& screen, const CLI::App& app, const std::string& name) {
     return screen.fail(
         {kExitUsage, "usage", "there is no command \"" + name + "\"", "peernet help"});
   }
-  screen.answer(commands.front()->help("peernet"));
+  screen.answer(fitted(commands.front()->help("peernet"), screen.out_look()));
   return kExitDone;
 }
 
