@@ -63,6 +63,7 @@ std::optional<LookupDone> Ends::on_done(const LookupDone& done, std::size_t fami
   sum.nodes_answered += done.nodes_answered;
   sum.peers_found += done.peers_found;
   sum.stored += done.stored;
+  sum.store_targets += done.store_targets;
   sum.hops = std::max(sum.hops, done.hops);
   sum.took = std::max(sum.took, done.took);
   sum.is_announce |= done.is_announce;

@@ -17,6 +17,8 @@ LookupDone lookup(unsigned key, std::uint32_t asked, Duration took) {
   LookupDone done;
   done.key = make_id(key);
   done.nodes_asked = asked;
+  done.stored = 6;
+  done.store_targets = 8;
   done.took = took;
   return done;
 }
@@ -38,6 +40,8 @@ TEST_CASE("a lookup ends when both families are through, with the sum of both", 
   const auto end = ends.on_done(lookup(1, 5, 2s), 1, kBoth);
   REQUIRE(end);
   CHECK(end->nodes_asked == 15);
+  CHECK(end->stored == 12);
+  CHECK(end->store_targets == 16);
   CHECK(end->took == 2s);
   CHECK(ends.size() == 0);
   CHECK_FALSE(ends.on_done(lookup(1, 5, 2s), 1, kBoth));
