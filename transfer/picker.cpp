@@ -412,6 +412,16 @@ std::uint32_t Picker::outstanding(ConnId peer) const {
   return found == outstanding_.end() ? 0 : static_cast<std::uint32_t>(found->second.size());
 }
 
+std::vector<BlockRun> Picker::requests(ConnId peer) const {
+  std::vector<BlockRun> runs;
+  const auto found = outstanding_.find(peer);
+  if (found == outstanding_.end()) return runs;
+  for (const Outstanding& request : found->second) {
+    append_block(request.piece, request.block, run_blocks_max_, runs);
+  }
+  return runs;
+}
+
 std::optional<Time> Picker::oldest_request(ConnId peer) const {
   const auto found = outstanding_.find(peer);
   if (found == outstanding_.end()) return std::nullopt;

@@ -156,6 +156,7 @@ class Picker {
   // leaves are for this peer.
   std::uint32_t blocks_ready(ConnId peer, const Bitfield& has, std::uint32_t count_max) const;
   std::uint32_t outstanding(ConnId peer) const;
+  std::vector<BlockRun> requests(ConnId peer) const;  // those, oldest first
   // When the peer's oldest request still out was made.
   std::optional<Time> oldest_request(ConnId peer) const;
   // Connected peers that have the piece.

@@ -1,6 +1,7 @@
 #include "transfer/pipeline.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "transfer/layout.h"
 
@@ -12,11 +13,14 @@ constexpr unsigned kRateWindow = 3;
 // No path is longer; what a slow peer takes to send one block is not a round trip.
 constexpr Duration kRoundTripMax = std::chrono::seconds(2);
 constexpr std::uint32_t kRoomPart = 4;  // of the window is asked for at a time
+constexpr double kMeanGain = 1.0 / 8;   // RFC 6298
+constexpr double kDeviationGain = 1.0 / 4;
 
 }  // namespace
 
 void Pipeline::restart() {
   requested_.clear();
+  times_late_ = 0;
   meter_ = RateMeter{};  // the silence before is not its rate
   window_ = std::max(kWindowInitial, window_ / 2);
   is_slow_start_ = true;
@@ -25,21 +29,26 @@ void Pipeline::restart() {
 void Pipeline::on_request(Time now, std::uint32_t blocks_count) {
   // What a caller asks beyond the maximum cannot be timed, and is not counted.
   const std::uint32_t count = std::min(blocks_count, kWindowMax - in_flight());
+  if (requested_.empty()) waiting_since_ = now;
   requested_.insert(requested_.end(), count, now);
 }
 
 std::uint32_t Pipeline::room() const {
+  // One that is doubted is asked for little, to see whether it comes.
+  if (is_doubted()) return requested_.empty() ? kWindowMin : 0;
   const std::uint32_t free = window_ > in_flight() ? window_ - in_flight() : 0;
   return free >= window_ / kRoomPart ? free : 0;
 }
 
 void Pipeline::on_block(Time now, std::uint32_t bytes) {
   meter_.add(now, bytes);
+  on_late_block(now);
   if (requested_.empty()) return;
   // As full as room() lets it be: the window, not the supply, holds the peer back.
   const bool was_full = in_flight() + window_ / kRoomPart + 1 >= window_;
   const Duration delay = now - requested_.front();
   requested_.pop_front();
+  learn_delay(delay);
   delay_min_ = std::min(delay_min_, delay);
   if (is_slow_start_) {
     if (delay > delay_min_ + kWindowMargin) {
@@ -54,6 +63,44 @@ void Pipeline::on_block(Time now, std::uint32_t bytes) {
 void Pipeline::on_rejected(std::uint32_t blocks_count) {
   const auto count = std::min<std::size_t>(blocks_count, requested_.size());
   requested_.erase(requested_.end() - static_cast<std::ptrdiff_t>(count), requested_.end());
+}
+
+void Pipeline::on_late_block(Time now) {
+  waiting_since_ = now;
+  times_late_ = 0;
+}
+
+void Pipeline::on_given_up(Time now, std::uint32_t blocks_count) {
+  on_rejected(blocks_count);
+  waiting_since_ = now;
+  ++times_late_;
+  window_ = kWindowMin;
+  is_slow_start_ = true;
+}
+
+bool Pipeline::is_late(Time now) const {
+  return !requested_.empty() && now - waiting_since_ > patience();
+}
+
+Duration Pipeline::patience() const {
+  Duration once = kPatienceInitial;
+  if (delay_mean_) {
+    const double wait = std::min(*delay_mean_ + 4 * delay_deviation_, seconds(kPatienceMax));
+    once = std::max(kPatienceMin, Duration(static_cast<std::int64_t>(wait * 1e6)));
+  }
+  // More doublings would pass the maximum in any case.
+  return std::min(once * (1 << std::min(times_late_, 6U)), kPatienceMax);
+}
+
+void Pipeline::learn_delay(Duration delay) {
+  const double took = seconds(delay);
+  if (!delay_mean_) {
+    delay_mean_ = took;
+    delay_deviation_ = took / 2;
+    return;
+  }
+  delay_deviation_ += (std::abs(took - *delay_mean_) - delay_deviation_) * kDeviationGain;
+  *delay_mean_ += (took - *delay_mean_) * kMeanGain;
 }
 
 void Pipeline::on_round_trip(Duration round_trip) {

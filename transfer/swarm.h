@@ -107,6 +107,8 @@ class Swarm {
   void on_choking(const Peer& peer, PeerShare& share);
   // It has had time to pass on what it alone has from us; others get it from us now.
   void give_up_kept(const Peer& peer);
+  // The peer is late: what others can give may be asked of them. Gives the number of blocks.
+  std::uint32_t give_up_late(const Turn& turn, const Peer& peer);
 
   // Errors are reasons to close the connection: malformed (against the protocol), corrupt (it lied:
   // ban it).

@@ -215,10 +215,29 @@ std::uint32_t Swarm::request(Turn& turn, Peer& peer, PeerShare& share, std::uint
     requested += run.count;
   }
   if (requested > 0) {
-    if (peer.pipeline.in_flight() == 0) peer.last_block = turn.now;
+    if (peer.pipeline.in_flight() == 0 && !peer.pipeline.is_doubted()) peer.last_block = turn.now;
     peer.pipeline.on_request(turn.now, requested);
   }
   return requested;
+}
+
+std::uint32_t Swarm::give_up_late(const Turn& turn, const Peer& peer) {
+  if (!picker_) return 0;
+  const auto can_give = [&](ConnId conn, std::uint32_t piece) {
+    const Peer& other = turn.peers.at(conn);
+    const PeerShare* share = other.find_share(record_.id);
+    return conn != peer.conn() && !other.is_choking && !other.pipeline.is_doubted() && share->has &&
+           share->has->test(piece);
+  };
+  std::uint32_t blocks_count = 0;
+  for (const wire::BlockRun& run : picker_->requests(peer.conn())) {
+    const bool is_elsewhere =
+        std::ranges::any_of(members_, [&](ConnId conn) { return can_give(conn, run.piece); });
+    if (!is_elsewhere) continue;
+    picker_->on_rejected(peer.conn(), run);
+    blocks_count += run.count;
+  }
+  return blocks_count;
 }
 
 // As long as the peer has something to suggest, it is asked for nothing else: what it suggests goes
@@ -342,6 +361,8 @@ Result<void> Swarm::on_block(Turn& turn, Peer& peer, PeerShare& share,
     peer.pipeline.on_block(turn.now, block.data_size);
     peer.last_block = turn.now;
     peer.is_snubbed = false;
+  } else {
+    peer.pipeline.on_late_block(turn.now);
   }
   if (!received.is_wanted) {
     wasted_ += block.data_size;

@@ -549,6 +549,13 @@ void Transfer::tick_peers(Turn& t) {
       endings.push_back({conn, wire::CloseReason::done, "both have everything"});
       continue;
     }
+    if (peer.pipeline.is_late(t.now)) {
+      std::uint32_t blocks_count = 0;
+      for (const auto& [id, share] : peer.shares()) {
+        if (Swarm* swarm = find_swarm(id)) blocks_count += swarm->give_up_late(t, peer);
+      }
+      peer.pipeline.on_given_up(t.now, blocks_count);
+    }
     if (peer.pipeline.in_flight() > 0 && t.now - peer.last_block > kSnubTime) {
       peer.is_snubbed = true;
     }

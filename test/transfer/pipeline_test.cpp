@@ -109,5 +109,58 @@ TEST_CASE("what is rejected makes room, and a restart forgets what was out", "[t
   CHECK(pipeline.in_flight() == kWindowMax);
 }
 
+TEST_CASE(
+    "what a peer is late with is asked of others, and it is asked for little until something comes",
+    "[transfer]") {
+  Pipeline pipeline;
+  const Time start = Time{} + seconds(100);
+  CHECK_FALSE(pipeline.is_late(start + seconds(1000)));  // nothing is out
+  pipeline.on_request(start, 8);
+  CHECK_FALSE(pipeline.is_late(start + kPatienceInitial));
+  REQUIRE(pipeline.is_late(start + kPatienceInitial + Duration(1)));
+  const Time late = start + kPatienceInitial + Duration(1);
+  pipeline.on_given_up(late, 6);  // nobody else has two of them
+  CHECK(pipeline.is_doubted());
+  CHECK(pipeline.room() == 0);
+  CHECK_FALSE(pipeline.is_late(late + 2 * kPatienceInitial));
+  CHECK(pipeline.is_late(late + 2 * kPatienceInitial + Duration(1)));
+  pipeline.on_given_up(late, 2);
+  CHECK(pipeline.room() == kWindowMin);
+  for (int i = 0; i < 100; ++i) pipeline.on_given_up(late, 0);
+  CHECK(pipeline.patience() == kPatienceMax);
+  SECTION("a block that was given up came after all") {
+    pipeline.on_late_block(late);
+    CHECK_FALSE(pipeline.is_doubted());
+    CHECK(pipeline.patience() == kPatienceInitial);
+  }
+  SECTION("a block that is out came") {
+    pipeline.on_request(late, 4);
+    pipeline.on_block(late + milliseconds(10), kBlockSize);
+    CHECK_FALSE(pipeline.is_doubted());
+    CHECK(pipeline.patience() == kPatienceMin);
+  }
+  SECTION("it unchoked us anew") {
+    pipeline.restart();
+    CHECK_FALSE(pipeline.is_doubted());
+  }
+}
+
+TEST_CASE("patience follows how long blocks take and how much that varies", "[transfer]") {
+  Pipeline steady;
+  Pipeline wild;
+  Time now = Time{} + seconds(100);
+  for (int i = 0; i < 200; ++i) {
+    steady.on_request(now, 1);
+    steady.on_block(now + seconds(4), kBlockSize);
+    wild.on_request(now, 1);
+    wild.on_block(now + (i % 2 == 0 ? seconds(1) : seconds(7)), kBlockSize);
+    now += seconds(10);
+  }
+  CHECK(steady.patience() >= seconds(4));
+  CHECK(steady.patience() < seconds(5));
+  CHECK(wild.patience() > seconds(12));
+  CHECK(wild.patience() < seconds(20));
+}
+
 }  // namespace
 }  // namespace peernet::transfer
