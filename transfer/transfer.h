@@ -186,6 +186,7 @@ class Transfer {
   void pump(Turn& turn, Peer& peer);
   void steer(Turn& turn, Peer& peer);
   void settle(Turn& turn, Peer& peer);  // after anything that concerned this peer
+  void settle_in_turn(Turn& t);
   void rechoke(Turn& turn);
   ChokeCandidate candidate_of(Time now, const Peer& peer) const;
   void want_rechoke(Time now);
@@ -263,7 +264,8 @@ class Transfer {
   std::map<ShareId, unsigned> lookup_tries_;
   Time last_announce_at_{};
   std::set<ShareId> held_by_few_;  // announced at fewer nodes than wanted
-  Time limit_wait_ = kNever;       // when a rate limit lets somebody go on
+  ConnId limit_turn_{};       // who got something first when a limit last let something through
+  Time limit_wait_ = kNever;  // when a rate limit lets somebody go on
   Time next_tick_ = kNever;
   Time next_rechoke_ = kNever;
   Time last_rechoke_{};

@@ -155,6 +155,23 @@ void Transfer::wait_for_limit(Time at) {
   limit_wait_ = std::min(limit_wait_, at);
 }
 
+// What a limit lets through goes to the first that is looked at: after each turn that is the one
+// behind the first that got something.
+void Transfer::settle_in_turn(Turn& t) {
+  limit_wait_ = kNever;
+  std::optional<ConnId> first_served;
+  auto at = peers_.upper_bound(limit_turn_);
+  for (std::size_t i = 0; i < peers_.size(); ++i, ++at) {
+    if (at == peers_.end()) at = peers_.begin();
+    Peer& peer = at->second;
+    const auto served = [&peer] { return std::pair(peer.sent.total(), peer.pipeline.in_flight()); };
+    const auto before = served();
+    settle(t, peer);
+    if (!first_served && served() != before) first_served = at->first;
+  }
+  if (first_served) limit_turn_ = *first_served;
+}
+
 // Seals what is ready as far as the connection and the limit take it, and reads ahead.
 void Transfer::pump(Turn& t, Peer& peer) {
   const std::size_t goal = std::clamp(static_cast<std::size_t>(peer.sent.rate(t.now, 1) / 10),
@@ -582,8 +599,7 @@ void Transfer::on_time(Time now, Effects& out) {
   if (now >= next_tick_) {
     tick(t);
   } else if (limit_wait_ <= now) {
-    limit_wait_ = kNever;
-    for (auto& [conn, peer] : peers_) settle(t, peer);
+    settle_in_turn(t);
   }
   sweep(t);
 }

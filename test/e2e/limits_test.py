@@ -49,6 +49,27 @@ def test_peers(world):
         check(held and max(held) <= 16 << 20, f"more than limits.memory: {held}")
 
 
+def test_fair(world):
+    """What an upload limit lets through is shared: nobody is served first all the time."""
+    only = {"dht": False, "lan": False, "pex": False}
+    path = world.path("fair.bin")
+    write_random(path, 8 << 20, 5)
+    seed = world.node("fair-seed", discovery=only, limits={"up": "1500KB/s"})
+    link = link_at(seed, path)
+    nodes = [world.node(f"fair-{i}", discovery=only) for i in range(3)]
+    for node in nodes:
+        node.fetch(link, world.path(f"got-{node.name}"))
+
+    def uploaded():
+        return [peer["uploaded"] for peer in seed.rpc("peer.list")["peers"]]
+
+    wait_for("half of all was sent", lambda: sum(uploaded()) >= 6_000_000, 30)
+    told = sorted(uploaded())
+    check(len(told) == 3 and told[0] * 2 >= told[-1], f"one was served before the others: {told}")
+    for node in (seed, *nodes):
+        node.stop()
+
+
 def test_half_open(world):
     node = world.node("gated", limits={"half_open": 8})
     silent = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(12)]
@@ -172,6 +193,7 @@ def test_log(world):
 def main():
     with World() as world:
         test_peers(world)
+        test_fair(world)
         test_half_open(world)
         test_manifest(world)
         test_control(world)
