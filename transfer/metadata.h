@@ -18,7 +18,7 @@
 
 namespace peernet::transfer {
 
-inline constexpr std::uint32_t kMetadataRequestsMax = 8;  // parts asked for at a time
+inline constexpr std::uint32_t kMetadataRequestsMax = 8;                // parts asked for at a time
 inline constexpr Duration kMetadataPatience = std::chrono::seconds(5);  // without a part
 
 class Metadata {
