@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """One sender to one receiver over loopback, from disk cache to disk cache: PeerNet beside libtorrent
-(v2 torrents, plaintext and RC4) and a bare program (bare.cpp: what any encrypting, verifying program
-must do, and nothing else) in the same run, taking turns, so that the ratios hold on a noisy machine. Prints for each the wall time, the CPU seconds per GB (10^9 bytes) of both sides together,
-and each side's peak RSS; medians over the rounds, then PeerNet's ratio to each rival.
+(v2 torrents, plaintext and RC4), a bare program (bare.cpp: what any encrypting, verifying program
+must do, and nothing else) and, where they are installed and the user is root, rsync over ssh and
+syncthing (copiers.py), in the same run, taking turns, so that the ratios hold on a noisy machine.
+Prints for each the wall time, the CPU seconds per GB (10^9 bytes) of both sides together, and each
+side's peak RSS; medians over the rounds, then PeerNet's ratio to each rival.
 
   loopback.py [--mib 1024] [--rounds 3] [--build build]
 
@@ -24,7 +26,8 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "test", "e2e"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "test", "e2e")]
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -124,6 +127,12 @@ def bare(path, size):
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def copier(kind, path, size):
+    import copiers
+    row = copiers.run(kind, path)
+    return result(size, row["wall"], row["cpu"], 0, 0)
+
+
 def libtorrent(path, size, rc4, seeds_count=1, up=0):
     import libtorrent as lt
     directory = tempfile.mkdtemp(prefix="peernet-bench.")
@@ -187,6 +196,10 @@ def main():
         runs[f"libtorrent {lt.version} v2, RC4"] = lambda: libtorrent(path, size, True)
     except ImportError:
         print("libtorrent is not installed: PeerNet alone", file=sys.stderr)
+    if os.geteuid() == 0 and shutil.which("rsync") and shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin"):
+        runs["rsync over ssh, aes128-gcm"] = lambda: copier("rsync", path, size)
+    if os.geteuid() == 0 and shutil.which("syncthing"):
+        runs["syncthing"] = lambda: copier("syncthing", path, size)
     runs = {name: run for name, run in runs.items()
             if name == "peernet" or name.startswith(options.only)}
     rows = {name: [] for name in runs}

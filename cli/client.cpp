@@ -137,7 +137,7 @@ Outcome<Json> Client::call(std::string_view method, const Json& params) {
       case Message::Kind::quiet:
         return Failure{kExitNoDaemon, "unavailable", "the daemon does not answer",
                        "it is overloaded, or cannot start; its log tells, with systemd: journalctl "
-                       "--user -u peernetd"};
+                       "-u peernetd (with --user for a node of your own)"};
     }
   }
 }

@@ -202,9 +202,12 @@ int config_set(Session& session, const std::string& key, const std::string& valu
   }
   auto path = unreachable == nullptr ? config_file(session) : session.paths().config;
   // A service manager holds the socket also of a daemon that cannot start, perhaps for its config.
+  // One that runs and does not answer may have another file.
   const auto* const unasked = std::get_if<Failure>(&path);
   const bool is_running = unreachable == nullptr && unasked == nullptr;
-  if (unasked != nullptr && unasked->kind == "unavailable") path = session.paths().config;
+  if (unasked != nullptr && unasked->kind == "unavailable" && !is_held(session.paths().state)) {
+    path = session.paths().config;
+  }
   if (const auto* failure = std::get_if<Failure>(&path)) return screen.fail(*failure);
   const auto text = read_config(std::get<std::string>(path));
   if (const auto* failure = std::get_if<Failure>(&text)) return screen.fail(*failure);
@@ -298,8 +301,9 @@ int network_new(Session& session, const std::string& path) {
   const std::string file = text_at(facts, "path");
   screen.story("the key of network " + shown(text_at(facts, "network")) +
                ". Whoever has it is a member: copy it to each by a safe way, mode 600, and there");
-  screen.story("  peernet config set network.key_file " + shown(file) +
-               ", and restart peernetd; status then names the network");
+  screen.story(called("  peernet config set network.key_file " + shown(shell_quoted(file)) +
+                          ", and restart peernetd; status then names the network",
+                      screen.node()));
   if (screen.is_json()) {
     screen.answer_json(facts);
   } else {

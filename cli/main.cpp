@@ -472,12 +472,19 @@ int complete(const CLI::App& app, int argc, char** argv) {
 // path.
 std::vector<std::string> words_of(const CLI::App& app, int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
-  const auto add = std::find(words.begin(), words.end(), "add");
-  for (auto word = add; word != words.end(); ++word) {
+  const auto commands = app.get_subcommands([](const CLI::App* /*any*/) { return true; });
+  const auto command = std::find_if(words.begin(), words.end(), [&](const std::string& word) {
+    return std::any_of(commands.begin(), commands.end(),
+                       [&](const CLI::App* one) { return one->check_name(word); });
+  });
+  const bool is_add = command != words.end() && *command == "add";
+  for (auto word = command; is_add && word != words.end(); ++word) {
     const bool is_list = word->starts_with('[') && word->ends_with(']');
     if (!is_list) continue;
-    const CLI::Option* const before =
-        app.get_subcommand("add")->get_option_no_throw(*std::prev(word));
+    const std::string& previous = *std::prev(word);
+    const CLI::Option* const before = previous.starts_with('-')
+                                          ? app.get_subcommand("add")->get_option_no_throw(previous)
+                                          : nullptr;
     const bool is_value = before != nullptr && before->get_items_expected_max() > 0;
     if (!is_value) word->insert(0, "./");
   }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,6 +113,14 @@ Outcome<Json> edit_without_daemon(const ConfigEdit& edit) {
   }
   if (const Json& error = at(answer, "error"); error.is_object()) return failure_of(error);
   return answer;
+}
+
+bool is_held(const std::string& state) {
+  const int lock = ::open((state + "/lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (lock < 0) return false;
+  const bool is_taken = ::flock(lock, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(lock);
+  return is_taken;
 }
 
 }  // namespace peernet::cli

@@ -20,4 +20,7 @@ struct ConfigEdit {
 // (the program cannot be run).
 Outcome<Json> edit_without_daemon(const ConfigEdit& edit);
 
+// Does a daemon hold the node whose state is in this directory? One that does may still not answer.
+bool is_held(const std::string& state);
+
 }  // namespace peernet::cli

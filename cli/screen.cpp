@@ -30,7 +30,7 @@ struct Size {
 Size size_of_terminal(std::FILE* stream) {
   winsize size{};
   if (::ioctl(::fileno(stream), TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return {};
-  return {size.ws_col, size.ws_row};
+  return {size.ws_col, size.ws_row == 0 ? kRowsDefault : size.ws_row};
 }
 
 std::size_t width_of_terminal(std::FILE* stream) {
@@ -147,7 +147,7 @@ int Screen::fail(const Failure& failure) {
   end_moving_line(true);
   const std::string hint = called(failure.hint, options_.node);
   story("peernet: " + shown(failure.message));
-  if (!hint.empty()) story("hint: " + shown(hint));
+  if (!hint.empty()) story("hint: " + called(shown(failure.hint), options_.node));
   if (options_.is_json) {
     answer_json(Json::object({{"error", Json::object({{"exit_code", failure.exit_code},
                                                       {"kind", failure.kind},

@@ -234,9 +234,12 @@ std::string called(std::string_view text, std::string_view node) {
   while (true) {
     const std::size_t place = node.empty() ? std::string_view::npos : text.find(program);
     if (place == std::string_view::npos) return result.append(text);
-    result.append(text.substr(0, place + program.size()));
+    result.append(text.substr(0, place));
+    // Not the end of a longer word or of a path.
+    const bool is_word = result.empty() || result.back() == ' ' || result.back() == '\n';
+    result.append(program);
     text.remove_prefix(place + program.size());
-    const bool is_command = !text.empty() && text.front() >= 'a' && text.front() <= 'z';
+    const bool is_command = is_word && !text.empty() && text.front() >= 'a' && text.front() <= 'z';
     if (is_command) result.append(node).append(" ");
   }
 }
@@ -251,7 +254,7 @@ std::string shell_quoted(std::string_view argument) {
   std::string text = "'";
   for (const char c : argument) {
     if (c == '\'') {
-      text += R"('\'')";
+      text += R"('"'"')";  // without a backslash, which shown() would double
     } else {
       text += c;
     }

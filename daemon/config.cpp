@@ -287,7 +287,9 @@ const std::array kKeys{
           return read_integer(v, kDhtStoreMin, kDhtKeysMax, c.dht_store.keys);
         }},
     Key{"limits.dht_peers", "a whole number from 16 to 1048576",
-        "addresses under all those keys; some 10 bytes each",
+        "addresses under all those keys, in each address family; 10 bytes each in IPv4, 22 in "
+        "IPv6, "
+        "and when each runs out",
         [](const Json& v, DaemonConfig& c) {
           return read_integer(v, kDhtStoreMin, kDhtPeersMax, c.dht_store.peers);
         }},

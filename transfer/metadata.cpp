@@ -36,8 +36,8 @@ void Metadata::drop_source() {
   source_.reset();
 }
 
-bool Metadata::is_stalled(Time now) const {
-  return source_.has_value() && now - last_part_ > kMetadataPatience;
+bool Metadata::is_stalled(Time now, Duration patience) const {
+  return source_.has_value() && now - last_part_ > patience;
 }
 
 std::vector<wire::ManifestRequest> Metadata::manifest_requests() {

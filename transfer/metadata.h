@@ -32,7 +32,7 @@ class Metadata {
   void begin(Time now, ConnId source);
   void drop_source();  // it went away, or was too slow: another begins anew
   std::optional<ConnId> source() const { return source_; }
-  bool is_stalled(Time now) const;
+  bool is_stalled(Time now, Duration patience = kMetadataPatience) const;
 
   // What to ask the source now; the channel is filled in by the caller.
   std::vector<wire::ManifestRequest> manifest_requests();

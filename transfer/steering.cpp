@@ -14,17 +14,17 @@ constexpr std::size_t kKeptScanMax = 256;
 }  // namespace
 
 Steering::Steering(std::uint32_t pieces_count, Rng& rng)
-    : waiting_(pieces_count), order_(pieces_count) {
+    : waiting_(pieces_count), order_(pieces_count), in_order_(pieces_count) {
   waiting_.set_all();
+  in_order_.set_all();
   std::iota(order_.begin(), order_.end(), 0U);
   rng.shuffle(std::span(order_));
 }
 
-std::optional<std::uint32_t> Steering::next(Time now, ConnId peer, const Network& network,
-                                            const Bitfield& peer_has) {
+std::optional<std::uint32_t> Steering::next(Time now, ConnId peer, const Bitfield& peer_has) {
   auto piece = next_waiting(peer_has);
   if (!piece) piece = next_kept(now, peer, peer_has);
-  if (piece) hand(now, *piece, peer, network);
+  if (piece) hand(now, *piece, peer);
   return piece;
 }
 
@@ -35,6 +35,7 @@ std::optional<std::uint32_t> Steering::next_waiting(const Bitfield& peer_has) {
     const std::uint32_t piece = order_[order_.size() - i];
     if (peer_has.test(piece)) continue;
     order_.erase(order_.end() - static_cast<std::ptrdiff_t>(i));
+    in_order_.reset(piece);
     return piece;
   }
   return std::nullopt;
@@ -52,24 +53,33 @@ std::optional<std::uint32_t> Steering::next_kept(Time now, ConnId peer,
 
 // Of the places that are looked at.
 void Steering::forget_stale() {
-  const auto is_stale = [this](std::uint32_t piece) { return !waiting_.test(piece); };
+  const auto is_stale = [this](std::uint32_t piece) {
+    if (waiting_.test(piece)) return false;
+    in_order_.reset(piece);
+    return true;
+  };
   while (!order_.empty() && is_stale(order_.back())) order_.pop_back();
   const auto scanned = static_cast<std::ptrdiff_t>(std::min(order_.size(), kSteerScanMax));
   order_.erase(std::remove_if(order_.end() - scanned, order_.end(), is_stale), order_.end());
 }
 
-void Steering::hand(Time now, std::uint32_t piece, ConnId peer, const Network& network) {
+void Steering::hand(Time now, std::uint32_t piece, ConnId peer) {
   waiting_.reset(piece);
-  const auto before = handed_.find(piece);
-  std::vector<std::pair<ConnId, Network>> sent_to{{peer, network}};
-  if (before != handed_.end()) {
-    const auto& others = before->second.sent_to;
-    sent_to.insert(sent_to.end(), others.begin(), others.end());
+  std::vector<std::pair<ConnId, Network>> sent_to;
+  if (const auto before = handed_.find(piece); before != handed_.end()) {
+    sent_to = std::move(before->second.sent_to);
   }
   forget(piece);
   if (handed_.size() == kHandedMax) forget(handed_by_time_.begin()->second);
   handed_[piece] = {peer, now, std::move(sent_to)};
   handed_by_time_.emplace(now, piece);
+}
+
+void Steering::add_sent_to(std::uint32_t piece, ConnId peer, const Network& network) {
+  Handed& handed = handed_.at(piece);
+  if (handed.is_from_us(peer, network)) return;
+  handed.sent_to.emplace_back(peer, network);
+  if (handed.sent_to.size() > kSentToMax) forget(piece);
 }
 
 void Steering::set_time(std::uint32_t piece, Handed& handed, Time now) {
@@ -92,18 +102,11 @@ bool Steering::Handed::is_from_us(ConnId conn, const Network& network) const {
 }
 
 void Steering::on_sent(Time now, std::uint32_t piece, ConnId peer, const Network& network) {
+  if (waiting_.test(piece)) hand(now, piece, peer);
   const auto found = handed_.find(piece);
-  if (found == handed_.end()) {
-    if (waiting_.test(piece)) hand(now, piece, peer, network);
-    return;
-  }
-  Handed& handed = found->second;
-  if (handed.peer == peer) {
-    set_time(piece, handed, now);
-  } else if (!handed.is_from_us(peer, network)) {
-    handed.sent_to.emplace_back(peer, network);
-    if (handed.sent_to.size() > kSentToMax) forget(piece);
-  }
+  if (found == handed_.end()) return;
+  if (found->second.peer == peer) set_time(piece, found->second, now);
+  add_sent_to(piece, peer, network);
 }
 
 void Steering::on_had(Time now, std::uint32_t piece, ConnId peer, const Network& network) {
@@ -111,7 +114,8 @@ void Steering::on_had(Time now, std::uint32_t piece, ConnId peer, const Network&
   if (found != handed_.end()) {
     if (!found->second.is_from_us(peer, network)) forget(piece);
   } else if (waiting_.test(piece)) {
-    hand(now, piece, peer, network);
+    hand(now, piece, peer);
+    add_sent_to(piece, peer, network);
   }
 }
 
@@ -125,6 +129,8 @@ void Steering::take_back(std::uint32_t piece, ConnId peer) {
   if (found == handed_.end() || found->second.peer != peer) return;
   forget(piece);
   waiting_.set(piece);
+  if (in_order_.test(piece)) return;
+  in_order_.set(piece);
   order_.push_back(piece);
 }
 

@@ -37,8 +37,7 @@ class Steering {
 
   // A piece that the peer lacks and that is nobody's to pass on, if there is one, else one that
   // somebody sits on; from now on it is this peer's.
-  std::optional<std::uint32_t> next(Time now, ConnId peer, const Network& network,
-                                    const Bitfield& peer_has);
+  std::optional<std::uint32_t> next(Time now, ConnId peer, const Bitfield& peer_has);
   // Part of it went to a peer, handed to it or not.
   void on_sent(Time now, std::uint32_t piece, ConnId peer, const Network& network);
   // A peer has it. One network counts as one peer, as in Spread.
@@ -54,12 +53,13 @@ class Steering {
   struct Handed {
     ConnId peer{};
     Time at{};  // or when the newest part of it was sent to that peer
-    std::vector<std::pair<ConnId, Network>> sent_to;  // that peer first
+    std::vector<std::pair<ConnId, Network>> sent_to;
 
     bool is_from_us(ConnId conn, const Network& network) const;
   };
 
-  void hand(Time now, std::uint32_t piece, ConnId peer, const Network& network);
+  void hand(Time now, std::uint32_t piece, ConnId peer);
+  void add_sent_to(std::uint32_t piece, ConnId peer, const Network& network);
   void set_time(std::uint32_t piece, Handed& handed, Time now);
   void forget(std::uint32_t piece);
   std::optional<std::uint32_t> next_waiting(const Bitfield& peer_has);
@@ -68,6 +68,7 @@ class Steering {
 
   Bitfield waiting_;                  // handed to nobody, and nobody has it
   std::vector<std::uint32_t> order_;  // all that wait, by chance, and some that no longer do
+  Bitfield in_order_;
   std::map<std::uint32_t, Handed> handed_;
   std::set<std::pair<Time, std::uint32_t>> handed_by_time_;
 };

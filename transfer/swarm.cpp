@@ -296,8 +296,10 @@ void Swarm::fail(Turn& turn, Error error, Failing how) {
   if (is_removing_) return;
   // What has gone well for long enough starts again with the shortest wait; what still reports of
   // the same fault prolongs none.
-  if (turn.now - started_ > kRetryMax) retry_wait_ = {};
-  if (!retry_at()) retry_wait_ = std::clamp<Duration>(2 * retry_wait_, kRetryFirst, kRetryMax);
+  if (!retry_at()) {
+    if (turn.now - started_ > kRetryMax) retry_wait_ = {};
+    retry_wait_ = std::clamp<Duration>(2 * retry_wait_, kRetryFirst, kRetryMax);
+  }
   retry_at_ = how == Failing::for_now ? std::optional(turn.now + retry_wait_) : std::nullopt;
   is_quarantined_ = how == Failing::quarantined;
   scan_.reset();
@@ -393,12 +395,7 @@ void Swarm::on_tick(Turn& turn) {
     save_progress(turn);
   }
   if (!is_active()) return;
-  // What is late may still come: it is given up only for somebody else.
-  if (metadata_.is_stalled(turn.now) && best_source(turn)) {
-    PeerShare* share = turn.peers.at(*metadata_.source()).find_share(record_.id);
-    share->late_at = turn.now;
-    metadata_.drop_source();
-  }
+  if (metadata_.is_stalled(turn.now)) change_source(turn);
   pump_metadata(turn);
   serve_reads(turn);
   if (!picker_) return;
@@ -408,7 +405,10 @@ void Swarm::on_tick(Turn& turn) {
   }
   std::vector<std::uint32_t> late;
   for (const auto& [piece, request] : leaf_requests_) {
-    if (turn.now - request.at > kMetadataPatience) late.push_back(piece);
+    const Duration waited = turn.now - request.at;
+    const bool is_elsewhere =
+        waited > kMetadataPatience && can_others_give(turn, request.conn, piece);
+    if (is_elsewhere || waited > kRequestPatience) late.push_back(piece);
   }
   for (const std::uint32_t piece : late) {
     const auto peer = turn.peers.find(leaf_requests_.at(piece).conn);

@@ -108,7 +108,7 @@ class Swarm {
   // It has had time to pass on what it alone has from us; others get it from us now.
   void give_up_kept(const Peer& peer);
   // The peer is late: what others can give may be asked of them. Gives the number of blocks.
-  std::uint32_t give_up_late(const Turn& turn, const Peer& peer);
+  std::uint32_t give_up_late(Turn& turn, Peer& peer);
 
   // Errors are reasons to close the connection: malformed (against the protocol), corrupt (it lied:
   // ban it).
@@ -364,6 +364,8 @@ class Swarm {
   // Exchange.
   void pump_metadata(Turn& turn);
   std::optional<ConnId> best_source(const Turn& turn) const;
+  void change_source(Turn& turn);
+  bool can_others_give(const Turn& turn, ConnId than, std::uint32_t piece) const;
   void say_have_state(Peer& peer, PeerShare& share);
   void on_have_state(Turn& turn, Peer& peer, PeerShare& share, Bitfield has);
   void update_interest(Peer& peer, PeerShare& share);

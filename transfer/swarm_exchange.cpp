@@ -98,7 +98,8 @@ void Swarm::on_have_state(Turn& turn, Peer& peer, PeerShare& share, Bitfield has
   share.has = std::move(has);
   picker_->add_peer(peer.conn(), *share.has);
   spread_.on_has(*share.has, peer.conn(), peer.network());
-  if (steering_) {
+  // Of a seed as of ourselves: it says nothing of what the others lack.
+  if (steering_ && !share.has->all()) {
     for (auto piece = share.has->next_set(0); piece; piece = share.has->next_set(*piece + 1)) {
       steering_->on_had(turn.now, *piece, peer.conn(), peer.network());
     }
@@ -215,26 +216,32 @@ std::uint32_t Swarm::request(Turn& turn, Peer& peer, PeerShare& share, std::uint
     requested += run.count;
   }
   if (requested > 0) {
-    if (peer.pipeline.in_flight() == 0 && !peer.pipeline.is_doubted()) peer.last_block = turn.now;
+    const bool is_trial =
+        peer.pipeline.is_doubted() && turn.now - peer.last_block < peer.pipeline.patience();
+    if (peer.pipeline.in_flight() == 0 && !is_trial) peer.last_block = turn.now;
     peer.pipeline.on_request(turn.now, requested);
   }
   return requested;
 }
 
-std::uint32_t Swarm::give_up_late(const Turn& turn, const Peer& peer) {
-  if (!picker_) return 0;
-  const auto can_give = [&](ConnId conn, std::uint32_t piece) {
+// Has another the piece, who serves us and is not late itself?
+bool Swarm::can_others_give(const Turn& turn, ConnId than, std::uint32_t piece) const {
+  return std::ranges::any_of(members_, [&](ConnId conn) {
     const Peer& other = turn.peers.at(conn);
     const PeerShare* share = other.find_share(record_.id);
-    return conn != peer.conn() && !other.is_choking && !other.pipeline.is_doubted() && share->has &&
+    return conn != than && !other.is_choking && !other.pipeline.is_doubted() && share->has &&
            share->has->test(piece);
-  };
+  });
+}
+
+std::uint32_t Swarm::give_up_late(Turn& turn, Peer& peer) {
+  const PeerShare* share = peer.find_share(record_.id);
+  if (!picker_ || share == nullptr || !share->channel) return 0;
   std::uint32_t blocks_count = 0;
   for (const wire::BlockRun& run : picker_->requests(peer.conn())) {
-    const bool is_elsewhere =
-        std::ranges::any_of(members_, [&](ConnId conn) { return can_give(conn, run.piece); });
-    if (!is_elsewhere) continue;
+    if (!can_others_give(turn, peer.conn(), run.piece)) continue;
     picker_->on_rejected(peer.conn(), run);
+    peer.send(wire::Cancel{*share->channel, run});
     blocks_count += run.count;
   }
   return blocks_count;
@@ -285,7 +292,7 @@ void Swarm::steer(Turn& turn, Peer& peer, PeerShare& share) {
   const std::uint32_t queued = peer.upload.blocks_count();
   const std::uint32_t wanted = queued + std::max(least, queued / 2);
   while (ahead < wanted) {
-    const auto piece = steering_->next(turn.now, peer.conn(), peer.network(), *share.has);
+    const auto piece = steering_->next(turn.now, peer.conn(), *share.has);
     if (!piece) return;
     peer.send(wire::Suggest{*share.channel, *piece});
     const std::uint32_t blocks_count = metadata_.manifest().layout().blocks_count(*piece);

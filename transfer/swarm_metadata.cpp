@@ -37,6 +37,18 @@ std::optional<ConnId> Swarm::best_source(const Turn& turn) const {
   return best;
 }
 
+// What is late may still come: it is given up only for somebody who was not late before, or after
+// long.
+void Swarm::change_source(Turn& turn) {
+  const auto other = best_source(turn);
+  if (!other) return;
+  const auto share_of = [&](ConnId conn) { return turn.peers.at(conn).find_share(record_.id); };
+  const bool is_fresh = share_of(*other)->late_at == Time{};
+  if (!is_fresh && !metadata_.is_stalled(turn.now, kRequestPatience)) return;
+  share_of(*metadata_.source())->late_at = turn.now;
+  metadata_.drop_source();
+}
+
 void Swarm::pump_metadata(Turn& turn) {
   if (metadata_.is_complete()) return;
   if (!metadata_.source()) {

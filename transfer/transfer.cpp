@@ -110,7 +110,7 @@ void Transfer::on_file(Time now, JobId job, FileResult result, Effects& out) {
     }
   }
   if (std::exchange(is_memory_short_, false)) {
-    for (auto& [conn, peer] : peers_) fill(t, peer);
+    settle_in_turn(t);
   }
   swarm.flush_writes(t);
   schedule_share(now, swarm);

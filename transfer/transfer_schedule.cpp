@@ -566,6 +566,14 @@ void Transfer::tick_peers(Turn& t) {
       endings.push_back({conn, wire::CloseReason::done, "both have everything"});
       continue;
     }
+    // A block that another was quicker with leaves no answer: the pickers know what is out.
+    std::uint32_t out = 0;
+    for (const auto& [id, share] : peer.shares()) {
+      if (const Swarm* swarm = find_swarm(id)) out += swarm->outstanding(conn);
+    }
+    if (out < peer.pipeline.in_flight()) {
+      peer.pipeline.on_rejected(peer.pipeline.in_flight() - out);
+    }
     if (peer.pipeline.is_late(t.now)) {
       std::uint32_t blocks_count = 0;
       for (const auto& [id, share] : peer.shares()) {
@@ -596,11 +604,8 @@ void Transfer::on_time(Time now, Effects& out) {
   if (lan_ && now >= lan_->deadline()) lan_->on_time(now, t.wall, out);
   dial(t);
   if (now >= next_rechoke_) rechoke(t);
-  if (now >= next_tick_) {
-    tick(t);
-  } else if (limit_wait_ <= now) {
-    settle_in_turn(t);
-  }
+  if (limit_wait_ <= now) settle_in_turn(t);
+  if (now >= next_tick_) tick(t);
   sweep(t);
 }
 

@@ -40,9 +40,7 @@ std::string phrase(const Reason& reason) {
     case Cause::disk_full:
     case Cause::quarantined: return reason.what;
     case Cause::scanning: return "hooks.scan looks at it before it goes to its place";
-    case Cause::damaged:
-      return plural(count, "piece is", "pieces are") +
-             " damaged: peernet verify --repair fetches what is";
+    case Cause::damaged: return plural(count, "piece is", "pieces are") + " damaged";
     case Cause::lookups_off: return "no provider known, and the DHT is off";
     case Cause::looking: return "looking for providers";
     case Cause::dht_empty: return "no provider found: the DHT has no node to ask";

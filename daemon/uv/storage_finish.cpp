@@ -172,6 +172,11 @@ Result<void> Storage::finish_file(std::uint32_t file_index, bool is_in_place) {
   FileState& state = states_[file_index];
   struct stat status {};
   if (fstat((*fd)->get(), &status) != 0) return file_error(errno, file_index, "look at");
+  if (status.st_nlink == 0) {
+    // Deleted while it was open: what is put in its place would lack it.
+    cache_.drop(wanted_.storage, file_index);
+    return Error{Errc::not_found, shown_path(file_index) + " was deleted", ""};
+  }
   count_change(state, Stamp::of(status));
   const bool is_size_wrong = static_cast<std::uint64_t>(status.st_size) != file.size;
   const bool is_mode_ours =

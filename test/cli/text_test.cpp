@@ -87,7 +87,7 @@ TEST_CASE("a cut text is never wider than asked for and ends with a mark", "[cli
 TEST_CASE("a command line to copy is quoted where a shell would need it", "[cli]") {
   CHECK(shell_quoted("/srv/node-1") == "/srv/node-1");
   CHECK(shell_quoted("/a b") == "'/a b'");
-  CHECK(shell_quoted("it's") == R"('it'\''s')");
+  CHECK(shell_quoted("it's") == R"('it'"'"'s')");
   CHECK(shell_quoted("") == "''");
 }
 

@@ -212,6 +212,7 @@ class FaultyDisk:
     LIBRARY = os.path.join(BUILD, "libfaulty_disk.so")
 
     def __init__(self, path):
+        check(os.path.exists(self.LIBRARY), f"no {self.LIBRARY}")  # ld.so would only warn
         self.path = path
         self.environment = {"LD_PRELOAD": self.LIBRARY, "PEERNET_FAULTS": path}
 

@@ -9,8 +9,6 @@ constexpr ConnId kA{1};
 constexpr ConnId kB{2};
 constexpr ConnId kC{3};
 
-constexpr Time kNow = Time{} + std::chrono::hours(1);
-
 Network net(ConnId conn) {
   return {Endpoint{}, conn};
 }

@@ -24,7 +24,7 @@ std::set<std::uint32_t> take(Steering& steering, ConnId peer, const Bitfield& ha
                              std::size_t count) {
   std::set<std::uint32_t> pieces;
   while (pieces.size() < count) {
-    const auto piece = steering.next(kStart, peer, net(peer), has);
+    const auto piece = steering.next(kStart, peer, has);
     if (!piece) break;
     CHECK(pieces.insert(*piece).second);
   }
@@ -42,7 +42,7 @@ TEST_CASE("every piece is handed to one peer, once", "[transfer]") {
   CHECK(a.size() == 60);
   CHECK(b.size() == 40);
   CHECK(std::none_of(b.begin(), b.end(), [&](std::uint32_t piece) { return a.contains(piece); }));
-  CHECK_FALSE(steering.next(kStart, kA, net(kA), nothing));
+  CHECK_FALSE(steering.next(kStart, kA, nothing));
 }
 
 TEST_CASE("what a peer has, or anybody has, is not handed to it", "[transfer]") {
@@ -76,7 +76,7 @@ TEST_CASE("a search for what one peer lacks has an end", "[transfer]") {
   Steering steering(count, rng);
   Bitfield has(count);
   has.set_all();
-  CHECK_FALSE(steering.next(kStart, kA, net(kA), has));
+  CHECK_FALSE(steering.next(kStart, kA, has));
   // All but a few are had by somebody: the few are found, however far they lie.
   for (std::uint32_t piece = 3; piece < count; ++piece) steering.skip(piece);
   std::set<std::uint32_t> found;
@@ -104,20 +104,21 @@ TEST_CASE("a piece is its holder's to pass on until a peer of another network ha
   Rng rng(1);
   Steering steering(1, rng);
   const Bitfield nothing(1);
-  REQUIRE(steering.next(kStart, kA, net(kA), nothing) == 0U);
+  REQUIRE(steering.next(kStart, kA, nothing) == 0U);
+  steering.on_sent(kStart, 0, kA, net(kA));
   steering.on_had(kStart, 0, kA, net(kA));
   steering.on_had(kStart, 0, kB, net(kA));
   SECTION("what is kept is handed to others when its holder is given up") {
     steering.take_all_back(kA);
     Bitfield has(1);
     has.set(0);
-    CHECK_FALSE(steering.next(kStart, kA, net(kA), has));
-    CHECK(steering.next(kStart, kC, net(kC), nothing) == 0U);
+    CHECK_FALSE(steering.next(kStart, kA, has));
+    CHECK(steering.next(kStart, kC, nothing) == 0U);
   }
   SECTION("what was passed on is nobody's") {
     steering.on_had(kStart, 0, kC, net(kC));
     steering.take_all_back(kA);
-    CHECK_FALSE(steering.next(kStart + 2 * kPassOnTime, kC, net(kC), nothing));
+    CHECK_FALSE(steering.next(kStart + 2 * kPassOnTime, kC, nothing));
   }
 }
 
@@ -132,42 +133,63 @@ TEST_CASE("a second peer that got a piece here as well does not prove that it wa
   steering.on_had(kStart, 0, kB, net(kB));
   const Time later = kStart + kPassOnTime;
   SECTION("nobody else has it") {
-    CHECK(steering.next(later, kC, net(kC), nothing) == 0U);
+    CHECK(steering.next(later, kC, nothing) == 0U);
     // Those before are still known as having it from here.
     steering.on_had(later, 0, kA, net(kA));
-    CHECK(steering.next(later + kPassOnTime, kB, net(kB), nothing) == 0U);
+    CHECK(steering.next(later + kPassOnTime, kB, nothing) == 0U);
   }
   SECTION("a third has it from one of them") {
     steering.on_had(later, 0, kC, net(kC));
-    CHECK_FALSE(steering.next(later, kC, net(kC), nothing));
+    CHECK_FALSE(steering.next(later, kC, nothing));
   }
   SECTION("what was sent to many is spread") {
     for (std::uint64_t n = 10; n < 10 + kSentToMax; ++n) {
       steering.on_sent(kStart, 0, ConnId{n}, net(ConnId{n}));
     }
-    CHECK_FALSE(steering.next(later, kC, net(kC), nothing));
+    CHECK_FALSE(steering.next(later, kC, nothing));
   }
+}
+
+TEST_CASE("what was handed to a peer and it has from another is in the swarm", "[transfer]") {
+  Rng rng(1);
+  Steering steering(1, rng);
+  REQUIRE(steering.next(kStart, kA, Bitfield(1)) == 0U);
+  steering.on_had(kStart, 0, kA, net(kA));  // nothing was sent
+  CHECK_FALSE(steering.next(kStart + kPassOnTime, kB, Bitfield(1)));
+}
+
+TEST_CASE("handing out and taking back, however often, leaves each piece there once",
+          "[transfer]") {
+  Rng rng(1);
+  Steering steering(3, rng);
+  for (int round = 0; round < 100; ++round) {
+    for (std::uint32_t piece = 0; piece < 3; ++piece) {
+      steering.on_had(kStart, piece, kA, net(kA));
+    }
+    steering.take_all_back(kA);
+  }
+  CHECK(take(steering, kB, Bitfield(3), 10).size() == 3);
 }
 
 TEST_CASE("what one peer sits on goes to others when nothing else is left", "[transfer]") {
   Rng rng(1);
   Steering steering(2, rng);
   const Bitfield nothing(2);
-  const std::uint32_t slow = *steering.next(kStart, kA, net(kA), nothing);
+  const std::uint32_t slow = *steering.next(kStart, kA, nothing);
   const Time later = kStart + kPassOnTime;
-  const auto fresh = steering.next(later, kB, net(kB), nothing);
+  const auto fresh = steering.next(later, kB, nothing);
   REQUIRE(fresh.has_value());
   CHECK(*fresh != slow);
   SECTION("for as long as it gets more of it, it does not sit on it") {
     steering.on_sent(kStart + Duration(1), slow, kB, net(kB));  // another gets it unasked
-    CHECK(steering.next(later, kB, net(kB), nothing) == slow);
+    CHECK(steering.next(later, kB, nothing) == slow);
   }
   SECTION("what it gets no more of is another's") {
     steering.on_sent(kStart + Duration(1), slow, kA, net(kA));
-    CHECK_FALSE(steering.next(later, kB, net(kB), nothing));
-    CHECK_FALSE(steering.next(later + Duration(1), kA, net(kA), nothing));
-    CHECK(steering.next(later + Duration(1), kB, net(kB), nothing) == slow);
-    CHECK_FALSE(steering.next(later + Duration(1), kC, net(kC), nothing));
+    CHECK_FALSE(steering.next(later, kB, nothing));
+    CHECK_FALSE(steering.next(later + Duration(1), kA, nothing));
+    CHECK(steering.next(later + Duration(1), kB, nothing) == slow);
+    CHECK_FALSE(steering.next(later + Duration(1), kC, nothing));
   }
 }
 
@@ -176,8 +198,8 @@ TEST_CASE("what a peer took unasked is handed to others only if it keeps it", "[
   Steering steering(1, rng);
   steering.on_had(kStart, 0, kA, net(kA));
   const Bitfield nothing(1);
-  CHECK_FALSE(steering.next(kStart, kB, net(kB), nothing));
-  CHECK(steering.next(kStart + kPassOnTime, kB, net(kB), nothing) == 0U);
+  CHECK_FALSE(steering.next(kStart, kB, nothing));
+  CHECK(steering.next(kStart + kPassOnTime, kB, nothing) == 0U);
 }
 
 TEST_CASE("pieces to pass on are remembered up to a limit", "[transfer]") {
@@ -189,10 +211,10 @@ TEST_CASE("pieces to pass on are remembered up to a limit", "[transfer]") {
   }
   std::uint32_t handed = 0;
   const Time later = kStart + Duration(count) + kPassOnTime;
-  const auto first = steering.next(later, kB, net(kB), Bitfield(count));
+  const auto first = steering.next(later, kB, Bitfield(count));
   CHECK(first == 10U);  // those before it were forgotten
   steering.take_all_back(kA);
-  while (steering.next(later, kB, net(kB), Bitfield(count))) ++handed;
+  while (steering.next(later, kB, Bitfield(count))) ++handed;
   CHECK(handed == kHandedMax - 1);
 }
 
