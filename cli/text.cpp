@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <charconv>
 #include <cstdio>
 
@@ -236,7 +237,8 @@ std::string called(std::string_view text, std::string_view node) {
     if (place == std::string_view::npos) return result.append(text);
     result.append(text.substr(0, place));
     // Not the end of a longer word or of a path.
-    const bool is_word = result.empty() || result.back() == ' ' || result.back() == '\n';
+    const char before = result.empty() ? ' ' : result.back();
+    const bool is_word = before != '/' && std::isalnum(static_cast<unsigned char>(before)) == 0;
     result.append(program);
     text.remove_prefix(place + program.size());
     const bool is_command = is_word && !text.empty() && text.front() >= 'a' && text.front() <= 'z';

@@ -536,6 +536,10 @@ void Swarm::lose_piece(Turn& turn, std::uint32_t piece) {
     picker_->set_missing(piece);
   }
   durable_.reset(piece);
+  // What is being saved was so before.
+  for (auto& [job, saved] : saves_) {
+    if (piece < saved.have.size()) saved.have.reset(piece);
+  }
   durable_bytes_ = bytes_of(durable_);
   save(turn, SaveKind::progress, progress_record(durable_), durable_);
   for (const ConnId conn : members_) {

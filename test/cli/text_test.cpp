@@ -91,6 +91,18 @@ TEST_CASE("a command line to copy is quoted where a shell would need it", "[cli]
   CHECK(shell_quoted("") == "''");
 }
 
+TEST_CASE("a command that is named carries the node, and a path that looks like one does not",
+          "[cli]") {
+  const std::string node = "--home '/srv/peernet data'";
+  CHECK(called("peernet why s1; or peernet doctor", node) ==
+        "peernet " + node + " why s1; or peernet " + node + " doctor");
+  CHECK(called("peernetd --home '/srv/peernet data' --detach", node) ==
+        "peernetd --home '/srv/peernet data' --detach");
+  CHECK(called("(peernet doctor)", node) == "(peernet " + node + " doctor)");
+  CHECK(called("peernet -h", node) == "peernet -h");
+  CHECK(called("peernet why", "") == "peernet why");
+}
+
 TEST_CASE("a table aligns numbers right and words left", "[cli]") {
   Table table({{"ID"}, {"SIZE", true}, {"NAME"}});
   table.add({{"a"}, {"5 B"}, {"x"}});
