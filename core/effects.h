@@ -196,19 +196,24 @@ struct ListTree {
   std::uint32_t entries_max = 0;
 };
 
-// Reads [offset, offset+size) of a file of the storage, which starts at a piece boundary, writes
-// its leaf hashes to the leaf file from `first_leaf` on, and gives the piece layer nodes. A file
-// that is changed while it is read (size, mtime, ctime, inode against the first read) is an error:
-// corrupt. Result: RangeHashed.
-struct HashRange {
-  JobId job{};
-  StorageId storage{};
+// [offset, offset+size) of a file: from a piece boundary to another, or to the end of the file.
+struct FilePart {
   std::uint32_t file_index = 0;
   std::uint64_t offset = 0;
   std::uint64_t size = 0;
+  bool is_only_piece = false;  // of its file
+};
+
+// Reads parts of files whose leaves follow one another, writes their leaf hashes to the leaf file
+// from `first_leaf` on, and gives the piece layer nodes, part by part. A file that is changed while
+// it is read (size, mtime, ctime, inode against the first read) is an error that names it: corrupt.
+// Result: RangeHashed.
+struct HashRange {
+  JobId job{};
+  StorageId storage{};
+  std::vector<FilePart> parts;
   std::uint64_t first_leaf = 0;
   std::uint32_t blocks_per_piece = 0;
-  bool is_only_piece = false;
 };
 
 // Makes durable all that was written (data, leaves, new directory entries) by jobs of this storage

@@ -77,6 +77,10 @@ std::size_t sequence_size(std::uint8_t lead) {
 // The size of the valid sequence at the front, 0 if there is none.
 std::size_t decode_front(std::string_view text, char32_t& code_point) {
   const auto byte = [text](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+  if (byte(0) < 0x80) {
+    code_point = byte(0);
+    return 1;
+  }
   const std::size_t size = sequence_size(byte(0));
   if (size == 0 || size > text.size()) return 0;
   char32_t value = byte(0) & kLeadMask[size];
@@ -132,6 +136,7 @@ char32_t next_code_point(std::string_view& text) {
 }
 
 bool is_dangerous(char32_t code_point) {
+  if (code_point >= 0x20 && code_point < 0x7f) return false;  // most of what is ever asked
   const auto* const range = std::lower_bound(
       kDangerous.begin(), kDangerous.end(), code_point,
       [](const Range& candidate, char32_t value) { return candidate.last < value; });

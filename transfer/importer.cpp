@@ -10,7 +10,6 @@
 #include "core/merkle.h"
 #include "transfer/glob.h"
 #include "transfer/layout.h"
-#include "transfer/path.h"
 
 namespace peernet::transfer {
 namespace {
@@ -79,7 +78,7 @@ bool Importer::on_file(Time /*now*/, JobId job_id, FileResult&& result, JobIds& 
                        Effects& out) {
   const auto found = jobs_.find(job_id);
   if (found == jobs_.end()) return false;
-  const Job job = found->second;
+  const Job job = std::move(found->second);
   jobs_.erase(found);
   if (job.kind == JobKind::open) is_storage_known_ = result.has_value();
   if (is_over()) {
@@ -87,7 +86,7 @@ bool Importer::on_file(Time /*now*/, JobId job_id, FileResult&& result, JobIds& 
     return true;
   }
   if (!result) {
-    end(Stage::failed, explained(job, result.error()), jobs, out);
+    end(Stage::failed, explained(result.error()), jobs, out);
     return true;
   }
   Result<void> gone_on;
@@ -100,7 +99,7 @@ bool Importer::on_file(Time /*now*/, JobId job_id, FileResult&& result, JobIds& 
     case JobKind::hash:
       on_hashed(job, take<RangeHashed>(std::move(result)));
       hash_more(jobs, out);
-      if (jobs_.empty()) gone_on = build_and_sync(jobs, out);
+      if (jobs_.empty()) sync(jobs, out);
       break;
     case JobKind::sync: stage_ = Stage::done; break;
     case JobKind::drop: break;
@@ -133,14 +132,12 @@ Importer::Outcome Importer::take_outcome() {
 
 JobId Importer::begin(Job job, JobIds& jobs) {
   const JobId id = jobs.next();
-  jobs_.emplace(id, job);
+  jobs_.emplace(id, std::move(job));
   return id;
 }
 
 Result<void> Importer::on_listed(TreeListed listed, JobIds& jobs, Effects& out) {
   exclude(listed);
-  auto named = check_names(listed);
-  if (!named) return named;
   const auto total_size = total_size_of(listed.entries);
   if (!total_size) {
     return Error{Errc::too_large, quoted(request_.name) + " has more than 2^53 bytes", ""};
@@ -193,23 +190,6 @@ void Importer::exclude(TreeListed& listed) const {
   });
 }
 
-// Manifest::build checks the names too; here the error says in which path the bad name stands.
-Result<void> Importer::check_names(const TreeListed& listed) const {
-  const PathRules rules{.allow_unportable = request_.allow_unportable};
-  const auto top = ValidatedPath::parse_name(request_.name, rules);
-  if (!top) return top.error();
-  if (listed.is_single_file) return {};
-  for (const TreeEntry& entry : listed.entries) {
-    const auto path = ValidatedPath::parse(entry.path, rules);
-    if (path) continue;
-    Error error = path.error();
-    error.what = "cannot share " + quoted(entry.path) + ": " + error.what;
-    if (error.hint.empty()) error.hint = "rename it, or leave it out with --exclude GLOB";
-    return error;
-  }
-  return {};
-}
-
 void Importer::open(JobIds& jobs, Effects& out) {
   stage_ = Stage::opening;
   out.push_back(OpenStorage{.job = begin({.kind = JobKind::open}, jobs),
@@ -224,50 +204,66 @@ void Importer::open(JobIds& jobs, Effects& out) {
 }
 
 void Importer::hash_more(JobIds& jobs, Effects& out) {
+  while (jobs_.size() < kJobsMax) {
+    HashRange range = next_range();
+    if (range.parts.empty()) return;
+    range.job = begin({.kind = JobKind::hash, .parts = range.parts}, jobs);
+    out.push_back(std::move(range));
+  }
+}
+
+HashRange Importer::next_range() {
   const Layout& layout = manifest_->layout();
-  const std::uint64_t range_size = std::max<std::uint64_t>(kRangeSize, layout.piece_length());
-  while (jobs_.size() < kJobsMax && next_file_ < layout.files_count()) {
+  HashRange range{.job = {},
+                  .storage = storage_,
+                  .parts = {},
+                  .first_leaf = 0,
+                  .blocks_per_piece = layout.blocks_per_piece()};
+  std::uint64_t room = std::max<std::uint64_t>(kRangeSize, layout.piece_length());
+  while (next_file_ < layout.files_count() && range.parts.size() < kPartsMax) {
     const Layout::File& file = layout.file(next_file_);
     if (next_offset_ == file.size) {
       ++next_file_;
       next_offset_ = 0;
       continue;
     }
-    const std::uint64_t size = std::min(range_size, file.size - next_offset_);
-    const Job job{.kind = JobKind::hash,
-                  .file_index = next_file_,
-                  .first_piece = next_offset_ / layout.piece_length(),
-                  .size = size};
-    out.push_back(HashRange{.job = begin(job, jobs),
-                            .storage = storage_,
-                            .file_index = next_file_,
-                            .offset = next_offset_,
-                            .size = size,
-                            .first_leaf = file.first_leaf + next_offset_ / kBlockSize,
-                            .blocks_per_piece = layout.blocks_per_piece(),
-                            .is_only_piece = file.pieces_count == 1});
+    const std::uint64_t left = file.size - next_offset_;
+    const std::uint64_t size = left <= room ? left : room - room % layout.piece_length();
+    if (size == 0) break;
+    if (range.parts.empty()) range.first_leaf = file.first_leaf + next_offset_ / kBlockSize;
+    range.parts.push_back({.file_index = next_file_,
+                           .offset = next_offset_,
+                           .size = size,
+                           .is_only_piece = file.pieces_count == 1});
     next_offset_ += size;
+    room -= size;
   }
+  return range;
 }
 
 void Importer::on_hashed(const Job& job, const RangeHashed& hashed) {
   const Layout& layout = manifest_->layout();
-  const Layout::File& file = layout.file(job.file_index);
-  const std::uint64_t pieces_count = (job.size + layout.piece_length() - 1) / layout.piece_length();
-  PN_CHECK(hashed.piece_nodes.size() == pieces_count);
-  bytes_done_ += job.size;
-  if (file.pieces_count == 1) {
-    roots_[job.file_index] = hashed.piece_nodes.front();
-    return;
-  }
-  for (std::size_t i = 0; i < hashed.piece_nodes.size(); ++i) {
-    write_node(piece_layers_, file.first_layer_node + job.first_piece + i, hashed.piece_nodes[i]);
+  std::size_t next_node = 0;
+  for (const FilePart& part : job.parts) {
+    const Layout::File& file = layout.file(part.file_index);
+    const std::uint64_t first_piece = part.offset / layout.piece_length();
+    const std::uint64_t pieces_count =
+        (part.size + layout.piece_length() - 1) / layout.piece_length();
+    PN_CHECK(pieces_count <= hashed.piece_nodes.size() - next_node);
+    bytes_done_ += part.size;
+    for (std::uint64_t i = 0; i < pieces_count; ++i, ++next_node) {
+      const Hash& node = hashed.piece_nodes[next_node];
+      if (file.pieces_count == 1) {
+        roots_[part.file_index] = node;
+      } else {
+        write_node(piece_layers_, file.first_layer_node + first_piece + i, node);
+      }
+    }
   }
 }
 
-Result<void> Importer::build_and_sync(JobIds& jobs, Effects& out) {
+void Importer::sync(JobIds& jobs, Effects& out) {
   const Layout& layout = manifest_->layout();
-  std::vector<ManifestFile> files = manifest_->files();
   for (std::uint32_t i = 0; i < layout.files_count(); ++i) {
     const Layout::File& file = layout.file(i);
     if (file.pieces_count > 1) {
@@ -276,28 +272,18 @@ Result<void> Importer::build_and_sync(JobIds& jobs, Effects& out) {
                                               std::size_t{file.layer_nodes_count} * Hash::kSize),
                                  layout.blocks_per_piece());
     }
-    files[i].pieces_root = roots_[i];
   }
-  auto manifest = Manifest::build(manifest_->name(), manifest_->piece_length(), std::move(files),
-                                  {.allow_unportable = request_.allow_unportable}, limits_);
-  if (!manifest) return manifest.error();
-  manifest_ = *std::move(manifest);
+  manifest_ = (*std::move(manifest_)).with_roots(roots_);
   stage_ = Stage::syncing;
   out.push_back(Sync{.job = begin({.kind = JobKind::sync}, jobs), .storage = storage_});
-  return {};
 }
 
 // `corrupt` from the disk means that a file is no longer what it was when it was listed or first
 // read.
-Error Importer::explained(const Job& job, const Error& error) const {
+Error Importer::explained(const Error& error) const {
   if (error.code != Errc::corrupt) return error;
-  std::string path = request_.name;
-  if (job.kind == JobKind::hash && !manifest_->is_single_file()) {
-    path += '/' + manifest_->files()[job.file_index].path;
-  }
-  std::string what = quoted(path) + " changed while it was read";
-  if (job.kind == JobKind::open && !error.what.empty()) what += ": " + error.what;
-  return {Errc::corrupt, std::move(what), std::string(kChangedHint)};
+  return {Errc::corrupt, quoted(request_.name) + " changed while it was read: " + error.what,
+          std::string(kChangedHint)};
 }
 
 void Importer::end(Stage stage, Error error, JobIds& jobs, Effects& out) {

@@ -34,6 +34,9 @@ class Importer {
 
   static constexpr std::size_t kJobsMax = 8;                // hashing at a time
   static constexpr std::uint64_t kRangeSize = 8ULL << 20U;  // bytes a job, in whole pieces
+  // Of files in one job: enough that handing it to a thread costs little beside it, and few enough
+  // that a cancelled import, and whoever else waits for the disk, need not wait long.
+  static constexpr std::size_t kPartsMax = 64;
 
   // `storage` is a number never used before.
   Importer(ImportId id, AddRequest request, StorageId storage, const ManifestLimits& limits = {});
@@ -64,10 +67,7 @@ class Importer {
   enum class JobKind : std::uint8_t { list, open, hash, sync, drop };
   struct Job {
     JobKind kind{};
-    // Of hash:
-    std::uint32_t file_index = 0;
-    std::uint64_t first_piece = 0;  // in the file
-    std::uint64_t size = 0;
+    std::vector<FilePart> parts{};  // of hash
   };
 
   bool is_over() const { return stage_ >= Stage::done; }
@@ -75,12 +75,12 @@ class Importer {
   Result<void> on_listed(TreeListed listed, JobIds& jobs, Effects& out);
   // Takes out what the request excludes, and says so in left_out: a directory once.
   void exclude(TreeListed& listed) const;
-  Result<void> check_names(const TreeListed& listed) const;
   void open(JobIds& jobs, Effects& out);
   void hash_more(JobIds& jobs, Effects& out);
+  HashRange next_range();
   void on_hashed(const Job& job, const RangeHashed& hashed);
-  Result<void> build_and_sync(JobIds& jobs, Effects& out);
-  Error explained(const Job& job, const Error& error) const;
+  void sync(JobIds& jobs, Effects& out);
+  Error explained(const Error& error) const;
   void end(Stage stage, Error error, JobIds& jobs, Effects& out);
   void drop_when_idle(JobIds& jobs, Effects& out);
 
@@ -95,8 +95,8 @@ class Importer {
   std::uint64_t bytes_done_ = 0;
   std::uint64_t bytes_total_ = 0;
   std::vector<LeftOut> left_out_;
-  // From the list on; its roots are zero until every piece is hashed. Built twice, so that whatever
-  // a manifest may not be is known before the first byte is read.
+  // From the list on, so that whatever a manifest may not be is known before the first byte is read.
+  // Its roots are zero until every piece is hashed.
   std::optional<Manifest> manifest_;
   std::vector<Hash> roots_;  // of the files, as far as they are known
   Bytes piece_layers_;

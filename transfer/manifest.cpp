@@ -189,6 +189,22 @@ Result<void> check_paths(const std::vector<ManifestFile>& files, const PathRules
   return check_tree(paths, rules);
 }
 
+// What decoding says of a name without the path it stands in, or not as a matter of names at all.
+Result<void> check_names(std::string_view name, const std::vector<ManifestFile>& files,
+                         const PathRules& rules) {
+  const auto top = ValidatedPath::parse_name(name, rules);
+  if (!top) return top.error();
+  for (const ManifestFile& file : files) {
+    const auto path = ValidatedPath::parse(file.path, rules);
+    if (path) continue;
+    Error error = path.error();
+    error.what = "cannot share " + quoted(file.path) + ": " + error.what;
+    if (error.hint.empty()) error.hint = "rename it, or leave it out with --exclude GLOB";
+    return error;
+  }
+  return check_paths(files, rules);
+}
+
 void encode_file(const ManifestFile& file, bencode::Encoder& encoder) {
   encoder.begin_dict().string("").begin_dict();
   if (file.is_executable) encoder.string("attr").string("x");
@@ -197,7 +213,7 @@ void encode_file(const ManifestFile& file, bencode::Encoder& encoder) {
   encoder.end().end();
 }
 
-// Requires: files in tree order, without clashes, every path with at least one component.
+// Requires: files in tree order.
 void encode_tree(const std::vector<ManifestFile>& files, bencode::Encoder& encoder) {
   std::vector<std::string_view> open;  // the directories we are in
   encoder.begin_dict();
@@ -224,6 +240,18 @@ void encode_tree(const std::vector<ManifestFile>& files, bencode::Encoder& encod
   }
   for (std::size_t i = 0; i < open.size(); ++i) encoder.end();
   encoder.end();
+}
+
+Bytes encode(std::string_view name, std::uint32_t piece_length,
+             const std::vector<ManifestFile>& files) {
+  Bytes encoded;
+  bencode::Encoder encoder(encoded);
+  encoder.begin_dict().string("file tree");
+  encode_tree(files, encoder);
+  encoder.string("meta version").integer(kMetaVersion);
+  encoder.string("name").string(name);
+  encoder.string("piece length").integer(piece_length).end();
+  return encoded;
 }
 
 // Root of a file from its packed piece layer, part by part.
@@ -297,25 +325,27 @@ Result<Manifest> Manifest::build(std::string_view name, std::uint32_t piece_leng
                  "the directory " + quoted(name) + " holds only a file of its own name",
                  "share the file itself, or rename one of them"};
   }
-  for (const ManifestFile& file : files) {
-    const auto path = ValidatedPath::parse(file.path, rules);
-    if (!path) return path.error();
-  }
-  const auto checked = check_paths(files, rules);
-  if (!checked) return checked.error();
   std::sort(files.begin(), files.end(), [](const ManifestFile& a, const ManifestFile& b) {
     return is_before_in_tree(a.path, b.path);
   });
-
-  Bytes encoded;
-  bencode::Encoder encoder(encoded);
-  encoder.begin_dict().string("file tree");
-  encode_tree(files, encoder);
-  encoder.string("meta version").integer(kMetaVersion);
-  encoder.string("name").string(name);
-  encoder.string("piece length").integer(piece_length).end();
   // What we build is what we would take from others: one set of rules.
-  return decode(encoded, rules, limits);
+  auto manifest = decode(encode(name, piece_length, files), rules, limits);
+  if (manifest) return manifest;
+  const auto named = check_names(name, files, rules);
+  if (!named) return named.error();
+  return manifest;
+}
+
+Manifest Manifest::with_roots(std::span<const Hash> roots) && {
+  PN_CHECK(roots.size() == files_.size());
+  for (std::size_t i = 0; i < files_.size(); ++i) {
+    if (files_[i].size > 0) files_[i].pieces_root = roots[i];
+  }
+  if (is_single_file_) files_.front().path = name_;
+  encoded_ = encode(name_, piece_length(), files_);
+  if (is_single_file_) files_.front().path.clear();
+  id_ = *ShareId::from(sha256(encoded_).view());
+  return std::move(*this);
 }
 
 std::uint32_t Manifest::choose_piece_length(std::uint64_t total_size) {

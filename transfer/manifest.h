@@ -52,10 +52,14 @@ class Manifest {
                                  const ManifestLimits& limits = {});
 
   // Files in any order; a single file has the path "". Errors: refused (with a hint: a share of no
-  // byte, a directory whose only entry is a file of its own name, a name), too_large.
+  // byte, a directory whose only entry is a file of its own name, a name and the path it stands in),
+  // too_large.
   static Result<Manifest> build(std::string_view name, std::uint32_t piece_length,
                                 std::vector<ManifestFile> files, const PathRules& rules,
                                 const ManifestLimits& limits = {});
+  // The same files with other pieces roots, in file-tree order; no rule looks at a root.
+  // Requires: one for each file, used if the file is not empty.
+  Manifest with_roots(std::span<const Hash> roots) &&;
 
   // The smallest power of two from 64 KiB to 16 MiB that is not below total_size / 2,048.
   static std::uint32_t choose_piece_length(std::uint64_t total_size);

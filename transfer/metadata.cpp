@@ -13,12 +13,16 @@ Metadata::Metadata(const ShareId& id, const ManifestRules& rules) : id_(id), rul
 Result<void> Metadata::restore(BytesView manifest, BytesView piece_layers) {
   auto decoded = Manifest::decode(manifest, rules_.paths, rules_.limits);
   if (!decoded) return decoded.error();
-  if (decoded->id() != id_) {
+  return adopt(*std::move(decoded), to_bytes(piece_layers));
+}
+
+Result<void> Metadata::adopt(Manifest manifest, Bytes piece_layers) {
+  if (manifest.id() != id_) {
     return Error{Errc::corrupt, "the saved manifest is not the one its share id names", {}};
   }
-  auto layers = PieceLayers::check(*decoded, to_bytes(piece_layers));
+  auto layers = PieceLayers::check(manifest, std::move(piece_layers));
   if (!layers) return layers.error();
-  manifest_ = *std::move(decoded);
+  manifest_ = std::move(manifest);
   layers_ = *std::move(layers);
   return {};
 }

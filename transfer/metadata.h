@@ -25,8 +25,10 @@ class Metadata {
  public:
   Metadata(const ShareId& id, const ManifestRules& rules);
 
-  // What was saved, or made by an import. Errors as of Manifest::decode and PieceLayers::check.
+  // What was saved. Errors as of Manifest::decode and PieceLayers::check.
   Result<void> restore(BytesView manifest, BytesView piece_layers);
+  // What was made by an import. Errors: corrupt (not of this share).
+  Result<void> adopt(Manifest manifest, Bytes piece_layers);
 
   // The peer that everything is asked of until it is done, has nothing, or takes too long.
   void begin(Time now, ConnId source);

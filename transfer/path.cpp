@@ -69,6 +69,7 @@ char ascii_lower(char c) {
 bool is_reserved(std::string_view component) {
   std::string_view base = component.substr(0, component.find('.'));
   while (!base.empty() && base.back() == ' ') base.remove_suffix(1);
+  if (base.size() < 3 || base.size() > 7) return false;  // as most names are
   std::string lower(base);
   std::transform(lower.begin(), lower.end(), lower.begin(), ascii_lower);
   return std::find(kReservedNames.begin(), kReservedNames.end(), lower) != kReservedNames.end();

@@ -72,11 +72,10 @@ void Swarm::start_saved(Turn& turn, const ProgressRecord* progress) {
   tell_state(turn);
 }
 
-void Swarm::start_imported(Turn& turn) {
+void Swarm::start_imported(Turn& turn, Manifest manifest, Bytes piece_layers) {
   started_ = turn.now;
-  const auto restored = metadata_.restore(record_.manifest, record_.piece_layers);
-  PN_CHECK(restored.has_value());
-  forget_encoded();
+  const auto adopted = metadata_.adopt(std::move(manifest), std::move(piece_layers));
+  PN_CHECK(adopted.has_value());
   select_files();
   Bitfield all(metadata_.manifest().layout().pieces_count());
   all.set_all();

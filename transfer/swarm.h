@@ -82,7 +82,7 @@ class Swarm {
   // the share does nothing any more. Ends by remove().
   void start_listing(Turn& turn);
   // Just imported: everything is there, verified in this run; the storage is open.
-  void start_imported(Turn& turn);
+  void start_imported(Turn& turn, Manifest manifest, Bytes piece_layers);
   void pause(Turn& turn);
   void resume(Turn& turn);
   // Takes a quarantined share as it is. Errors: refused (it is none).

@@ -218,13 +218,11 @@ void Transfer::on_import(Turn& t, Importer& importer) {
     record.stage = ShareStage::complete;
     record.parent = request.parent;
     record.name = request.name;
-    record.manifest = outcome.manifest.encoded();
-    record.piece_layers = std::move(outcome.piece_layers);
     record.added = t.wall;
     record.completed = t.wall;
     Swarm& swarm = add_swarm(std::move(record), kRulesOfKnown);
     imported_.emplace(id, std::move(event));
-    swarm.start_imported(t);
+    swarm.start_imported(t, std::move(outcome.manifest), std::move(outcome.piece_layers));
     schedule_share(t.now, swarm);
   }
   importers_.erase(importer.id());

@@ -120,6 +120,27 @@ Result<Fd> walk_beneath(int directory, const std::string& path, int flags, mode_
   }
 }
 
+Result<LastDirectory::Place> LastDirectory::of(const std::string& path) {
+  auto [directory, name] = split_path(path);
+  if (directory.empty()) return Place{top_, std::move(name)};
+  if (directory != path_) {
+    auto opened = open_beneath(top_, directory, O_PATH | O_DIRECTORY);
+    if (!opened) return opened.error();
+    held_ = std::move(*opened);
+    path_ = std::move(directory);
+  }
+  return Place{held_.get(), std::move(name)};
+}
+
+Result<void> LastDirectory::look_at(const std::string& path, struct stat& status) {
+  const auto place = of(path);
+  if (!place) return place.error();
+  if (fstatat(place->directory, place->name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) {
+    return system_error(errno, "cannot look at " + path);
+  }
+  return {};
+}
+
 Result<Fd> open_itself(int directory) {
   Fd fd(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return system_error(errno, "cannot open a directory");

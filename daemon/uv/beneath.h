@@ -62,6 +62,28 @@ Result<Fd> open_beneath(int directory, const std::string& path, int flags, mode_
 // The same for kernels without openat2.
 Result<Fd> walk_beneath(int directory, const std::string& path, int flags, mode_t mode = 0);
 
+// Looks at paths that come directory by directory: it holds the directory of the last one, so that
+// the next in it costs one component.
+class LastDirectory {
+ public:
+  // Paths are below `top`, which is not owned.
+  explicit LastDirectory(int top) : top_(top) {}
+
+  struct Place {
+    int directory = -1;
+    std::string name;
+  };
+  // Valid until it is asked again. Errors as of open_beneath.
+  Result<Place> of(const std::string& path);
+  // Of the thing itself if it is a link. Errors: not_found, denied, io.
+  Result<void> look_at(const std::string& path, struct stat& status);
+
+ private:
+  int top_;
+  std::string path_;  // of held_; empty: it is the top
+  Fd held_;
+};
+
 // The directory itself, to be read or synced: `directory` may be an O_PATH descriptor.
 Result<Fd> open_itself(int directory);
 

@@ -99,37 +99,6 @@ iovec part(const std::uint8_t* from, std::size_t size) {
   return {const_cast<std::uint8_t*>(from), size};
 }
 
-// Memory to read into, which goes back to the system at once when it is large: what malloc gives a
-// thread of the pool stays with that thread. Small files come in great numbers, and a mapping costs
-// more than their hashes.
-class ReadBuffer {
- public:
-  explicit ReadBuffer(std::size_t size) : size_(size) {
-    if (size <= kSmall) {
-      small_.resize(size);
-      begin_ = small_.data();
-      return;
-    }
-    void* pages = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    PN_CHECK(pages != MAP_FAILED);
-    begin_ = static_cast<std::uint8_t*>(pages);
-  }
-  ~ReadBuffer() {
-    if (size_ > kSmall) munmap(begin_, size_);
-  }
-  ReadBuffer(const ReadBuffer&) = delete;
-  ReadBuffer& operator=(const ReadBuffer&) = delete;
-
-  std::span<std::uint8_t> bytes() const { return {begin_, size_}; }
-
- private:
-  static constexpr std::size_t kSmall = 64U << 10U;
-
-  std::size_t size_;
-  Bytes small_;
-  std::uint8_t* begin_ = nullptr;
-};
-
 Error with_path(Error error, const std::string& path) {
   error.what = path + ": " + error.what;
   return error;
@@ -147,6 +116,56 @@ bool let_stamp_settle(const Stamp& stamp) {
 }
 
 }  // namespace
+
+// Makes leaf hashes of blocks that are read one after the other, as many at a time as sha256_each
+// does best. The memory goes back to the system at once: what malloc gives a thread of the pool
+// stays with that thread.
+class Storage::LeafHasher {
+ public:
+  explicit LeafHasher(std::span<const FilePart> parts) {
+    std::uint64_t leaves_count = 0;
+    for (const FilePart& part : parts) leaves_count += leaves_in(part.size);
+    leaves_.reserve(leaves_count);
+    const std::size_t size = std::min<std::uint64_t>(kHashChunk, leaves_count * kBlockSize);
+    void* pages = mmap(nullptr, std::max<std::size_t>(size, 1), PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    PN_CHECK(pages != MAP_FAILED);
+    memory_ = {static_cast<std::uint8_t*>(pages), size};
+  }
+  ~LeafHasher() { munmap(memory_.data(), std::max<std::size_t>(memory_.size(), 1)); }
+  LeafHasher(const LeafHasher&) = delete;
+  LeafHasher& operator=(const LeafHasher&) = delete;
+
+  // Where the next bytes of a file go, `wanted` of them at most: whole blocks, or all.
+  std::span<std::uint8_t> room(std::uint64_t wanted) {
+    if (used_ == memory_.size()) hash();
+    return memory_.subspan(used_, std::min<std::uint64_t>(wanted, memory_.size() - used_));
+  }
+  // What was put there; it begins with a block. A block has its own place, however short it is.
+  void add(BytesView bytes) {
+    for (const BytesView block : blocks_of(bytes)) {
+      blocks_.push_back(block);
+      used_ += kBlockSize;
+    }
+  }
+  std::vector<Hash> take_leaves() {
+    hash();
+    return std::move(leaves_);
+  }
+
+ private:
+  void hash() {
+    const std::vector<Hash> hashed = sha256_each(blocks_);
+    leaves_.insert(leaves_.end(), hashed.begin(), hashed.end());
+    blocks_.clear();
+    used_ = 0;
+  }
+
+  std::span<std::uint8_t> memory_;
+  std::size_t used_ = 0;
+  std::vector<BytesView> blocks_;
+  std::vector<Hash> leaves_;
+};
 
 Storage::Storage(OpenStorage wanted, StoragePlace place, FileCache& cache)
     : wanted_(std::move(wanted)),
@@ -207,19 +226,19 @@ Result<void> Storage::check_files(int parent, StorageOpened& outcome) {
     return Error{Errc::denied,
                  wanted_.top + " is not a " + (wanted_.is_single_file ? "file" : "directory"), ""};
   }
+  LastDirectory directory(parent);
   for (std::uint32_t i = 0; i < states_.size(); ++i) {
     const FileSpec& file = wanted_.files[i];
     if (file.standing == FileSpec::Standing::left_out) continue;
     auto settled = settle_standing(top->get(), i);
     if (!settled) return settled;
     if (!wanted_.is_single_file) {
-      auto fd = open_beneath(parent, path_of(i), O_PATH);
-      if (!fd && fd.error().code == Errc::not_found && wanted_.is_writable) continue;
-      if (!fd && fd.error().code == Errc::not_found) {
+      auto found = directory.look_at(path_of(i), status);
+      if (!found && found.error().code == Errc::not_found && wanted_.is_writable) continue;
+      if (!found && found.error().code == Errc::not_found) {
         return Error{Errc::corrupt, "the file " + path_of(i) + " is missing", ""};
       }
-      if (!fd) return fd.error();
-      if (fstat(fd->get(), &status) != 0) return file_error(errno, i, "look at");
+      if (!found) return found;
     }
     if (!S_ISREG(status.st_mode)) {
       return Error{Errc::denied, path_of(i) + " is not a regular file", ""};
@@ -636,77 +655,89 @@ FileResult Storage::write_leaves(const WriteLeaves& wanted) {
 // --------------------------------------------------------------------------
 
 FileResult Storage::hash_range(const HashRange& wanted) {
-  PN_CHECK(wanted.file_index < states_.size() && wanted.blocks_per_piece > 0);
-  PN_CHECK(wanted.offset % (std::uint64_t{wanted.blocks_per_piece} * kBlockSize) == 0);
-  PN_CHECK(wanted.offset + wanted.size <= wanted_.files[wanted.file_index].size);
-  auto fd = start_hashing(wanted.file_index);
-  if (!fd) return fd.error();
-  std::vector<Hash> leaves;
-  leaves.reserve(leaves_in(wanted.size));
-  auto hashed = hash_blocks(wanted, (*fd)->get(), leaves);
-  if (!hashed) return hashed.error();
-  {
-    const std::lock_guard lock(stripe(wanted.file_index));
-    auto stamp = stamp_of((*fd)->get(), wanted.file_index);
-    if (!stamp) return stamp.error();
-    if (*stamp != states_[wanted.file_index].reference) {
-      return Error{Errc::corrupt, shown_path(wanted.file_index) + " was changed while it was read",
-                   "add it again when nothing writes to it"};
-    }
+  PN_CHECK(wanted.blocks_per_piece > 0);
+  auto parent = open_parent();
+  if (!parent) return parent.error();
+  LastDirectory directory(parent->get());
+  LeafHasher hasher(wanted.parts);
+  for (const FilePart& part : wanted.parts) {
+    PN_CHECK(part.file_index < states_.size());
+    PN_CHECK(part.offset % (std::uint64_t{wanted.blocks_per_piece} * kBlockSize) == 0);
+    PN_CHECK(part.offset + part.size <= wanted_.files[part.file_index].size);
+    auto read = read_to_hash(part, directory, hasher);
+    if (!read) return read.error();
   }
+  std::vector<Hash> leaves = hasher.take_leaves();
   RangeHashed outcome;
-  for (std::size_t begin = 0; begin < leaves.size(); begin += wanted.blocks_per_piece) {
-    const std::size_t count = std::min<std::size_t>(wanted.blocks_per_piece, leaves.size() - begin);
-    outcome.piece_nodes.push_back(merkle::piece_node(
-        {leaves.data() + begin, count}, wanted.blocks_per_piece, wanted.is_only_piece));
+  std::span<const Hash> left(leaves);
+  for (const FilePart& part : wanted.parts) {
+    for (std::uint64_t blocks = leaves_in(part.size); blocks > 0;) {
+      const auto count = std::min<std::uint64_t>(wanted.blocks_per_piece, blocks);
+      outcome.piece_nodes.push_back(
+          merkle::piece_node(left.first(count), wanted.blocks_per_piece, part.is_only_piece));
+      left = left.subspan(count);
+      blocks -= count;
+    }
   }
   auto kept = write_leaves({wanted.job, wanted.storage, wanted.first_leaf, std::move(leaves)});
   if (!kept) return kept.error();
   return FileOutcome{std::move(outcome)};
 }
 
+// The file is not kept open: it is read once.
+Result<void> Storage::read_to_hash(const FilePart& part, LastDirectory& directory,
+                                   LeafHasher& hasher) {
+  auto fd = open_in(directory, part.file_index);
+  if (!fd) return fd.error();
+  auto started = start_hashing(fd->get(), part.file_index);
+  if (!started) return started;
+  if (part.size > kHashChunk) {
+    posix_fadvise(fd->get(), static_cast<off_t>(part.offset), static_cast<off_t>(part.size),
+                  POSIX_FADV_SEQUENTIAL);
+  }
+  for (std::uint64_t done = 0; done < part.size;) {
+    const std::span<std::uint8_t> room = hasher.room(part.size - done);
+    auto read = read_fully(fd->get(), room.data(), room.size(), part.offset + done);
+    if (!read) return with_path(read.error(), shown_path(part.file_index));
+    if (!*read) return not_as_before(part.file_index);
+    hasher.add(room);
+    done += room.size();
+  }
+  auto stamp = stamp_of(fd->get(), part.file_index);
+  if (!stamp) return stamp.error();
+  const std::lock_guard lock(stripe(part.file_index));
+  if (*stamp != states_[part.file_index].reference) return not_as_before(part.file_index);
+  return {};
+}
+
+Result<Fd> Storage::open_in(LastDirectory& directory, std::uint32_t file_index) const {
+  const std::shared_lock lock(names_);
+  const std::string path = path_of(file_index);
+  auto place = directory.of(path);
+  if (!place) return place.error();
+  return open_beneath(place->directory, place->name, O_RDONLY);
+}
+
 // The first range of a file sets the state that all its ranges must see.
-Result<FileCache::SharedFd> Storage::start_hashing(std::uint32_t file_index) {
-  auto fd = open_file(file_index, Access::existing);
-  if (!fd) return fd;
-  auto before = stamp_of((*fd)->get(), file_index);
+Result<void> Storage::start_hashing(int fd, std::uint32_t file_index) {
+  auto before = stamp_of(fd, file_index);
   if (!before) return before.error();
   const bool has_waited = let_stamp_settle(*before);
   const std::lock_guard lock(stripe(file_index));
   FileState& state = states_[file_index];
-  if (state.is_hashing) return fd;
-  auto stamp = has_waited ? stamp_of((*fd)->get(), file_index) : before;
+  if (state.is_hashing) return {};
+  auto stamp = has_waited ? stamp_of(fd, file_index) : before;
   if (!stamp) return stamp.error();
   if (stamp->size != wanted_.files[file_index].size || *stamp != *before) {
-    return Error{Errc::corrupt, shown_path(file_index) + " was changed while it was read",
-                 "add it again when nothing writes to it"};
+    return not_as_before(file_index);
   }
   set_reference(state, *stamp);
   state.is_hashing = true;
-  return fd;
+  return {};
 }
 
-Result<void> Storage::hash_blocks(const HashRange& wanted, int fd, std::vector<Hash>& leaves) {
-  if (wanted.size > kHashChunk) {
-    posix_fadvise(fd, static_cast<off_t>(wanted.offset), static_cast<off_t>(wanted.size),
-                  POSIX_FADV_SEQUENTIAL);
-  }
-  const ReadBuffer buffer(std::min<std::uint64_t>(kHashChunk, wanted.size));
-  std::uint64_t done = 0;
-  while (done < wanted.size) {
-    const auto chunk =
-        buffer.bytes().first(std::min<std::uint64_t>(kHashChunk, wanted.size - done));
-    auto read = read_fully(fd, chunk.data(), chunk.size(), wanted.offset + done);
-    if (!read) return with_path(read.error(), shown_path(wanted.file_index));
-    if (!*read) {
-      return Error{Errc::corrupt,
-                   shown_path(wanted.file_index) + " became shorter while it was read", ""};
-    }
-    const std::vector<Hash> hashed = sha256_each(blocks_of(chunk));
-    leaves.insert(leaves.end(), hashed.begin(), hashed.end());
-    done += chunk.size();
-  }
-  return {};
+Error Storage::not_as_before(std::uint32_t file_index) const {
+  return {Errc::corrupt, shown_path(file_index) + " is not what it was", ""};
 }
 
 }  // namespace peernet::daemon

@@ -104,8 +104,11 @@ class Storage {
   static void set_reference(FileState& state, const Stamp& found);
   FileResult read_unverified(const ReadBlocks& wanted, Generation& seen);
   Result<FileCache::SharedFd> adopt_reference(std::uint32_t file_index, Generation& seen);
-  Result<FileCache::SharedFd> start_hashing(std::uint32_t file_index);
-  Result<void> hash_blocks(const HashRange& wanted, int fd, std::vector<Hash>& leaves);
+  class LeafHasher;
+  Result<void> read_to_hash(const FilePart& part, LastDirectory& directory, LeafHasher& hasher);
+  Result<Fd> open_in(LastDirectory& directory, std::uint32_t file_index) const;
+  Result<void> start_hashing(int fd, std::uint32_t file_index);
+  Error not_as_before(std::uint32_t file_index) const;
   Result<void> sync_marked(bool are_modes_synced);
   Result<void> sync_leaves(bool is_new);
   Result<void> finish_file(std::uint32_t file_index, bool is_in_place);

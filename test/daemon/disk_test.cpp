@@ -115,7 +115,7 @@ TEST_CASE("every job is answered once, also when its storage is not open", "[dae
       f.start(ReadBlocks{JobId{}, kId, 0, 0, kBlock, 0, true}),
       f.start(ReadLeaves{JobId{}, kId, 0, 1}),
       f.start(WriteLeaves{JobId{}, kId, 0, {}}),
-      f.start(HashRange{JobId{}, kId, 0, 0, kBlock, 0, 1, true}),
+      f.start(HashRange{JobId{}, kId, {{0, 0, kBlock, true}}, 0, 1}),
       f.start(Sync{JobId{}, kId}),
       f.start(FinishStorage{JobId{}, kId, "x"}),
       f.start(DeleteStorage{JobId{}, kId, true}),

@@ -111,7 +111,9 @@ class RpcFixture {
                    [&](const OpenStorage& e) { file(e.job, StorageOpened{}); },
                    [&](const HashRange& e) {
                      RangeHashed hashed;
-                     hashed.piece_nodes = {sha256(as_bytes(std::to_string(e.size)))};
+                     for (const FilePart& part : e.parts) {
+                       hashed.piece_nodes.push_back(sha256(as_bytes(std::to_string(part.size))));
+                     }
                      file(e.job, hashed);
                    },
                    [&](const WriteLeaves& e) { file(e.job, FileDone{}); },

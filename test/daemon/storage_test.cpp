@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
@@ -236,7 +237,7 @@ TEST_CASE("hashing a range gives its leaves and piece nodes", "[daemon]") {
   REQUIRE(storage->open());
   const auto leaves = leaves_of(content);
 
-  HashRange range{JobId{1}, kId, 0, 2 * kBlock, 3 * kBlock + 1, 2, 2, false};
+  const HashRange range{JobId{1}, kId, {{0, 2 * kBlock, 3 * kBlock + 1, false}}, 2, 2};
   const auto nodes = outcome<RangeHashed>(storage->hash_range(range)).piece_nodes;
 
   REQUIRE(nodes.size() == 2);
@@ -247,18 +248,58 @@ TEST_CASE("hashing a range gives its leaves and piece nodes", "[daemon]") {
   CHECK_FALSE(outcome<BlocksRead>(read(*storage, 0, 0, kBlock, true)).is_changed);
 }
 
+TEST_CASE("one range takes many files, and its leaves follow one another", "[daemon]") {
+  StorageFixture f;
+  const std::vector<std::string> names{"a/one", "a/two", "b/one", "three"};
+  std::vector<FileSpec> files;
+  std::vector<FilePart> parts;
+  std::vector<Hash> leaves;
+  std::vector<Hash> nodes;
+  std::filesystem::create_directories(f.parent + "/tree/a");
+  std::filesystem::create_directories(f.parent + "/tree/b");
+  for (std::uint32_t i = 0; i < 40; ++i) {
+    // Of all lengths round a block; the last is longer than what is read at a time.
+    const std::uint64_t size = i == 39 ? 20 * kBlock + 1 : kBlock - 20 + i;
+    const Bytes content = pattern(size, i);
+    const std::string name = names[i % names.size()] + std::to_string(i);
+    write_file(f.parent + "/tree/" + name, content);
+    files.push_back({name, size, false});
+    parts.push_back({i, 0, size, size <= 2 * kBlock});
+    const auto own = leaves_of(content);
+    leaves.insert(leaves.end(), own.begin(), own.end());
+    for (std::size_t at = 0; at < own.size(); at += 2) {
+      const auto count = std::min<std::size_t>(2, own.size() - at);
+      nodes.push_back(merkle::piece_node({own.data() + at, count}, 2, size <= 2 * kBlock));
+    }
+  }
+  auto storage = f.make(f.wanted("tree", files, false, false));
+  REQUIRE(storage->open());
+
+  CHECK(outcome<RangeHashed>(storage->hash_range({JobId{1}, kId, parts, 0, 2})).piece_nodes ==
+        nodes);
+  const auto count = static_cast<std::uint32_t>(leaves.size());
+  CHECK(outcome<LeavesRead>(storage->read_leaves({JobId{1}, kId, 0, count})).leaves == leaves);
+
+  // A file that became another meanwhile is named, wherever it stands in the range.
+  write_file(f.parent + "/tree/" + files[21].path, pattern(files[21].size, 77));
+  const auto again = storage->hash_range({JobId{1}, kId, parts, 0, 2});
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code == Errc::corrupt);
+  CHECK_THAT(again.error().what, Catch::Contains(files[21].path));
+}
+
 TEST_CASE("a file that is changed between two ranges is refused", "[daemon]") {
   StorageFixture f;
   const Bytes content = pattern(2 * kBlock);
   write_file(f.parent + "/file", content);
   auto storage = f.make(f.wanted("file", {{"", content.size(), false}}, true, false));
   REQUIRE(storage->open());
-  REQUIRE(storage->hash_range({JobId{1}, kId, 0, 0, kBlock, 0, 1, false}));
+  REQUIRE(storage->hash_range({JobId{1}, kId, {{0, 0, kBlock, false}}, 0, 1}));
   const int fd = open((f.parent + "/file").c_str(), O_WRONLY);
   REQUIRE(pwrite(fd, "x", 1, 0) == 1);
   close(fd);
 
-  const auto second = storage->hash_range({JobId{1}, kId, 0, kBlock, kBlock, 1, 1, false});
+  const auto second = storage->hash_range({JobId{1}, kId, {{0, kBlock, kBlock, false}}, 1, 1});
   REQUIRE_FALSE(second);
   CHECK(second.error().code == Errc::corrupt);
 }

@@ -81,9 +81,13 @@ void Disk::list(ListTree job) {
   submit(id, std::nullopt, 0, false, [this, moved = std::move(job)] { return run_list(moved); });
 }
 
-void Disk::hash(const HashRange& job) {
-  submit(job.job, job.storage, job.size, false, [this, job] { return run_hash(job); },
-         {leaf_path(job.storage)});
+void Disk::hash(HashRange job) {
+  const JobId id = job.job;
+  const StorageId storage = job.storage;
+  std::uint64_t size = 0;
+  for (const FilePart& part : job.parts) size += part.size;
+  submit(id, storage, size, false, [this, moved = std::move(job)] { return run_hash(moved); },
+         {leaf_path(storage)});
 }
 
 void Disk::sync(const Sync& job) {

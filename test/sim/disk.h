@@ -46,7 +46,7 @@ class Disk {
   void read_leaves(const ReadLeaves& job);
   void write_leaves(WriteLeaves job);
   void list(ListTree job);
-  void hash(const HashRange& job);
+  void hash(HashRange job);
   void sync(const Sync& job);
   void finish(FinishStorage job);
   void remove(const DeleteStorage& job);

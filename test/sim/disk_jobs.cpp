@@ -203,24 +203,29 @@ FileResult Disk::run_list(const ListTree& job) {
 FileResult Disk::run_hash(const HashRange& job) {
   Storage* storage = find(job.storage);
   if (storage == nullptr) return failed(Errc::not_found, "the storage is not open");
-  const std::string name = path(*storage, job.file_index);
-  const auto found = files_.find(name);
-  if (found == files_.end()) return failed(Errc::not_found, name + " does not exist");
-  const File& file = found->second;
-  const auto first = storage->first_read.emplace(job.file_index, file.version).first;
-  if (first->second != file.version || job.offset + job.size > file.data.size()) {
-    return failed(Errc::corrupt, name + " was changed while it was read");
-  }
   const std::uint64_t piece_size = std::uint64_t{job.blocks_per_piece} * merkle::kBlockSize;
-  PN_CHECK(piece_size > 0 && job.offset % piece_size == 0);
-  const std::vector<Hash> leaves = hash_blocks(BytesView(file.data).subspan(job.offset, job.size));
-  storage->reference[job.file_index] = file.version;
+  std::vector<Hash> leaves;
   RangeHashed hashed;
-  for (std::size_t at = 0; at < leaves.size(); at += job.blocks_per_piece) {
-    const auto piece = std::span(leaves).subspan(
-        at, std::min<std::size_t>(job.blocks_per_piece, leaves.size() - at));
-    hashed.piece_nodes.push_back(
-        merkle::piece_node(piece, job.blocks_per_piece, job.is_only_piece));
+  for (const FilePart& part : job.parts) {
+    const std::string name = path(*storage, part.file_index);
+    const auto found = files_.find(name);
+    if (found == files_.end()) return failed(Errc::not_found, name + " does not exist");
+    const File& file = found->second;
+    const auto first = storage->first_read.emplace(part.file_index, file.version).first;
+    if (first->second != file.version || part.offset + part.size > file.data.size()) {
+      return failed(Errc::corrupt, name + " is not what it was");
+    }
+    PN_CHECK(piece_size > 0 && part.offset % piece_size == 0);
+    const std::vector<Hash> of_part =
+        hash_blocks(BytesView(file.data).subspan(part.offset, part.size));
+    storage->reference[part.file_index] = file.version;
+    for (std::size_t at = 0; at < of_part.size(); at += job.blocks_per_piece) {
+      const auto piece = std::span(of_part).subspan(
+          at, std::min<std::size_t>(job.blocks_per_piece, of_part.size() - at));
+      hashed.piece_nodes.push_back(
+          merkle::piece_node(piece, job.blocks_per_piece, part.is_only_piece));
+    }
+    leaves.insert(leaves.end(), of_part.begin(), of_part.end());
   }
   if (!leaves.empty() && !store(leaf_path(job.storage), job.first_leaf * kHashSize, pack(leaves))) {
     return failed(Errc::no_space, "no space left on device");

@@ -204,7 +204,7 @@ TEST_CASE_METHOD(Fixture, "hashing a range gives the piece nodes and keeps the l
   HashRange job;
   job.job = next();
   job.storage = kStorage;
-  job.size = 4 * kBlock;
+  job.parts = {{0, 0, 4 * kBlock, false}};
   job.blocks_per_piece = 2;
   disk.hash(job);
   const auto hashed = outcome<RangeHashed>();

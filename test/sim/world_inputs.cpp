@@ -159,7 +159,7 @@ void World::carry_out_disk(Host& host, Effect& effect) {
                  [&](ReadLeaves& job) { disk.read_leaves(job); },
                  [&](WriteLeaves& job) { disk.write_leaves(std::move(job)); },
                  [&](ListTree& job) { disk.list(std::move(job)); },
-                 [&](HashRange& job) { disk.hash(job); },
+                 [&](HashRange& job) { disk.hash(std::move(job)); },
                  [&](Sync& job) { disk.sync(job); },
                  [&](FinishStorage& job) { disk.finish(std::move(job)); },
                  [&](DeleteStorage& job) { disk.remove(job); },
@@ -266,9 +266,11 @@ void World::digest(const Host& host, const Effect& effect) {
                  },
                  [&](const HashRange& job) {
                    number(job.job);
-                   number(job.file_index);
-                   number(job.offset);
-                   number(job.size);
+                   for (const FilePart& part : job.parts) {
+                     number(part.file_index);
+                     number(part.offset);
+                     number(part.size);
+                   }
                  },
                  [&](const FinishStorage& job) {
                    number(job.job);

@@ -82,27 +82,29 @@ class ScriptedDisk {
   }
 
   FileResult hash(const HashRange& range) {
-    PN_CHECK(is_open && range.file_index < opened_.files.size());
-    const auto error = hash_errors.find(range.file_index);
-    if (error != hash_errors.end()) return error->second;
-    const BytesView all = files.at(opened_.files[range.file_index].path);
+    PN_CHECK(is_open && range.parts.size() <= Importer::kPartsMax);
     const std::uint64_t piece_length = std::uint64_t{range.blocks_per_piece} * kBlockSize;
-    PN_CHECK(range.offset % piece_length == 0 && range.offset + range.size <= all.size());
     RangeHashed hashed;
-    BytesView left = all.subspan(range.offset, range.size);
     std::uint64_t leaf_index = range.first_leaf;
-    while (!left.empty()) {
-      BytesView piece = left.first(std::min<std::size_t>(piece_length, left.size()));
-      left = left.subspan(piece.size());
-      std::vector<Hash> piece_leaves;
-      while (!piece.empty()) {
-        const auto block = piece.first(std::min<std::size_t>(kBlockSize, piece.size()));
-        piece = piece.subspan(block.size());
-        piece_leaves.push_back(sha256(block));
-        leaves.at(leaf_index++) = piece_leaves.back();
+    for (const FilePart& part : range.parts) {
+      const auto error = hash_errors.find(part.file_index);
+      if (error != hash_errors.end()) return error->second;
+      const BytesView all = files.at(opened_.files.at(part.file_index).path);
+      PN_CHECK(part.offset % piece_length == 0 && part.offset + part.size <= all.size());
+      BytesView left = all.subspan(part.offset, part.size);
+      while (!left.empty()) {
+        BytesView piece = left.first(std::min<std::size_t>(piece_length, left.size()));
+        left = left.subspan(piece.size());
+        std::vector<Hash> piece_leaves;
+        while (!piece.empty()) {
+          const auto block = piece.first(std::min<std::size_t>(kBlockSize, piece.size()));
+          piece = piece.subspan(block.size());
+          piece_leaves.push_back(sha256(block));
+          leaves.at(leaf_index++) = piece_leaves.back();
+        }
+        hashed.piece_nodes.push_back(
+            merkle::piece_node(piece_leaves, range.blocks_per_piece, part.is_only_piece));
       }
-      hashed.piece_nodes.push_back(
-          merkle::piece_node(piece_leaves, range.blocks_per_piece, range.is_only_piece));
     }
     return FileOutcome(std::move(hashed));
   }
@@ -259,15 +261,16 @@ TEST_CASE_METHOD(ImporterTest, "ranges are whole pieces of up to 8 MiB, and eigh
   REQUIRE(out.size() == Importer::kJobsMax);
   for (std::size_t i = 0; i < out.size(); ++i) {
     const auto& range = std::get<HashRange>(out[i]);
-    CHECK(range.offset == i * Importer::kRangeSize);
-    CHECK(range.size == Importer::kRangeSize);
+    REQUIRE(range.parts.size() == 1);
+    CHECK(range.parts[0].offset == i * Importer::kRangeSize);
+    CHECK(range.parts[0].size == Importer::kRangeSize);
+    CHECK_FALSE(range.parts[0].is_only_piece);
     CHECK(range.first_leaf == i * Importer::kRangeSize / kBlockSize);
     CHECK(range.blocks_per_piece == 64);
-    CHECK_FALSE(range.is_only_piece);
   }
   answer();
   CHECK(out.size() == Importer::kJobsMax);  // the ninth and last
-  CHECK(std::get<HashRange>(out.back()).size == (6U << 20U) + 5);
+  CHECK(std::get<HashRange>(out.back()).parts.at(0).size == (6U << 20U) + 5);
   CHECK(importer->bytes_done() == Importer::kRangeSize);
   answer();
   CHECK(out.size() == Importer::kJobsMax - 1);
@@ -278,8 +281,39 @@ TEST_CASE_METHOD(ImporterTest, "a piece longer than a range is hashed in one", "
   disk.files["a"] = Bytes(std::size_t{kPieceLengthMax} + 1);
   run_to(Stage::hashing);
   REQUIRE(out.size() == 2);
-  CHECK(std::get<HashRange>(out[0]).size == kPieceLengthMax);
-  CHECK(std::get<HashRange>(out[1]).size == 1);
+  CHECK(std::get<HashRange>(out[0]).parts.at(0).size == kPieceLengthMax);
+  CHECK(std::get<HashRange>(out[1]).parts.at(0).size == 1);
+}
+
+TEST_CASE_METHOD(ImporterTest, "small files go to the disk many in a job, up to 64 of them or 8 MiB",
+                 "[transfer]") {
+  for (std::size_t i = 0; i < 100; ++i) {
+    disk.files["small/" + std::to_string(1000 + i)] = test::pattern(i % 3 * 100, static_cast<std::uint8_t>(i));
+  }
+  disk.files["tall"] = test::pattern((16U << 20U) + 5, 7);
+  disk.files["top"] = test::pattern(1, 8);
+  run_to(Stage::hashing);
+  std::vector<std::size_t> counts;
+  std::vector<std::uint64_t> sizes;
+  for (const Effect& effect : out) {
+    const auto& parts = std::get<HashRange>(effect).parts;
+    counts.push_back(parts.size());
+    sizes.push_back(0);
+    for (const FilePart& part : parts) sizes.back() += part.size;
+  }
+  // Empty files have nothing to read: 66 of the 100 do. A part is whole pieces or ends its file.
+  CHECK(counts == std::vector<std::size_t>{64, 3, 1, 2});
+  CHECK(sizes[1] == 300 + (8U << 20U) - 65536);
+  CHECK(sizes[2] == Importer::kRangeSize);
+  while (!out.empty()) answer();
+  REQUIRE(importer->stage() == Stage::done);
+  CHECK(importer->bytes_done() == importer->bytes_total());
+  const auto outcome = importer->take_outcome();
+  const auto& files = outcome.manifest.files();
+  for (std::size_t i = 1; i < 100; ++i) {
+    if (files[i].size > 0) CHECK(files[i].pieces_root == sha256(disk.files[files[i].path]));
+  }
+  CHECK(PieceLayers::check(outcome.manifest, outcome.piece_layers).has_value());
 }
 
 TEST_CASE_METHOD(ImporterTest, "a name that is not safe or portable refuses the whole path",
@@ -432,8 +466,8 @@ TEST_CASE_METHOD(ImporterTest, "a file that changes while it is read is named", 
   disk.files["a"] = test::pattern(10);
   disk.files["dir/b"] = test::pattern(10);
   SECTION("while it is hashed") {
-    disk.hash_errors[1] = {Errc::corrupt, "mtime", ""};
-    fails(Errc::corrupt, "\"survey/dir/b\" changed while it was read");
+    disk.hash_errors[1] = {Errc::corrupt, "dir/b is not what it was", ""};
+    fails(Errc::corrupt, "\"survey\" changed while it was read: dir/b is not what it was");
     CHECK(disk.is_deleted);
   }
   SECTION("between list and open") {
