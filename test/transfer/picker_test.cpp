@@ -95,22 +95,6 @@ TEST_CASE("a piece is had when all of its blocks are written", "[transfer]") {
   CHECK_FALSE(picker.on_block_received(conn(1), 1, 0).is_wanted);
 }
 
-TEST_CASE("what a peer sends that is not there is not wanted", "[transfer]") {
-  Picker picker = make_picker(2);
-  REQUIRE(picker.activate(0));
-  CHECK_FALSE(picker.on_block_received(conn(1), 0, 4).is_wanted);
-  CHECK_FALSE(picker.on_block_received(conn(1), 0, UINT32_MAX).is_wanted);
-  CHECK_FALSE(picker.on_block_received(conn(1), 1, 0).is_wanted);
-  CHECK_FALSE(picker.on_block_received(conn(1), UINT32_MAX, 0).is_wanted);
-  picker.on_rejected(conn(1), {UINT32_MAX, 0, 5});
-  picker.on_rejected(conn(1), {0, 0, 1024});
-  CHECK(picker.blocks_ready(conn(1), full(2), 9) == 4);
-  // A block that was not asked for and is missing may be kept; the caller learns of it.
-  const auto gift = picker.on_block_received(conn(1), 0, 3);
-  CHECK(gift.is_wanted);
-  CHECK_FALSE(gift.was_requested);
-}
-
 TEST_CASE("a block that was wrong, rejected or given up is asked for again", "[transfer]") {
   Picker picker = make_picker(1);
   const Bitfield has = full(1);
@@ -137,18 +121,6 @@ TEST_CASE("a block that was wrong, rejected or given up is asked for again", "[t
   CHECK(picker.availability(0) == 1);
 }
 
-TEST_CASE("runs are contiguous, within one piece and not longer than asked", "[transfer]") {
-  Picker picker(layout_of(2, 1U << 20U), Bitfield(2), Rng(1), 16);
-  const Bitfield has = full(2);
-  picker.add_peer(conn(1), has);
-  REQUIRE(picker.activate(1));
-  REQUIRE(picker.activate(0));
-  const auto runs = picker.pick(conn(1), has, 70, at(0));
-  CHECK(runs ==
-        std::vector<BlockRun>{{1, 0, 16}, {1, 16, 16}, {1, 32, 16}, {1, 48, 16}, {0, 0, 6}});
-  CHECK(picker.pick(conn(2), has, 5, at(0)) == std::vector<BlockRun>{{0, 6, 5}});
-}
-
 TEST_CASE("started pieces come before new ones, the oldest first", "[transfer]") {
   Picker picker = make_picker(3);
   const Bitfield has = full(3);
@@ -159,115 +131,40 @@ TEST_CASE("started pieces come before new ones, the oldest first", "[transfer]")
   CHECK(picker.pick(conn(2), has, 4, at(0)) == std::vector<BlockRun>{{2, 2, 2}, {0, 0, 2}});
 }
 
-TEST_CASE("the first pieces are random and the others rarest first", "[transfer]") {
+TEST_CASE("the first pieces are random, and the next the rarest", "[transfer]") {
   constexpr std::uint32_t pieces_count = 40;
   std::set<std::uint32_t> firsts;
+  std::set<std::uint32_t> later;
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
     Picker picker = make_picker(pieces_count, k64KiB, seed);
-    picker.add_peer(conn(1), full(pieces_count));
-    picker.add_peer(conn(2), bits(pieces_count, {0, 1, 2, 3, 4, 5}));
-    const auto wanted = picker.wanted_pieces(full(pieces_count), 1);
-    REQUIRE(wanted.size() == 1);
-    firsts.insert(wanted.front());
-  }
-  CHECK(firsts.size() > 15);
-
-  Picker picker = make_picker(pieces_count);
-  for (std::uint32_t piece = 0; piece < kRandomFirstPieces; ++piece) complete(picker, piece);
-  // Piece p is with 1 + p % 7 peers.
-  std::map<std::uint32_t, Bitfield> peers;
-  for (std::uint32_t i = 0; i < 7; ++i) {
-    Bitfield has(pieces_count);
-    for (std::uint32_t piece = 0; piece < pieces_count; ++piece) {
-      if (i <= piece % 7) has.set(piece);
-    }
-    if (i == 0) has.reset(pieces_count - 1);
-    picker.add_peer(conn(i), has);
-    peers.emplace(i, has);
-  }
-  const Bitfield& has = peers.at(0);
-  const auto wanted = picker.wanted_pieces(has, pieces_count);
-  CHECK(wanted.size() == has.count_set() - kRandomFirstPieces);
-  CHECK(std::is_sorted(wanted.begin(), wanted.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return picker.availability(a) < picker.availability(b);
-  }));
-  CHECK(std::set<std::uint32_t>(wanted.begin(), wanted.end()).size() == wanted.size());
-}
-
-TEST_CASE("ties in rarity are broken differently by different nodes", "[transfer]") {
-  std::set<std::uint32_t> chosen;
-  for (std::uint64_t seed = 0; seed < 30; ++seed) {
-    Picker picker = make_picker(64, k64KiB, seed);
-    for (std::uint32_t piece = 0; piece < kRandomFirstPieces; ++piece) complete(picker, piece);
-    Bitfield has = full(64);
+    Bitfield has = full(pieces_count);
     has.reset(0);
     picker.add_peer(conn(1), has);
-    chosen.insert(picker.wanted_pieces(has, 1).front());
+    has.reset(pieces_count - 1);
+    picker.add_peer(conn(2), has);
+    has.set(pieces_count - 1);
+    const auto wanted = picker.wanted_pieces(has, 1);
+    REQUIRE(wanted.size() == 1);
+    firsts.insert(wanted.front());
+    for (std::uint32_t piece = 0; piece < kRandomFirstPieces; ++piece) complete(picker, piece);
+    later.insert(picker.wanted_pieces(has, 1).front());
   }
-  CHECK(chosen.size() > 15);
+  CHECK(firsts.size() > 15);
+  CHECK(later == std::set<std::uint32_t>{pieces_count - 1});
 }
 
-TEST_CASE("availability follows what peers have, gain and take away", "[transfer]") {
-  constexpr std::uint32_t pieces_count = 60;
-  Rng rng(5);
-  Picker picker = make_picker(pieces_count);
-  for (std::uint32_t piece = 0; piece < kRandomFirstPieces; ++piece) complete(picker, piece);
-  std::map<std::uint64_t, Bitfield> peers;
-  std::set<std::uint32_t> elsewhere;  // not missing
-  for (int round = 0; round < 3000; ++round) {
-    const std::uint64_t number = rng.below(12);
-    auto found = peers.find(number);
-    if (found == peers.end()) {
-      Bitfield has(pieces_count);
-      const std::uint64_t odds = rng.below(5);
-      for (std::uint32_t piece = 0; piece < pieces_count; ++piece) {
-        if (odds == 4 || rng.below(4) < odds) has.set(piece);
-      }
-      picker.add_peer(conn(number), has);
-      peers.emplace(number, has);
-    } else if (const auto lacks =
-                   found->second.next_unset(static_cast<std::uint32_t>(rng.below(pieces_count)));
-               lacks && rng.below(5) > 0) {
-      found->second.set(*lacks);
-      picker.on_peer_has(conn(number), *lacks);
-    } else {
-      picker.remove_peer(conn(number), found->second);
-      peers.erase(found);
-    }
-    const auto piece = static_cast<std::uint32_t>(kRandomFirstPieces +
-                                                  rng.below(pieces_count - kRandomFirstPieces));
-    switch (rng.below(4)) {
-      case 0: picker.prepare(piece); break;
-      case 1: picker.activate(piece); break;
-      case 2: picker.set_missing(piece); break;
-      default: picker.release_idle();
-    }
-
-    std::uint32_t held_by_none = 0;
-    Bitfield all_of_them(pieces_count);
-    for (std::uint32_t p = 0; p < pieces_count; ++p) {
-      const auto holders = static_cast<std::uint32_t>(std::count_if(
-          peers.begin(), peers.end(), [p](const auto& entry) { return entry.second.test(p); }));
-      REQUIRE(picker.availability(p) == holders);
-      if (holders == 0 && p >= kRandomFirstPieces) ++held_by_none;
-      if (holders > 0) all_of_them.set(p);
-    }
-    REQUIRE(picker.without_holder_count() == held_by_none);
-    REQUIRE(picker.without_holder(pieces_count).size() == held_by_none);
-    const auto wanted = picker.wanted_pieces(all_of_them, pieces_count);
-    for (const std::uint32_t p : wanted) REQUIRE(picker.state(p) == State::missing);
-    REQUIRE(std::is_sorted(wanted.begin(), wanted.end(), [&](std::uint32_t a, std::uint32_t b) {
-      return picker.availability(a) < picker.availability(b);
-    }));
-    const auto missing_held = [&] {
-      std::uint32_t count = 0;
-      for (std::uint32_t p = 0; p < pieces_count; ++p) {
-        if (picker.state(p) == State::missing && all_of_them.test(p)) ++count;
-      }
-      return count;
-    }();
-    REQUIRE(wanted.size() == missing_held);
-  }
+TEST_CASE("what nobody has is told, whatever its state", "[transfer]") {
+  Picker picker = make_picker(6);
+  complete(picker, 0);
+  REQUIRE(picker.prepare(1));
+  REQUIRE(picker.activate(2));
+  picker.add_peer(conn(1), bits(6, {3}));
+  CHECK(picker.without_holder_count() == 4);
+  CHECK(picker.without_holder(3) == std::vector<std::uint32_t>{1, 2, 4});
+  picker.add_peer(conn(2), bits(6, {1, 2, 4}));
+  CHECK(picker.without_holder(9) == std::vector<std::uint32_t>{5});
+  picker.add_peer(conn(3), full(6));
+  CHECK(picker.without_holder_count() == 0);
 }
 
 TEST_CASE("in the endgame a block is asked of two peers at most, and cancelled at the slower",
@@ -332,35 +229,6 @@ TEST_CASE("a peer gets few second copies at a time", "[transfer]") {
   REQUIRE(blocks_in(picker.pick(conn(1), has, 64, at(0))) == 64);
   CHECK(blocks_in(picker.pick(conn(2), has, 64, at(0))) == kEndgameOutstandingMax);
   CHECK(picker.pick(conn(2), has, 64, at(0)).empty());
-}
-
-TEST_CASE("a request that is not answered expires once, and its late block is welcome",
-          "[transfer]") {
-  Picker picker = make_picker(2);
-  const Bitfield has = full(2);
-  picker.add_peer(conn(1), has);
-  picker.add_peer(conn(2), has);
-  REQUIRE(picker.activate(0));
-  REQUIRE(picker.activate(1));
-  REQUIRE(blocks_in(picker.pick(conn(1), has, 3, at(0))) == 3);
-  REQUIRE(blocks_in(picker.pick(conn(2), has, 1, at(10))) == 1);
-  REQUIRE(picker.oldest_request(conn(1)) == at(0));
-  CHECK_FALSE(picker.oldest_request(conn(3)));
-  CHECK(picker.expire(at(0) - Duration(1)).empty());
-
-  const auto expired = picker.expire(at(9));
-  REQUIRE(expired.size() == 1);
-  CHECK(expired.front().peer == conn(1));
-  CHECK(expired.front().run == BlockRun{0, 0, 3});
-  CHECK(picker.expire(at(9)).empty());
-  CHECK(picker.outstanding(conn(1)) == 0);
-  CHECK(picker.blocks_ready(conn(1), has, 99) == 7);
-
-  const auto late = picker.on_block_received(conn(1), 0, 0);
-  CHECK(late.is_wanted);
-  CHECK_FALSE(late.was_requested);
-  CHECK(picker.pick(conn(2), has, 2, at(11)) == std::vector<BlockRun>{{0, 1, 2}});
-  CHECK(picker.expire(at(99)).size() == 2);  // block 3, asked at 10, then the run of 1 and 2
 }
 
 TEST_CASE("a peer never has more than 256 blocks outstanding", "[transfer]") {
@@ -514,19 +382,6 @@ TEST_CASE("what is lost is missing again, and late reports of it change nothing"
   CHECK(picker.active_blocks() == 0);
 }
 
-TEST_CASE("partial bytes count the blocks written of pieces not complete", "[transfer]") {
-  Picker picker(Layout(k64KiB, std::vector<std::uint64_t>{k64KiB + 20'000}), Bitfield(2), Rng(1));
-  const Bitfield has = full(2);
-  picker.add_peer(conn(1), has);
-  REQUIRE(picker.activate(1));
-  REQUIRE(blocks_in(picker.pick(conn(1), has, 9, at(0))) == 2);
-  CHECK(picker.partial_bytes() == 0);
-  REQUIRE(picker.on_block_received(conn(1), 1, 1).is_wanted);
-  CHECK(picker.partial_bytes() == 0);
-  picker.on_block_written(1, 1);
-  CHECK(picker.partial_bytes() == 20'000 - kBlockSize);
-}
-
 // Ready, and everything that was asked for is sent: does a share always complete, each block once?
 TEST_CASE("a swarm of peers that come, go, reject and lie completes a share", "[transfer]") {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
@@ -590,16 +445,6 @@ TEST_CASE("a swarm of peers that come, go, reject and lie completes a share", "[
     for (std::uint64_t number = 0; number < 6; ++number)
       CHECK(picker.outstanding(conn(number)) == 0);
   }
-}
-
-TEST_CASE("a peer with little of a large share is served by its own pieces", "[transfer]") {
-  constexpr std::uint32_t pieces_count = 1U << 20U;
-  Picker picker = make_picker(pieces_count, kBlockSize);
-  const Bitfield has = bits(pieces_count, {77, 500'000, pieces_count - 1});
-  picker.add_peer(conn(1), has);
-  auto wanted = picker.wanted_pieces(has, 9);
-  std::sort(wanted.begin(), wanted.end());
-  CHECK(wanted == std::vector<std::uint32_t>{77, 500'000, pieces_count - 1});
 }
 
 }  // namespace
