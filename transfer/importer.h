@@ -95,8 +95,8 @@ class Importer {
   std::uint64_t bytes_done_ = 0;
   std::uint64_t bytes_total_ = 0;
   std::vector<LeftOut> left_out_;
-  // From the list on, so that whatever a manifest may not be is known before the first byte is read.
-  // Its roots are zero until every piece is hashed.
+  // From the list on, so that whatever a manifest may not be is known before the first byte is
+  // read. Its roots are zero until every piece is hashed.
   std::optional<Manifest> manifest_;
   std::vector<Hash> roots_;  // of the files, as far as they are known
   Bytes piece_layers_;

@@ -52,8 +52,8 @@ class Manifest {
                                  const ManifestLimits& limits = {});
 
   // Files in any order; a single file has the path "". Errors: refused (with a hint: a share of no
-  // byte, a directory whose only entry is a file of its own name, a name and the path it stands in),
-  // too_large.
+  // byte, a directory whose only entry is a file of its own name, a name and the path it stands
+  // in), too_large.
   static Result<Manifest> build(std::string_view name, std::uint32_t piece_length,
                                 std::vector<ManifestFile> files, const PathRules& rules,
                                 const ManifestLimits& limits = {});

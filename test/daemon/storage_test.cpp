@@ -260,7 +260,7 @@ TEST_CASE("one range takes many files, and its leaves follow one another", "[dae
   for (std::uint32_t i = 0; i < 40; ++i) {
     // Of all lengths round a block; the last is longer than what is read at a time.
     const std::uint64_t size = i == 39 ? 20 * kBlock + 1 : kBlock - 20 + i;
-    const Bytes content = pattern(size, i);
+    const Bytes content = pattern(size, static_cast<std::uint8_t>(i));
     const std::string name = names[i % names.size()] + std::to_string(i);
     write_file(f.parent + "/tree/" + name, content);
     files.push_back({name, size, false});

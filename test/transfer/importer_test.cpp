@@ -144,6 +144,9 @@ class ImporterTest {
     while (!out.empty()) answer();
     REQUIRE(importer->is_idle());
   }
+  void make_files(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) disk.files[std::to_string(i)] = test::pattern(10);
+  }
   void run_to(Stage stage) {
     begin();
     while (importer->stage() != stage) answer();
@@ -285,10 +288,12 @@ TEST_CASE_METHOD(ImporterTest, "a piece longer than a range is hashed in one", "
   CHECK(std::get<HashRange>(out[1]).parts.at(0).size == 1);
 }
 
-TEST_CASE_METHOD(ImporterTest, "small files go to the disk many in a job, up to 64 of them or 8 MiB",
+TEST_CASE_METHOD(ImporterTest,
+                 "small files go to the disk many in a job, up to 64 of them or 8 MiB",
                  "[transfer]") {
   for (std::size_t i = 0; i < 100; ++i) {
-    disk.files["small/" + std::to_string(1000 + i)] = test::pattern(i % 3 * 100, static_cast<std::uint8_t>(i));
+    disk.files["small/" + std::to_string(1000 + i)] =
+        test::pattern(i % 3 * 100, static_cast<std::uint8_t>(i));
   }
   disk.files["tall"] = test::pattern((16U << 20U) + 5, 7);
   disk.files["top"] = test::pattern(1, 8);
@@ -500,7 +505,7 @@ TEST_CASE_METHOD(ImporterTest, "what the disk says is what the import says", "[t
 
 TEST_CASE_METHOD(ImporterTest, "after a failure the storage goes when the last job has reported",
                  "[transfer]") {
-  for (const char* name : {"a", "b", "c"}) disk.files[name] = test::pattern(10);
+  make_files(2 * Importer::kPartsMax + 1);  // three jobs
   disk.hash_errors[0] = {Errc::io, "cannot read", ""};
   run_to(Stage::hashing);
   REQUIRE(out.size() == 3);
@@ -520,7 +525,7 @@ TEST_CASE_METHOD(ImporterTest, "after a failure the storage goes when the last j
 }
 
 TEST_CASE_METHOD(ImporterTest, "an import can be cancelled at every step", "[transfer]") {
-  for (const char* name : {"a", "b", "c"}) disk.files[name] = test::pattern(10);
+  make_files(2 * Importer::kPartsMax + 1);  // three jobs
   bool was_done = false;
   for (int steps = 0; !was_done; ++steps) {
     disk.is_open = false;
