@@ -127,12 +127,12 @@ class Storage::LeafHasher {
     for (const FilePart& part : parts) leaves_count += leaves_in(part.size);
     leaves_.reserve(leaves_count);
     const std::size_t size = std::min<std::uint64_t>(kHashChunk, leaves_count * kBlockSize);
-    void* pages = mmap(nullptr, std::max<std::size_t>(size, 1), PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    PN_CHECK(size > 0);
+    void* pages = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     PN_CHECK(pages != MAP_FAILED);
     memory_ = {static_cast<std::uint8_t*>(pages), size};
   }
-  ~LeafHasher() { munmap(memory_.data(), std::max<std::size_t>(memory_.size(), 1)); }
+  ~LeafHasher() { munmap(memory_.data(), memory_.size()); }
   LeafHasher(const LeafHasher&) = delete;
   LeafHasher& operator=(const LeafHasher&) = delete;
 
