@@ -19,10 +19,13 @@ std::int64_t second_of(Time time) {
 
 void RateMeter::add(Time now, std::uint64_t bytes) {
   const std::int64_t second = second_of(now);
+  if (!first_) {
+    first_ = now;
+    slots_.resize(kSlots + 1);
+  }
   const auto slots_count = static_cast<std::int64_t>(slots_.size());
-  if (!first_) first_ = now;
   if (second - newest_ >= slots_count) {
-    slots_.fill(0);
+    std::ranges::fill(slots_, 0U);
     newest_ = second;
   }
   while (newest_ < second) slots_[static_cast<std::size_t>(++newest_ % slots_count)] = 0;

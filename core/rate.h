@@ -2,9 +2,9 @@
 
 // RateMeter measures bytes per second over a sliding window; TokenBucket enforces a limit.
 
-#include <array>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "core/time.h"
 
@@ -24,8 +24,9 @@ class RateMeter {
   std::uint64_t total() const { return total_; }
 
  private:
-  // The second now running and the kSlots before it, each at its number modulo the size.
-  std::array<std::uint64_t, kSlots + 1> slots_{};
+  // The second now running and the kSlots before it, each at its number modulo the size. None
+  // before the first byte: most shares never see one.
+  std::vector<std::uint64_t> slots_;
   std::int64_t newest_ = -1;  // second of the newest slot
   std::optional<Time> first_;
   std::uint64_t total_ = 0;

@@ -54,10 +54,10 @@ void Rng::fill(std::span<std::uint8_t> out) {
   }
 }
 
-Rng Rng::fork() {
+Rng::Seed Rng::draw_seed() {
   Seed seed;
   fill(seed);
-  return Rng(seed);
+  return seed;
 }
 
 void Rng::refill() {

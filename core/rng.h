@@ -39,7 +39,9 @@ class Rng {
       swap(items[i - 1], items[below(i)]);
     }
   }
-  Rng fork();
+  // What a child begins with, and the child.
+  Seed draw_seed();
+  Rng fork() { return Rng(draw_seed()); }
 
  private:
   void refill();

@@ -193,6 +193,7 @@ void Rpc::publish(Time now, EventKind kind, Json params, bool is_kept) {
     }
   }
   if (!is_kept) return;
+  line.shrink_to_fit();  // it stays for long, and there are thousands
   ring_.push_back(KeptEvent{seq_, kind, std::move(line)});
   if (ring_.size() > kEventRingMax) ring_.pop_front();
 }

@@ -463,6 +463,8 @@ Result<Saved> Store::load() {
     auto loaded = (this->*load)(saved);
     if (!loaded) return loaded.error();
   }
+  // All was read once, and little of it will be again.
+  sqlite3_db_release_memory(database_.get());
   return saved;
 }
 

@@ -16,13 +16,14 @@ Bitfield complement(const Bitfield& set) {
 
 }  // namespace
 
-Picker::Picker(Layout layout, const Bitfield& have, const Rng& rng, std::uint32_t run_blocks_max)
+Picker::Picker(Layout layout, const Bitfield& have, const Rng::Seed& seed,
+               std::uint32_t run_blocks_max)
     : layout_(std::move(layout)),
       have_(have),
       wanted_(layout_.pieces_count()),
       lacking_(complement(have)),
       states_(layout_.pieces_count(), PieceState::missing),
-      rarity_(lacking_, rng),
+      rarity_(lacking_, seed),
       active_(run_blocks_max) {
   PN_CHECK(have.size() == layout_.pieces_count());
   for (auto piece = have.next_set(0); piece; piece = have.next_set(*piece + 1)) {

@@ -51,7 +51,7 @@ class Picker {
 
   // `layout` is copied. `have`: what is there already. Requires: have.size() ==
   // layout.pieces_count().
-  Picker(Layout layout, const Bitfield& have, const Rng& rng,
+  Picker(Layout layout, const Bitfield& have, const Rng::Seed& seed,
          std::uint32_t run_blocks_max = kRunBlocksMax);
 
   // ---- What the peers have

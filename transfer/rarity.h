@@ -5,6 +5,7 @@
 // million pieces. Ties are broken by chance, differently in each node.
 
 #include <cstdint>
+#include <memory>
 #include <set>
 #include <vector>
 
@@ -19,7 +20,7 @@ inline constexpr std::uint32_t kAvailabilityMax = 4095;  // more peers than that
 class Rarity {
  public:
   // `missing`: the pieces to choose from.
-  Rarity(const Bitfield& missing, const Rng& rng);
+  Rarity(const Bitfield& missing, const Rng::Seed& seed);
 
   // Requires of every `has`: has.size() is the number of pieces.
   void add_peer(ConnId peer, const Bitfield& has);
@@ -41,26 +42,38 @@ class Rarity {
   // Connected peers that have the piece.
   std::uint32_t availability(std::uint32_t piece) const;
   // Of those, the ones that came without everything.
-  std::uint32_t copies(std::uint32_t piece) const { return copies_.at(piece); }
+  std::uint32_t copies(std::uint32_t piece) const { return order_ ? order_->copies.at(piece) : 0U; }
 
  private:
-  // Zone 0 is for what is not missing, zone 1 + a for missing pieces of a copies. A piece moves
-  // between neighbouring zones by one swap; its place within a zone is random.
-  std::uint32_t zone_of_missing(std::uint32_t piece) const;
-  void move_to_zone(std::uint32_t piece, std::uint32_t from, std::uint32_t to);
-  void swap_places(std::uint32_t a, std::uint32_t b);
-  void change_copies(std::uint32_t piece, int by);
+  // The permutation, and how many copies of each piece there are. Zone 0 is for what is not
+  // missing, zone 1 + a for missing pieces of a copies. A piece moves between neighbouring zones by
+  // one swap; its place within a zone is random.
+  struct Order {
+    Order(const Bitfield& missing, const Rng::Seed& seed);
+    std::uint32_t zone_of_missing(std::uint32_t piece) const;
+    void move_to_zone(std::uint32_t piece, std::uint32_t from, std::uint32_t to);
+    void swap_places(std::uint32_t a, std::uint32_t b);
+    void change_copies(std::uint32_t piece, int by, bool is_missing);
+
+    Rng rng;
+    std::vector<std::uint16_t> copies;  // peers with the piece, the seeds not counted
+    std::vector<std::uint32_t> pieces;
+    std::vector<std::uint32_t> places;      // its inverse
+    std::vector<std::uint32_t> zone_begin;  // one more than there are zones
+  };
+
+  Order& order();
   std::vector<std::uint32_t> from_place(std::uint32_t place, const Bitfield& has,
                                         std::size_t count_max);
   void append_by_scan(const Bitfield& has, std::size_t count_max, std::vector<std::uint32_t>& out);
 
-  Rng rng_;
+  Rng::Seed seed_;
   Bitfield missing_;
-  std::vector<std::uint16_t> copies_;      // peers with the piece, those of seeds_ not counted
-  std::set<ConnId> seeds_;                 // peers that had everything when they were added
-  std::vector<std::uint32_t> order_;       // the permutation
-  std::vector<std::uint32_t> place_;       // its inverse
-  std::vector<std::uint32_t> zone_begin_;  // one more than there are zones
+  std::set<ConnId> seeds_;          // peers that had everything when they were added
+  std::uint32_t others_count_ = 0;  // peers that had not
+  // Made when it is asked for, and gone when nothing is missing and nobody is there: a share that
+  // nobody asks for does without.
+  std::unique_ptr<Order> order_;
 };
 
 }  // namespace peernet::transfer

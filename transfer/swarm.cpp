@@ -24,7 +24,8 @@ constexpr std::uint64_t kSpareBytes = 16ULL << 20U;  // left free on the disk fo
 Swarm::Swarm(ShareRecord record, const ManifestRules& rules, Rng rng)
     : record_(std::move(record)),
       key_(dht_key(record_.id)),
-      rng_(std::move(rng)),
+      picker_seed_(rng.draw_seed()),
+      steering_seed_(rng.draw_seed()),
       metadata_(record_.id, rules) {}
 
 // ---- Life
@@ -229,7 +230,7 @@ void Swarm::begin_exchange(Turn& turn, Bitfield have) {
   done_bytes_ = bytes_of(have);
   durable_bytes_ = bytes_of(durable_);
   verified_ = Bitfield(static_cast<std::uint32_t>(layout.leaves_count()));
-  picker_.emplace(layout, have, rng_.fork());
+  picker_.emplace(layout, have, picker_seed_);
   // What is damaged at its place is fetched again only when that was asked for.
   picker_->set_wanted(record_.stage == ShareStage::complete ? have : wanted_);
   for (const ConnId conn : members_) {
@@ -446,8 +447,9 @@ void Swarm::save_record(Turn& turn, SaveKind kind) {
 
 // Their bytes are held once, by metadata_.
 void Swarm::forget_encoded() {
-  record_.manifest = {};
-  record_.piece_layers = {};
+  // Not `= {}`, which keeps the memory.
+  record_.manifest = Bytes();
+  record_.piece_layers = Bytes();
 }
 
 void Swarm::save_progress(Turn& turn) {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -417,12 +418,15 @@ class Swarm {
 
   ShareRecord record_;  // without the bytes that metadata_ has
   DhtId key_;
-  Rng rng_;
+  // Of what picks and of what steers.
+  Rng::Seed picker_seed_;
+  Rng::Seed steering_seed_;
   Metadata metadata_;
-  std::optional<Steering> steering_;  // while we seed, from the second peer on
-  std::optional<Picker> picker_;      // once the storage is open and the piece layers are known
+  // What few shares have at a time stands apart from the others.
+  std::unique_ptr<Steering> steering_;          // while we seed, from the second peer on
+  std::unique_ptr<Verification> verification_;  // while it runs
+  std::optional<Picker> picker_;  // once the storage is open and the piece layers are known
   Readers readers_;
-  std::optional<Verification> verification_;
   // The share is at its place, and its storage writable. Not saved: after a restart it is damaged.
   bool is_repairing_ = false;
   HooksWanted hooks_;

@@ -278,7 +278,8 @@ void Swarm::steer(Turn& turn, Peer& peer, PeerShare& share) {
   if (!picker_ || !served_.all() || !share.is_open() || !share.is_interested || !share.has) return;
   if (members_.size() < 2) return;
   if (!steering_) {
-    steering_.emplace(served_.size(), rng_);
+    Rng rng(steering_seed_);
+    steering_ = std::make_unique<Steering>(served_.size(), rng);
     for (std::uint32_t piece = 0; piece < served_.size(); ++piece) {
       if (picker_->copies(piece) > 0) steering_->skip(piece);
     }

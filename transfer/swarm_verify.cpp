@@ -37,10 +37,9 @@ Result<void> Swarm::verify(Turn& turn, bool is_repair) {
         verification_ ? "this share is being verified already" : "this share is being repaired",
         "peernet status " + to_short_text(record_.id)};
   }
-  verification_ = Verification{.is_repair_wanted = is_repair,
-                               .claimed = picker_ ? served_ : durable_,
-                               .singles = {},
-                               .damaged = {}};
+  verification_ = std::make_unique<Verification>();
+  verification_->is_repair_wanted = is_repair;
+  verification_->claimed = picker_ ? served_ : durable_;
   verification_->total = bytes_of(verification_->claimed);
   if (error_) {
     // Whatever stopped it: what is there is looked at.
@@ -138,7 +137,7 @@ void Swarm::on_range_verified(Turn& turn, const VerifyJob& job, const FileResult
 }
 
 void Swarm::on_all_verified(Turn& turn) {
-  Verification run = *std::move(verification_);
+  Verification run = std::move(*verification_);
   verification_.reset();
   const Layout& layout = metadata_.manifest().layout();
   VerifyOutcome outcome;

@@ -167,23 +167,25 @@ class Storage::LeafHasher {
   std::vector<Hash> leaves_;
 };
 
-Storage::Storage(OpenStorage wanted, StoragePlace place, FileCache& cache)
+Storage::Storage(OpenStorage wanted, const StoragePlace& place, FileCache& cache)
     : wanted_(std::move(wanted)),
-      place_(std::move(place)),
+      place_(place),
       cache_(cache),
       stripes_(std::clamp<std::size_t>(wanted_.files.size(), 1, kStripesMax)),
       states_(wanted_.files.size()),
-      is_writable_(wanted_.is_writable) {
+      is_writable_(wanted_.is_writable) {}
+
+Storage::~Storage() {
+  cache_.drop(wanted_.storage);
+}
+
+std::string Storage::leaves_path() const {
   constexpr std::size_t name_size = 16;
   const std::string digits = "0123456789abcdef";
   auto number = static_cast<std::uint64_t>(wanted_.storage);
   std::string name(name_size, '0');
   for (std::size_t i = name_size; i > 0; --i, number >>= 4U) name[i - 1] = digits[number & 15U];
-  leaves_path_ = place_.leaves_directory + "/" + name;
-}
-
-Storage::~Storage() {
-  cache_.drop(wanted_.storage);
+  return place_.leaves_directory + "/" + name;
 }
 
 // ---- Opening
@@ -386,13 +388,13 @@ Result<Fd> Storage::open_writable(int parent, const std::string& path, std::uint
 Result<FileCache::SharedFd> Storage::open_leaves(bool is_created) {
   if (auto fd = cache_.find(wanted_.storage, kLeafFile)) return fd;
   const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-  Fd fd(::open(leaves_path_.c_str(), flags));
+  Fd fd(::open(leaves_path().c_str(), flags));
   if (!fd && errno == ENOENT && is_created) {
-    fd = Fd(::open(leaves_path_.c_str(), flags | O_CREAT, S_IRUSR | S_IWUSR));
+    fd = Fd(::open(leaves_path().c_str(), flags | O_CREAT, S_IRUSR | S_IWUSR));
     const std::lock_guard lock(dirty_mutex_);
     is_leaf_file_new_ = true;
   }
-  if (!fd) return system_error(errno, "cannot open the leaf hashes " + leaves_path_);
+  if (!fd) return system_error(errno, "cannot open the leaf hashes " + leaves_path());
   return cache_.put(wanted_.storage, kLeafFile, std::move(fd));
 }
 
@@ -619,8 +621,8 @@ FileResult Storage::read_leaves(const ReadLeaves& wanted) {
   if (!fd) return fd.error();
   Bytes bytes(wanted.count * kLeafSize);
   auto read = read_fully((*fd)->get(), bytes.data(), bytes.size(), wanted.first * kLeafSize);
-  if (!read) return with_path(read.error(), leaves_path_);
-  if (!*read) return Error{Errc::corrupt, leaves_path_ + " has too few leaf hashes", ""};
+  if (!read) return with_path(read.error(), leaves_path());
+  if (!*read) return Error{Errc::corrupt, leaves_path() + " has too few leaf hashes", ""};
   return leaves_in_file(bytes);
 }
 
@@ -647,7 +649,7 @@ FileResult Storage::write_leaves(const WriteLeaves& wanted) {
     const std::lock_guard lock(dirty_mutex_);
     is_leaf_file_dirty_ = true;
   }
-  if (!put) return with_path(put.error(), leaves_path_);
+  if (!put) return with_path(put.error(), leaves_path());
   return FileOutcome{FileDone{}};
 }
 

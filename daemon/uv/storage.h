@@ -32,7 +32,8 @@ using Generation = std::uint32_t;
 
 class Storage {
  public:
-  Storage(OpenStorage wanted, StoragePlace place, FileCache& cache);
+  // `place` and `cache` outlive it.
+  Storage(OpenStorage wanted, const StoragePlace& place, FileCache& cache);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -76,6 +77,7 @@ class Storage {
   static constexpr std::size_t kStripesMax = 16;
   static constexpr std::uint32_t kLeafFile = UINT32_MAX;
 
+  std::string leaves_path() const;
   Result<Fd> open_parent() const;
   std::string path_of(std::uint32_t file_index) const;     // below the parent; needs names_
   std::string shown_path(std::uint32_t file_index) const;  // for people
@@ -125,9 +127,8 @@ class Storage {
   std::set<std::string> directories() const;  // below the top, without it
 
   OpenStorage wanted_;
-  const StoragePlace place_;
+  const StoragePlace& place_;
   FileCache& cache_;
-  std::string leaves_path_;
 
   // Lock order: a stripe, then names_, then dirty_mutex_.
   std::vector<std::mutex> stripes_;

@@ -89,7 +89,7 @@ Result<void> Storage::sync_leaves(bool is_new) {
   auto fd = open_leaves(false);
   if (!fd) return fd.error();
   if (fdatasync((*fd)->get()) != 0) {
-    return forget_pages((*fd)->get(), system_error(errno, "cannot sync " + leaves_path_));
+    return forget_pages((*fd)->get(), system_error(errno, "cannot sync " + leaves_path()));
   }
   if (!is_new) return {};
   auto directory = open_directory(place_.leaves_directory);
@@ -300,8 +300,8 @@ FileResult Storage::remove(bool is_data_deleted) {
       result = parent.error();
     }
   }
-  if (unlink(leaves_path_.c_str()) != 0 && errno != ENOENT && result) {
-    result = system_error(errno, "cannot delete " + leaves_path_);
+  if (unlink(leaves_path().c_str()) != 0 && errno != ENOENT && result) {
+    result = system_error(errno, "cannot delete " + leaves_path());
   }
   return done_unless(result);
 }

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <list>
 #include <memory>
 #include <string>
 #include <utility>
@@ -65,7 +66,8 @@ struct StorageFixture {
     return result;
   }
   std::unique_ptr<Storage> make(const OpenStorage& open, mode_t umask = 022) {
-    return std::make_unique<Storage>(open, StoragePlace{dir / "leaves", umask}, cache);
+    places.push_back({dir / "leaves", umask});
+    return std::make_unique<Storage>(open, places.back(), cache);
   }
   // A file of a seed: its content stands in place and its leaves are known.
   std::unique_ptr<Storage> seed(const std::string& name, BytesView content) {
@@ -78,6 +80,7 @@ struct StorageFixture {
   }
 
   TempDirectory dir;
+  std::list<StoragePlace> places;
   FileCache cache{8};
   std::string parent;
 };

@@ -39,7 +39,7 @@ Bitfield full(std::uint32_t size) {
 
 Picker make_picker(std::uint32_t pieces, std::uint32_t piece_length = k64KiB,
                    std::uint64_t seed = 1) {
-  return {layout_of(pieces, piece_length), Bitfield(pieces), Rng(seed)};
+  return {layout_of(pieces, piece_length), Bitfield(pieces), Rng(seed).draw_seed()};
 }
 
 std::uint32_t blocks_in(const std::vector<BlockRun>& runs) {

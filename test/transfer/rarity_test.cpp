@@ -21,7 +21,7 @@ Bitfield full(std::uint32_t size) {
 
 TEST_CASE("the rarest pieces come first", "[transfer]") {
   constexpr std::uint32_t pieces_count = 40;
-  Rarity rarity(full(pieces_count), Rng(1));
+  Rarity rarity(full(pieces_count), Rng(1).draw_seed());
   rarity.reset_missing(3);
   // Piece p is with 1 + p % 7 peers.
   std::map<std::uint32_t, Bitfield> peers;
@@ -47,7 +47,7 @@ TEST_CASE("ties in rarity are broken differently by different nodes", "[transfer
   std::set<std::uint32_t> chosen;
   std::set<std::uint32_t> by_chance;
   for (std::uint64_t seed = 0; seed < 30; ++seed) {
-    Rarity rarity(full(64), Rng(seed));
+    Rarity rarity(full(64), Rng(seed).draw_seed());
     Bitfield has = full(64);
     has.reset(0);
     rarity.add_peer(conn(1), has);
@@ -61,7 +61,7 @@ TEST_CASE("ties in rarity are broken differently by different nodes", "[transfer
 TEST_CASE("availability follows what peers have, gain and take away", "[transfer]") {
   constexpr std::uint32_t pieces_count = 60;
   Rng rng(5);
-  Rarity rarity(full(pieces_count), Rng(1));
+  Rarity rarity(full(pieces_count), Rng(1).draw_seed());
   std::map<std::uint64_t, Bitfield> peers;
   for (int round = 0; round < 3000; ++round) {
     const std::uint64_t number = rng.below(12);
@@ -113,7 +113,7 @@ TEST_CASE("availability follows what peers have, gain and take away", "[transfer
 
 TEST_CASE("a peer with little of a large share is served by its own pieces", "[transfer]") {
   constexpr std::uint32_t pieces_count = 1U << 20U;
-  Rarity rarity(full(pieces_count), Rng(1));
+  Rarity rarity(full(pieces_count), Rng(1).draw_seed());
   Bitfield has(pieces_count);
   for (const std::uint32_t piece : {77U, 500'000U, pieces_count - 1}) has.set(piece);
   rarity.add_peer(conn(1), has);

@@ -41,7 +41,7 @@ Readers::Read read_of(ReaderId reader) {
 
 Picker picker_of(std::uint32_t pieces) {
   return {Layout(64U << 10U, std::vector<std::uint64_t>{std::uint64_t{pieces} << 16U}),
-          Bitfield(pieces), Rng(1)};
+          Bitfield(pieces), Rng(1).draw_seed()};
 }
 
 TEST_CASE("a reader's window begins where it stands and ends with its file", "[transfer]") {
