@@ -112,7 +112,7 @@ class Rpc {
   struct KeptEvent {
     std::uint64_t seq = 0;
     EventKind kind{};
-    std::string line;  // the whole notification
+    std::string text;  // its JSON
   };
   // What a progress event last said of a share: told again only when something differs.
   struct Told {

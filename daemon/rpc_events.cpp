@@ -15,6 +15,10 @@ std::uint32_t bit(EventKind kind) {
   return std::uint32_t{1} << static_cast<unsigned>(kind);
 }
 
+std::string notification(const std::string& event) {
+  return R"({"jsonrpc":"2.0","method":"event","params":)" + event + "}";
+}
+
 Json peer_gone_json(const PeerId& peer, const Endpoint& endpoint, const std::string& reason) {
   return Json::object(
       {{"peer", to_text(peer)}, {"endpoint", endpoint.to_string()}, {"reason", reason}});
@@ -186,15 +190,15 @@ void Rpc::publish(Time now, EventKind kind, Json params, bool is_kept) {
   const EventRow& row = event_rows()[static_cast<std::size_t>(kind)];
   Json event = Json::object({{"seq", seq_}, {"time", rfc3339(wall_at(now))}, {"kind", row.name}});
   for (auto& [name, value] : params.items()) event[name] = std::move(value);
-  std::string line = R"({"jsonrpc":"2.0","method":"event","params":)" + dump_json(event) + "}";
+  std::string text = dump_json(event);
   for (const auto& [client, state] : clients_) {
     if (state.subscription && (state.subscription->kinds & bit(kind)) != 0) {
-      reply(client, line, false);
+      reply(client, notification(text), false);
     }
   }
   if (!is_kept) return;
-  line.shrink_to_fit();  // it stays for long, and there are thousands
-  ring_.push_back(KeptEvent{seq_, kind, std::move(line)});
+  text.shrink_to_fit();  // it stays for long, and there are thousands
+  ring_.push_back(KeptEvent{seq_, kind, std::move(text)});
   if (ring_.size() > kEventRingMax) ring_.pop_front();
 }
 
@@ -252,7 +256,7 @@ Rpc::Answer Rpc::events_subscribe(Call& call) {
   for (const KeptEvent& event : ring_) {
     const bool is_wanted = after && (event.seq > *after || *after > seq_);
     if (is_wanted && (subscription.kinds & bit(event.kind)) != 0) {
-      reply(call.client, event.line, false);
+      reply(call.client, notification(event.text), false);
     }
   }
   return std::nullopt;

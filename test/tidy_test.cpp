@@ -171,7 +171,8 @@ const std::vector<Ban>& bans() {
         "socket(", "std::thread", "std::mutex"},
        {"core", "dht", "transfer", "daemon"},
        // A check that fails says so; the store and the key files are files.
-       {"core/check.h", "daemon/store.cpp", "daemon/key_file.cpp", "daemon/uv", "daemon/main.cpp"},
+       {"core/check.h", "daemon/database.cpp", "daemon/key_file.cpp", "daemon/uv",
+        "daemon/main.cpp"},
        "transfer/importer.cpp",
        "std::ifstream file(path);"},
       {"ownership",
@@ -308,7 +309,7 @@ const std::vector<Library>& libraries() {
       {"sodium.h", {"core/rng.cpp", "core/crypto.cpp", "core/identity.cpp", "daemon/main.cpp"}},
       {"openssl/", {"core/hash.cpp", "core/aead.cpp"}},
       {"immintrin.h", {"core/sha256_lanes.cpp"}},
-      {"sqlite3.h", {"daemon/store.cpp"}},
+      {"sqlite3.h", {"daemon/database.cpp"}},
       {"uv.h", {"daemon/uv"}},
       {"CLI/", {"cli/main.cpp", "daemon/main.cpp"}},
       {"nlohmann/json_fwd.hpp", {"daemon", "cli"}},
@@ -323,8 +324,8 @@ const std::vector<Library>& libraries() {
   };
   return all;
 }
-const std::vector<std::string> kSystemRooms = {"daemon/uv", "daemon/main.cpp", "daemon/store.cpp",
-                                               "daemon/key_file.cpp", "cli"};
+const std::vector<std::string> kSystemRooms = {"daemon/uv", "daemon/main.cpp",
+                                               "daemon/database.cpp", "daemon/key_file.cpp", "cli"};
 // Standard headers that an engine has no use for.
 const std::set<std::string> kNotInEngines = {
     "iostream", "fstream", "filesystem",         "thread", "mutex", "shared_mutex",

@@ -33,6 +33,8 @@ struct ManifestRules {
   PathRules paths;
   ManifestLimits limits;
 };
+// What is here was accepted when it came, and is not judged again.
+inline constexpr ManifestRules kRulesOfKnown{{.allow_unportable = true}, kManifestLimitsMost};
 // Deep directories repeated in front of many files may not grow memory past the manifest's own
 // size: the paths of all files together are at most this many times the encoded size, plus 1 MiB.
 inline constexpr std::size_t kPathsExpansionMax = 4;

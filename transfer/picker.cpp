@@ -16,9 +16,9 @@ Bitfield complement(const Bitfield& set) {
 
 }  // namespace
 
-Picker::Picker(Layout layout, const Bitfield& have, const Rng::Seed& seed,
+Picker::Picker(const Layout& layout, const Bitfield& have, const Rng::Seed& seed,
                std::uint32_t run_blocks_max)
-    : layout_(std::move(layout)),
+    : layout_(layout),
       have_(have),
       wanted_(layout_.pieces_count()),
       lacking_(complement(have)),

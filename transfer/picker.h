@@ -49,9 +49,9 @@ class Picker {
   using Expired = ActivePieces::Expired;
   using Received = ActivePieces::Received;
 
-  // `layout` is copied. `have`: what is there already. Requires: have.size() ==
+  // `layout` outlives the picker. `have`: what is there already. Requires: have.size() ==
   // layout.pieces_count().
-  Picker(Layout layout, const Bitfield& have, const Rng::Seed& seed,
+  Picker(const Layout& layout, const Bitfield& have, const Rng::Seed& seed,
          std::uint32_t run_blocks_max = kRunBlocksMax);
 
   // ---- What the peers have
@@ -171,7 +171,7 @@ class Picker {
   void pick_endgame(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
                     std::vector<BlockRun>& out);
 
-  Layout layout_;
+  const Layout& layout_;
   Bitfield have_;
   Bitfield wanted_;
   Bitfield lacking_;                   // wanted, less what is had

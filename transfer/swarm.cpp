@@ -1,5 +1,6 @@
-// The life of a share: opening, saving, syncing, finishing, removing. The exchange with peers is in
-// swarm_exchange.cpp, what it says about itself in swarm_status.cpp.
+// The life of a share: opening, pausing, failing, removing. The exchange with peers is in
+// swarm_exchange.cpp, how it becomes durable in swarm_durable.cpp, what it says about itself in
+// swarm_status.cpp.
 
 #include "transfer/swarm.h"
 
@@ -145,13 +146,11 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
     return;
   }
   is_open_ = true;
+  const auto* opened = std::get_if<StorageOpened>(&*result);
+  PN_CHECK(opened != nullptr);
   if (is_repairing_) {
-    const auto* opened = std::get_if<StorageOpened>(&*result);
-    PN_CHECK(opened != nullptr);
     on_opened_for_repair(turn, *opened);
-    return;
-  }
-  if (record_.stage == ShareStage::complete) {
+  } else if (record_.stage == ShareStage::complete) {
     error_.reset();
     begin_exchange(turn, durable_);
     if (record_.completed == WallTime{}) {
@@ -160,25 +159,31 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
       save_record(turn, SaveKind::complete);
     }
     tell_state(turn);
-    return;
+  } else {
+    on_opened_unfinished(turn, *opened);
   }
-  const auto* opened = std::get_if<StorageOpened>(&*result);
-  PN_CHECK(opened != nullptr);
+}
+
+// What is durable, less what lies beyond the end of a file: that is not there, whatever the store
+// says.
+Bitfield Swarm::durable_within(const std::vector<std::uint64_t>& file_sizes) const {
   const Layout& layout = metadata_.manifest().layout();
-  // What lies beyond the end of a file is not there, whatever the store says.
   Bitfield have = durable_;
-  bool is_anything_there = false;
   for (std::uint32_t i = 0; i < layout.files_count(); ++i) {
-    const std::uint64_t size = i < opened->file_sizes.size() ? opened->file_sizes[i] : 0;
+    const std::uint64_t size = i < file_sizes.size() ? file_sizes[i] : 0;
     const Layout::File& file = layout.file(i);
-    is_anything_there = is_anything_there || size > 0;
     for (std::uint32_t p = 0; p < file.pieces_count; ++p) {
       const Piece piece = layout.piece(file.first_piece + p);
       if (piece.offset + piece.size > size) have.reset(file.first_piece + p);
     }
   }
+  return have;
+}
+
+void Swarm::on_opened_unfinished(Turn& turn, const StorageOpened& opened) {
+  Bitfield have = durable_within(opened.file_sizes);
   if (record_.stage == ShareStage::finishing) {
-    if (!is_anything_there) {
+    if (std::ranges::all_of(opened.file_sizes, [](std::uint64_t size) { return size == 0; })) {
       // The last thing before the end of the last run was the rename.
       record_.stage = ShareStage::complete;
       if (!metadata_.manifest().is_single_file()) {
@@ -193,12 +198,12 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
     }
     if (!holds_wanted(have)) record_.stage = ShareStage::fetching;
   }
-  const std::uint64_t needed = wanted_bytes_ - std::min(wanted_bytes_, opened->allocated_bytes);
-  if (!holds_wanted(have) && opened->free_bytes < needed + kSpareBytes) {
+  const std::uint64_t needed = wanted_bytes_ - std::min(wanted_bytes_, opened.allocated_bytes);
+  if (!holds_wanted(have) && opened.free_bytes < needed + kSpareBytes) {
     fail(turn, Error{Errc::no_space,
                      "not enough space in " + record_.parent + ": " + std::to_string(needed) +
                          " bytes are needed and " + std::to_string(kSpareBytes) + " to spare, " +
-                         std::to_string(opened->free_bytes) + " are free",
+                         std::to_string(opened.free_bytes) + " are free",
                      "make room; to go on at once: peernet resume " + to_short_text(record_.id)});
     return;
   }
@@ -421,169 +426,13 @@ void Swarm::on_tick(Turn& turn) {
   }
 }
 
-// ---- Store
+// ---- Disk jobs
 
 JobId Swarm::add_job(Turn& turn, Job job) {
   const JobId id = turn.next_job(record_.id);
   jobs_.emplace(id, NumberedJob{generation_, std::move(job)});
   return id;
 }
-
-void Swarm::save(Turn& turn, SaveKind kind, Record record, Bitfield have) {
-  const JobId job = turn.next_job(record_.id);
-  saves_.emplace(job, SaveJob{kind, std::move(have)});
-  turn.out.push_back(Save{job, std::move(record)});
-}
-
-void Swarm::save_record(Turn& turn, SaveKind kind) {
-  if (is_listing_) return;
-  ShareRecord record = record_;
-  if (durable_.size() > 0) {  // the manifest is known, and was taken
-    record.manifest = metadata_.manifest().encoded();
-    record.piece_layers = metadata_.layers().encoded();
-  }
-  save(turn, kind, std::move(record));
-}
-
-// Their bytes are held once, by metadata_.
-void Swarm::forget_encoded() {
-  // Not `= {}`, which keeps the memory.
-  record_.manifest = Bytes();
-  record_.piece_layers = Bytes();
-}
-
-void Swarm::save_progress(Turn& turn) {
-  if (!metadata_.is_complete() || is_listing_) return;
-  last_progress_save_ = turn.now;
-  saved_uploaded_ = uploaded_;
-  save(turn, SaveKind::progress, progress_record(durable_), durable_);
-}
-
-ProgressRecord Swarm::progress_record(const Bitfield& durable) const {
-  return {record_.id, durable.pack(), downloaded_, uploaded_};
-}
-
-void Swarm::on_saved(Turn& turn, JobId job, const Result<void>& result) {
-  const auto found = saves_.find(job);
-  PN_CHECK(found != saves_.end());
-  SaveJob saved = std::move(found->second);
-  saves_.erase(found);
-  if (!result) {
-    if (saved.kind == SaveKind::removed) {
-      removal_ = result.error();
-      is_removed_ = true;
-      return;
-    }
-    // So that it is recorded, and told, when the share is resumed.
-    if (saved.kind == SaveKind::complete) record_.completed = {};
-    fail(turn, result.error());
-    continue_removal(turn);
-    return;
-  }
-  switch (saved.kind) {
-    case SaveKind::record: break;
-    case SaveKind::progress: {
-      const bool is_more = saved.have.count_set() > durable_.count_set();
-      if (!is_more) break;
-      // Also when the share has failed meanwhile: it was synced, and it is what resume starts from.
-      durable_ = std::move(saved.have);
-      durable_bytes_ = bytes_of(durable_);
-      if (error_) break;
-      turn.events.emplace_back(Durable{record_.id, durable_bytes_});
-      on_all_durable(turn);
-      break;
-    }
-    case SaveKind::finishing:
-      if (!is_open_ || is_removing_) break;
-      finish_storage(turn);
-      break;
-    case SaveKind::complete:
-      if (record_.stage != ShareStage::complete) break;  // more was asked for meanwhile
-      completed_ = turn.now;
-      turn.events.emplace_back(Completed{record_.id});
-      if (hooks_.completed) run_hook(turn, Hook::completed);
-      tell_state(turn);
-      break;
-    case SaveKind::removed: is_removed_ = true; break;
-  }
-  continue_removal(turn);
-}
-
-// ---- Durability
-
-void Swarm::maybe_sync(Turn& turn) {
-  if (!is_open_ || is_syncing_ || dirty_bytes_ == 0 || !picker_) return;
-  const bool is_due = turn.now - last_sync_ >= kSyncInterval || dirty_bytes_ >= kSyncBytesMax ||
-                      holds_wanted(served_) || record_.is_paused;
-  if (!is_due) return;
-  is_syncing_ = true;
-  last_sync_ = turn.now;
-  dirty_bytes_ = 0;
-  turn.out.push_back(Sync{add_job(turn, SyncJob{served_}), record_.storage});
-}
-
-void Swarm::on_synced(Turn& turn, SyncJob job, const FileResult& result) {
-  is_syncing_ = false;
-  if (!result) {
-    // The kernel may report a failed write once and then forget it: nothing since the last good
-    // sync is believed. The durable pieces are what resume starts from.
-    fail(turn, result.error());
-    return;
-  }
-  // Made first: the order in which arguments are evaluated is open.
-  ProgressRecord record = progress_record(job.have);
-  save(turn, SaveKind::progress, std::move(record), std::move(job.have));
-  maybe_sync(turn);
-}
-
-void Swarm::on_all_durable(Turn& turn) {
-  if (!holds_wanted(durable_) || is_removing_) return;
-  if (is_repairing_) {
-    if (!verification_) finish_storage(turn);
-    return;
-  }
-  if (record_.stage == ShareStage::complete || scan_) return;
-  if (is_scan_due()) {
-    start_scan(turn);
-    return;
-  }
-  if (record_.stage == ShareStage::extending) {
-    finish_storage(turn);
-    return;
-  }
-  record_.stage = ShareStage::finishing;
-  save_record(turn, SaveKind::finishing);
-  tell_state(turn);
-}
-
-void Swarm::on_finished(Turn& turn, const FileResult& result) {
-  if (!result) {
-    Error error = result.error();
-    if (error.code == Errc::exists) {
-      error.hint = "move it away; to go on at once: peernet resume " + to_short_text(record_.id);
-    }
-    fail(turn, std::move(error));
-    return;
-  }
-  if (is_repairing_) {
-    is_repairing_ = false;
-    turn.events.emplace_back(Completed{record_.id});
-    tell_state(turn);
-    return;
-  }
-  record_.stage = ShareStage::complete;
-  record_.completed = turn.wall;
-  // More of it may have been asked for meanwhile.
-  const std::vector<bool> finished = wanted_files_;
-  select_files();
-  if (wanted_files_ != finished) {
-    extend(turn);
-    return;
-  }
-  save_record(turn, SaveKind::complete);
-}
-
-// ---- Results of disk jobs
 
 Swarm::Outcome Swarm::on_file(Turn& turn, JobId job, FileResult result) {
   Outcome outcome;

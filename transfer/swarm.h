@@ -337,6 +337,8 @@ class Swarm {
   void open_storage(Turn& turn);
   void reopen_storage(Turn& turn);
   void on_opened(Turn& turn, FileResult& result);
+  void on_opened_unfinished(Turn& turn, const StorageOpened& opened);
+  Bitfield durable_within(const std::vector<std::uint64_t>& file_sizes) const;
   void begin_exchange(Turn& turn, Bitfield have);
   void on_metadata(Turn& turn);
   enum class Failing : std::uint8_t {
@@ -349,11 +351,7 @@ class Swarm {
   JobId add_job(Turn& turn, Job job);
   void close_peers(Turn& turn, wire::ShareCloseReason reason);
   void continue_removal(Turn& turn);
-  void save(Turn& turn, SaveKind kind, Record record, Bitfield have = Bitfield{});
-  void save_record(Turn& turn, SaveKind kind);
-  void forget_encoded();
   void apply_limits(Time now, const Limits& limits);
-  ProgressRecord progress_record(const Bitfield& durable) const;
   std::string top() const;
 
   // Hooks: swarm_hooks.cpp
@@ -376,15 +374,15 @@ class Swarm {
                                              std::uint32_t blocks_max);
   void on_leaves(Turn& turn, std::uint32_t piece, std::vector<Hash> leaves);
   void tell_blocks(Turn& turn, const wire::BlockRun& run);
-  void on_piece_written(Turn& turn, std::uint32_t piece);
-  void on_piece_had(Turn& turn, std::uint32_t piece);
-  void on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Outcome& outcome);
-  void on_leaves_written(Turn& turn, const WriteLeavesJob& job, const FileResult& result);
   void on_leaves_read(Turn& turn, const ReadLeavesJob& job, FileResult& result);
+  void forget_leaf_requests(ConnId conn);
+
+  // Serving: swarm_serve.cpp
   void on_read(Turn& turn, ReadJob job, FileResult& result, Outcome& outcome);
   void issue_read(Turn& turn, JobId job, ReadJob read);
   void on_read_failed(Turn& turn, const ReadJob& job, const Error& error);
-  void forget_leaf_requests(ConnId conn);
+
+  // Readers.
   void serve_reads(Turn& turn);
   std::optional<Error> read_error(const Readers::Read& read) const;
   Result<std::uint32_t> find_file(const std::string& path) const;
@@ -400,13 +398,21 @@ class Swarm {
   void on_all_verified(Turn& turn);
   void begin_repair(Turn& turn);
   void on_opened_for_repair(Turn& turn, const StorageOpened& opened);
-  void lose_piece(Turn& turn, std::uint32_t piece);
-  void drop_pending(Turn& turn);
   static Error protocol_error(const char* what);
 
-  // Durability.
+  // From received to durable: swarm_durable.cpp
+  void drop_pending(Turn& turn);
+  void on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Outcome& outcome);
+  void on_leaves_written(Turn& turn, const WriteLeavesJob& job, const FileResult& result);
+  void on_piece_written(Turn& turn, std::uint32_t piece);
+  void on_piece_had(Turn& turn, std::uint32_t piece);
+  void lose_piece(Turn& turn, std::uint32_t piece);
   void maybe_sync(Turn& turn);
   void on_synced(Turn& turn, SyncJob job, const FileResult& result);
+  void save(Turn& turn, SaveKind kind, Record record, Bitfield have = Bitfield{});
+  void save_record(Turn& turn, SaveKind kind);
+  void forget_encoded();
+  ProgressRecord progress_record(const Bitfield& durable) const;
   void on_all_durable(Turn& turn);
   void on_finished(Turn& turn, const FileResult& result);
 

@@ -41,6 +41,9 @@ inline constexpr std::size_t kImportsMax = 16;  // at a time
 // More than this unsent, and the peer asks without reading: it is closed. A full have-state of the
 // largest share and a few hash answers fit.
 inline constexpr std::size_t kUnsentMax = std::size_t{2} << 20U;
+// Sealed and not yet sent, at the least, while there is something to send: with as much a peer is
+// held up by the network.
+inline constexpr std::size_t kUnsentGoalMin = std::size_t{64} << 10U;
 
 class Transfer {
  public:
@@ -143,6 +146,7 @@ class Transfer {
   ConnId next_conn();
 
   // Connections: transfer_peers.cpp.
+  void add_peer(Time now, ConnId conn, const Endpoint& endpoint, bool is_inbound);
   void on_session(Turn& turn, Peer& peer);
   bool resolve_duplicate(Turn& turn, Peer& peer);
   Result<void> on_record(Turn& turn, Peer& peer, Bytes record);
@@ -181,34 +185,37 @@ class Transfer {
   void say_and_seek_segments(Time now, const Swarm& swarm);
   void end_segments(const ShareId& share);
 
-  // Who is asked, served, dialled, and when: transfer_schedule.cpp.
+  // Blocks in and out: transfer_flow.cpp.
+  void settle(Turn& turn, Peer& peer);  // after anything that concerned this peer
+  void settle_in_turn(Turn& turn);
   void fill(Turn& turn, Peer& peer);
   void pump(Turn& turn, Peer& peer);
   void steer(Turn& turn, Peer& peer);
-  void settle(Turn& turn, Peer& peer);  // after anything that concerned this peer
-  void settle_in_turn(Turn& t);
+  std::uint64_t block_bytes_held() const;
+  void wait_for_limit(Time at);
+  // How many blocks a limit lets us ask for at a time: a twentieth of a second's worth, so that it
+  // is kept over seconds.
+  static std::uint32_t blocks_within(const TokenBucket& limit, std::uint32_t room);
+
+  // Who is served: transfer_choking.cpp.
   void rechoke(Turn& turn);
   ChokeCandidate candidate_of(Time now, const Peer& peer) const;
   void want_rechoke(Time now);
   std::uint32_t slots() const;
-  void add_peer(Time now, ConnId conn, const Endpoint& endpoint, bool is_inbound);
   void adapt_slots(Time now);
   void look_at_contention(Time now);
   void set_choked(Turn& turn, Peer& peer, bool is_choked);
+
+  // What time brings: transfer_schedule.cpp.
   void dial(Turn& turn);
   void tick(Turn& turn);
   void tick_peers(Turn& turn);
   void schedule_share(Time now, const Swarm& swarm);
   void seek_among_known(Time now, const Swarm& swarm);
   void on_due_shares(Turn& turn);
-  std::uint64_t block_bytes_held() const;
-  void wait_for_limit(Time at);
-  // How many blocks a limit lets us ask for at a time: a twentieth of a second's worth, so that it
-  // is kept over seconds.
-  static std::uint32_t blocks_within(const TokenBucket& limit, std::uint32_t room);
   bool is_busy() const;
 
-  // Commands and imports: transfer.cpp.
+  // Shares come and go: transfer.cpp, transfer_commands.cpp.
   Swarm& add_swarm(ShareRecord record, const ManifestRules& rules);
   Swarm* find_swarm(const ShareId& id);
   const Swarm* find_swarm(const ShareId& id) const;

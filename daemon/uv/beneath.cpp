@@ -6,8 +6,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <system_error>
+#include <thread>
 
 namespace peernet::daemon {
 namespace {
@@ -54,6 +57,10 @@ Result<Fd> checked(Fd fd, int flags, const std::string& path) {
   return fd;
 }
 
+// The kernel stamps changes with a clock that ticks every 1 to 10 ms. A file whose last change is
+// older than this cannot be changed again without a new stamp.
+constexpr std::int64_t kStampTickNs = 20'000'000;
+
 }  // namespace
 
 Fd::~Fd() {
@@ -75,6 +82,16 @@ Stamp Stamp::of(const struct stat& status) {
   return {static_cast<std::uint64_t>(status.st_size),
           status.st_mtim.tv_sec * second_ns + status.st_mtim.tv_nsec,
           status.st_ctim.tv_sec * second_ns + status.st_ctim.tv_nsec, status.st_ino, status.st_dev};
+}
+
+bool let_stamp_settle(const Stamp& stamp) {
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  const std::int64_t now_ns = now.tv_sec * 1'000'000'000 + now.tv_nsec;
+  const std::int64_t age = now_ns - stamp.changed_ns;
+  if (age < 0 || age >= kStampTickNs) return false;
+  std::this_thread::sleep_for(std::chrono::nanoseconds(kStampTickNs - age));
+  return true;
 }
 
 Result<Fd> open_directory(const std::string& path) {

@@ -53,6 +53,9 @@ struct Stamp {
   static Stamp of(const struct stat& status);
 };
 
+// Waits until a change of the file after `stamp` must show as another stamp. False: it need not.
+bool let_stamp_settle(const Stamp& stamp);
+
 // A directory named by the user: its own path may go through symbolic links.
 Result<Fd> open_directory(const std::string& path);
 

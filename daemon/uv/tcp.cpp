@@ -29,15 +29,6 @@ uv_buf_t as_buffer(const Bytes& bytes, std::size_t begin) {
 
 }  // namespace
 
-struct Tcp::Listener {
-  uv_tcp_t handle{};
-  Tcp* tcp = nullptr;
-  std::uint64_t number = 0;
-  Endpoint endpoint;
-  bool is_closed = false;  // libuv has let go of it; it waits for its timer
-  bool is_wanted = true;
-};
-
 struct Tcp::Connection {
   uv_tcp_t handle{};
   Tcp* tcp = nullptr;
@@ -71,6 +62,7 @@ Tcp::Tcp(uv_loop_t* loop, const MonotonicClock& clock, Inputs& inputs)
     : loop_(loop),
       clock_(clock),
       inputs_(inputs),
+      listeners_(loop, clock, *this),
       idle_(std::make_unique<uv_idle_t>()),
       read_buffer_(kReadBufferSize) {
   PN_CHECK(uv_idle_init(loop, idle_.get()) == 0);
@@ -82,97 +74,16 @@ Tcp::~Tcp() {
   PN_CHECK(handles_count_ == 0);
 }
 
-// ---- Listening
+// ---- Accepting
 // ----------------------------------------------------------------------------------
 
-Result<Endpoint> Tcp::listen(const Endpoint& endpoint) {
-  auto listener = std::make_unique<Listener>();
-  listener->tcp = this;
-  listener->number = listeners_next_++;
-  listener->endpoint = endpoint;
-  const int status = open_listener(*listener);
-  if (status != 0) {
-    drop_listener(std::move(listener));
-    return network_error(status, "cannot listen on " + endpoint.to_string() + " (TCP)");
-  }
-  const Endpoint bound = listener->endpoint;
-  listeners_.emplace(listener->number, std::move(listener));
-  return bound;
-}
-
-int Tcp::open_listener(Listener& listener) {
-  uv_tcp_init(loop_, &listener.handle);
-  listener.handle.data = &listener;
-  ++handles_count_;
-  sockaddr_storage address{};
-  to_socket_address(listener.endpoint, address);
-  auto* generic = reinterpret_cast<sockaddr*>(&address);
-  // One socket a family, so that 0.0.0.0 and [::] can stand beside each other.
-  const unsigned flags = listener.endpoint.is_v6 ? UV_TCP_IPV6ONLY : 0;
-  int status = uv_tcp_bind(&listener.handle, generic, flags);
-  if (status == 0) status = uv_listen(as_stream(&listener.handle), kListenBacklog, on_connection);
-  int size = sizeof(address);
-  if (status == 0) status = uv_tcp_getsockname(&listener.handle, generic, &size);
-  if (status == 0) listener.endpoint = from_socket_address(generic);
-  listener.is_closed = false;
-  return status;
-}
-
-// Out of descriptors, libuv would call back for ever: the listener closes and comes back later.
-void Tcp::on_listen_error(Listener& listener) {
-  if (uv_is_closing(as_handle(&listener.handle)) != 0) return;
-  uv_close(as_handle(&listener.handle), on_listener_closed);
-}
-
-void Tcp::on_listener_closed(uv_handle_t* handle) noexcept {
-  auto* listener = static_cast<Listener*>(handle->data);
-  Tcp& self = *listener->tcp;
-  --self.handles_count_;
-  listener->is_closed = true;
-  if (!listener->is_wanted) {
-    const std::unique_ptr<Listener> gone(listener);
-    return;
-  }
-  self.timers_.set({Wait::listening, listener->number}, self.clock_.now() + kListenRetry);
-  self.inputs_.carry_out();
-}
-
-void Tcp::drop_listener(std::unique_ptr<Listener> listener) {
-  timers_.cancel({Wait::listening, listener->number});
-  if (listener->is_closed) return;
-  listener->is_wanted = false;
-  on_listen_error(*listener.release());
-}
-
-void Tcp::stop_listening() {
-  for (auto& [number, listener] : listeners_) drop_listener(std::move(listener));
-  listeners_.clear();
-}
-
-std::vector<Endpoint> Tcp::listeners() const {
-  std::vector<Endpoint> result;
-  for (const auto& [number, listener] : listeners_) result.push_back(listener->endpoint);
-  return result;
-}
-
-void Tcp::on_connection(uv_stream_t* server, int status) noexcept {
-  auto& listener = *static_cast<Listener*>(server->data);
-  Tcp& self = *listener.tcp;
-  if (status < 0) {
-    self.on_listen_error(listener);
-    return;
-  }
-  self.accept(listener);
-}
-
-void Tcp::accept(Listener& listener) {
+void Tcp::on_incoming(uv_stream_t* listener) {
   auto connection = make_connection();
   sockaddr_storage address{};
   int size = sizeof(address);
   auto* generic = reinterpret_cast<sockaddr*>(&address);
-  const bool is_accepted =
-      uv_accept(as_stream(&listener.handle), as_stream(&connection->handle)) == 0 &&
-      uv_tcp_getpeername(&connection->handle, generic, &size) == 0;
+  const bool is_accepted = uv_accept(listener, as_stream(&connection->handle)) == 0 &&
+                           uv_tcp_getpeername(&connection->handle, generic, &size) == 0;
   std::optional<ConnId> id;
   if (is_accepted) id = inputs_.on_accepted(from_socket_address(generic));
   if (!id) {
@@ -569,6 +480,7 @@ void Tcp::on_handle_closed(uv_handle_t* handle) noexcept {
 }
 
 void Tcp::on_time(Time now) {
+  listeners_.on_time(now);
   while (auto key = timers_.pop_expired(now)) {
     const auto [wait, number] = *key;
     switch (wait) {
@@ -581,17 +493,12 @@ void Tcp::on_time(Time now) {
           end_lingering(*found->second);
         }
         break;
-      case Wait::listening: {
-        Listener& listener = *listeners_.at(number);
-        if (open_listener(listener) != 0) on_listen_error(listener);
-        break;
-      }
     }
   }
 }
 
 void Tcp::close_all() {
-  stop_listening();
+  listeners_.stop();
   while (!connections_.empty()) {
     auto connection = std::move(connections_.begin()->second);
     connections_.erase(connections_.begin());

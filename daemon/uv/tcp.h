@@ -1,11 +1,12 @@
 #pragma once
 
-// Tcp owns the listeners and every TCP handle: engines know connections by ConnId only. What is
+// Tcp owns every TCP handle: engines know connections by ConnId only. What is
 // written in one turn leaves in one call; what the socket does not take is queued. Handles live
 // until libuv has closed them. It never calls its Inputs from within a command.
 
 #include <uv.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -16,6 +17,7 @@
 #include "core/effects.h"
 #include "core/timers.h"
 #include "daemon/uv/clock.h"
+#include "daemon/uv/tcp_listeners.h"
 
 namespace peernet::daemon {
 
@@ -23,12 +25,10 @@ inline constexpr std::size_t kReadBufferSize = 256 * 1024;  // shared by all con
 inline constexpr Duration kConnectTimeout = std::chrono::seconds(10);
 inline constexpr Duration kLingerMax = std::chrono::seconds(2);
 inline constexpr Duration kDrainTimeout = std::chrono::seconds(30);
-inline constexpr Duration kListenRetry = std::chrono::seconds(1);
 // Connections that were closed and may still flush; beyond this they are cut at once.
 inline constexpr std::size_t kLingeringMax = 256;
-inline constexpr int kListenBacklog = 511;
 
-class Tcp {
+class Tcp final : private TcpListeners::Inputs {
  public:
   class Inputs {
    public:
@@ -51,9 +51,9 @@ class Tcp {
   Tcp& operator=(const Tcp&) = delete;
 
   // Gives the endpoint that was bound: port 0 stands for any free one.
-  Result<Endpoint> listen(const Endpoint& endpoint);
-  void stop_listening();
-  std::vector<Endpoint> listeners() const;
+  Result<Endpoint> listen(const Endpoint& endpoint) { return listeners_.listen(endpoint); }
+  void stop_listening() { listeners_.stop(); }
+  std::vector<Endpoint> listeners() const { return listeners_.endpoints(); }
 
   // The effects of the same names.
   void connect(Time now, ConnId conn, const Endpoint& to);
@@ -65,23 +65,22 @@ class Tcp {
   void flush(Time now);
 
   void on_time(Time now);
-  Time deadline() const { return timers_.next(); }
+  Time deadline() const { return std::min(timers_.next(), listeners_.deadline()); }
 
   // Closes all, at once and without a word to anyone.
   void close_all();
-  bool is_gone() const { return handles_count_ == 0; }
+  bool is_gone() const { return handles_count_ == 0 && listeners_.is_gone(); }
   std::size_t connections_count() const { return connections_.size(); }
   std::size_t lingering_count() const { return lingering_.size(); }
 
  private:
-  struct Listener;
   struct Connection;
-  // What a timer is for: a connection, a lingering one, or a listener, by its number.
-  enum class Wait : std::uint8_t { connecting, draining, lingering, listening };
+  // What a timer is for: a connection, or a lingering one by its number.
+  enum class Wait : std::uint8_t { connecting, draining, lingering };
   using TimerKey = std::pair<Wait, std::uint64_t>;
 
-  static void on_connection(uv_stream_t* server, int status) noexcept;
-  static void on_listener_closed(uv_handle_t* handle) noexcept;
+  void on_incoming(uv_stream_t* listener) override;
+  void on_waiting() override { inputs_.carry_out(); }
   static void on_connect_done(uv_connect_t* request, int status) noexcept;
   static void on_alloc(uv_handle_t* handle, std::size_t suggested, uv_buf_t* buffer) noexcept;
   static void on_read(uv_stream_t* stream, ssize_t size, const uv_buf_t* buffer) noexcept;
@@ -90,11 +89,7 @@ class Tcp {
   static void on_idle(uv_idle_t* handle) noexcept;
   static void on_handle_closed(uv_handle_t* handle) noexcept;
 
-  int open_listener(Listener& listener);
-  static void on_listen_error(Listener& listener);
-  void drop_listener(std::unique_ptr<Listener> listener);
   std::unique_ptr<Connection> make_connection();
-  void accept(Listener& listener);
   void start_reading(Connection& connection);
   void send(Time now, Connection& connection);
   int send_now(Connection& connection);
@@ -115,8 +110,7 @@ class Tcp {
   uv_loop_t* loop_;
   const MonotonicClock& clock_;
   Inputs& inputs_;
-  std::map<std::uint64_t, std::unique_ptr<Listener>> listeners_;
-  std::uint64_t listeners_next_ = 0;
+  TcpListeners listeners_;
   std::map<ConnId, std::unique_ptr<Connection>> connections_;
   std::map<std::uint64_t, std::unique_ptr<Connection>> lingering_;  // closed for the engine
   std::uint64_t lingering_next_ = 0;

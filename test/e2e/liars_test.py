@@ -10,6 +10,7 @@ import random
 import socket
 import sys
 import threading
+import time
 
 try:
     import cryptography  # noqa: F401
@@ -20,7 +21,7 @@ except ImportError:
 import noise
 import wire
 from nodes import World, check, run, wait_for
-from peer import Listener, Peer, Seed, bytes_until_closed, link_to, read_frame
+from peer import Closed, Listener, Peer, Seed, bytes_until_closed, link_to, read_frame
 
 SEED = int(sys.argv[1]) if len(sys.argv) > 1 else random.randrange(1 << 30)
 chance = random.Random(SEED)
@@ -150,6 +151,23 @@ class Mute(Seed):
         pass
 
 
+class Dripping(Seed):
+    """Gives a block a second: alone it would take half a minute."""
+
+    def send_block(self, *block):
+        time.sleep(1)
+        super().send_block(*block)
+
+
+class CutShort(Seed):
+    """Its connections end within a record, each at another byte."""
+
+    def send_block(self, peer, piece, block, data):
+        record = noise.frame(peer.sealer.seal(wire.encode("piece", ch=7, piece=piece, block=block, data=data)))
+        peer.sock.sendall(record[:self.sent_blocks * 6101 % len(record)])
+        raise Closed
+
+
 class Clumsy(Seed):
     """Truthful, but it also says much that nobody asked for, and everything on a wrong channel before."""
 
@@ -229,10 +247,12 @@ def lies(world, daemon, kind, must_ban):
             check(said == [wire.Message("close", reason=5)], f"{name} is banned, but hears {said}")
         else:
             wait_for(f"{name} is heard", lambda: liar.asked, 20)
+        began = time.monotonic()
         daemon.fetch(link_to(liar.id, honest.port), world.path("got"))
         daemon.wait_complete(share)
+        check(time.monotonic() - began < 12, f"{name} held the fetch up for {time.monotonic() - began:.0f} s")
         check(honest.peer_text() not in events.banned(), "the honest seed is banned")
-        check(must_ban or liar.peer_text() not in events.banned() or kind not in (Waiting, Rejecting, Mute, Clumsy, Seed),
+        check(must_ban or liar.peer_text() not in events.banned() or kind not in (Waiting, Rejecting, Mute, Dripping, CutShort, Clumsy, Seed),
               f"{name} is banned, but told no lie: {events.banned()}")
         print(f"{name}: {events.banned().get(liar.peer_text(), 'not banned')}; completed")
         wanted = {b"w": tree[b"w"], b"x": tree[b"x"], b"y/z": tree[b"y"][b"z"]}
@@ -431,7 +451,7 @@ def test():
         for kind in (WrongBlock, WrongLeaves, WrongLayers, WrongManifest, LongerManifest, InnerNodes,
                      PieceAsLeaf, OneNodeMore, ManifestOfOthers):
             lies(world, daemon, kind, True)
-        for kind in (ShortBlock, Waiting, Rejecting, Mute, Clumsy, Pushy, Twice, PushyHashes,
+        for kind in (ShortBlock, Waiting, Rejecting, Mute, Dripping, CutShort, Clumsy, Pushy, Twice, PushyHashes,
                      NodesAtOnePlace):
             lies(world, daemon, kind, False)
         spoilt_answers(daemon, world)

@@ -5,9 +5,11 @@ those it dials itself is in liars_test.py.)"""
 
 import os
 import random
+import resource
 import socket
 import struct
 import sys
+import threading
 import time
 
 try:
@@ -415,17 +417,83 @@ def floods(target):
         check(len(said) == 50 and set(said) <= {"hashes", "hash_reject"}, f"it said {said}")
 
 
+def storms(target):
+    """One asks and cancels as fast as it can; another is served beside it as if it were not there."""
+    with target.visit() as peer, target.visit() as honest:
+        layers = honest.layers(target.share)
+        peer.know_all()
+        peer.want()
+        pair = [wire.encode(name, ch=1, piece=piece, block=0, count=1)
+                for piece in range(250) for name in ("request", "cancel")]
+        is_over = threading.Event()
+        sent = 0
+
+        def storm():
+            nonlocal sent
+            try:
+                while not is_over.is_set():
+                    peer.send_plain(*pair)
+                    sent += len(pair)
+                    peer.sync()
+            except (Closed, TimeoutError, OSError):
+                pass
+
+        thread = threading.Thread(target=storm)
+        thread.start()
+        honest.know_all()
+        honest.want()
+        began = time.monotonic()
+        for piece in chance.sample(range(target.share.pieces), 50):
+            honest.piece(target.share, piece, [layers[piece]])
+        took = time.monotonic() - began
+        is_over.set()
+        thread.join()
+        print(f"beside a storm of {sent} requests and cancels 50 pieces took {took:.2f} s")
+        check(sent >= 1000 and took < 10, f"it was held up: {took:.1f} s, {sent}")
+    target.still_lives("a storm of requests")
+
+
+def crowd(target):
+    """Many more connections than strangers may have: each is cheap, and who means it gets in."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, max(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+    before = target.memory()
+    crowded = [connect(target.port) for _ in range(1500)]
+    began = time.monotonic()
+    target.daemon.rpc("daemon.status")
+    with target.visit() as peer:
+        check(peer.manifest(target.id).id == target.id, "the manifest differs")
+    took = time.monotonic() - began
+    grown = target.memory() - before
+    for sock in crowded:
+        sock.close()
+    print(f"in a crowd of {len(crowded)} an honest peer was heard in {took:.2f} s; {grown >> 10} KiB more")
+    check(took < 5 and grown < 24 << 20, f"{took:.1f} s, {grown >> 20} MiB")
+    target.still_lives("a crowd")
+
+
 class Idle:
     """Those who say too little; when this is asked for, their time is over."""
 
     def __init__(self, target):
         self.began = time.monotonic()
         shake = initiator()
-        silent, half = connect(target.port), connect(target.port)
-        half.sendall(noise.frame(shake.write())[:20])
+        silent, half, drip = (connect(target.port) for _ in range(3))
+        first = noise.frame(shake.write())
+        half.sendall(first[:20])
+        threading.Thread(target=self.drip, args=(drip, first), daemon=True).start()
         waiting, _ = until_message_3(target, initiator())
-        self.raw = {"nothing": silent, "half a first message": half, "no third message": waiting}
+        self.raw = {"nothing": silent, "half a first message": half, "a byte a second": drip,
+                    "no third message": waiting}
         self.peer = target.visit(is_open=False)
+
+    @staticmethod
+    def drip(sock, data):
+        try:
+            for byte in data:
+                sock.sendall(bytes([byte]))
+                time.sleep(1)
+        except OSError:
+            pass
 
     def are_gone(self, target):
         for what, sock in self.raw.items():
@@ -462,7 +530,7 @@ def test():
         target.text = target.daemon.rpc("share.list")["shares"][0]["id"]
         idle = Idle(target)
         for part in (no_handshakes, spoilt_handshakes, replays, bad_records, bad_messages, secrets, requests,
-                     floods):
+                     floods, storms, crowd):
             part(target)
             target.daemon.rpc("daemon.status")
             print(f"{part.__name__}: {target.acts} acts so far, it lives", flush=True)

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <list>
 #include <map>
 #include <set>
 
@@ -39,7 +40,9 @@ Bitfield full(std::uint32_t size) {
 
 Picker make_picker(std::uint32_t pieces, std::uint32_t piece_length = k64KiB,
                    std::uint64_t seed = 1) {
-  return {layout_of(pieces, piece_length), Bitfield(pieces), Rng(seed).draw_seed()};
+  static std::list<Layout> layouts;  // which outlive their pickers
+  layouts.push_back(layout_of(pieces, piece_length));
+  return {layouts.back(), Bitfield(pieces), Rng(seed).draw_seed()};
 }
 
 std::uint32_t blocks_in(const std::vector<BlockRun>& runs) {

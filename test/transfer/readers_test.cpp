@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <list>
 
 #include "core/effects.h"
 #include "transfer/picker.h"
@@ -40,8 +41,9 @@ Readers::Read read_of(ReaderId reader) {
 }
 
 Picker picker_of(std::uint32_t pieces) {
-  return {Layout(64U << 10U, std::vector<std::uint64_t>{std::uint64_t{pieces} << 16U}),
-          Bitfield(pieces), Rng(1).draw_seed()};
+  static std::list<Layout> layouts;  // which outlive their pickers
+  layouts.emplace_back(64U << 10U, std::vector<std::uint64_t>{std::uint64_t{pieces} << 16U});
+  return {layouts.back(), Bitfield(pieces), Rng(1).draw_seed()};
 }
 
 TEST_CASE("a reader's window begins where it stands and ends with its file", "[transfer]") {

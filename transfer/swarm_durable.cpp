@@ -1,0 +1,339 @@
+// How what was received becomes durable: blocks and leaves go to the disk in jobs of many, a piece
+// whose blocks are all written is had, what is had is synced and then said in the store, and when
+// that is all that is wanted the share is finished.
+
+#include <algorithm>
+#include <utility>
+
+#include "core/check.h"
+#include "core/identity.h"
+#include "transfer/swarm.h"
+
+namespace peernet::transfer {
+namespace {
+
+constexpr std::size_t kWriteBlocksMax = 64;  // in one disk job
+// With so many jobs at the disk, fewer blocks than the goal wait until one of them has reported: a
+// job for each handful of blocks costs more in hand-overs than in work.
+constexpr std::uint32_t kWriteJobsBusy = 2;
+constexpr std::size_t kWriteBlocksGoal = 32;
+constexpr std::size_t kWriteLeavesMax = 4096;  // leaves in one disk job
+
+}  // namespace
+
+// ---- Written
+
+void Swarm::flush_writes(Turn& turn) {
+  if (!pending_leaves_.empty()) {
+    const Layout& layout = metadata_.manifest().layout();
+    std::ranges::sort(pending_leaves_);
+    std::size_t i = 0;
+    while (i < pending_leaves_.size()) {
+      WriteLeavesJob job;
+      WriteLeaves write{JobId{}, record_.storage, layout.piece(pending_leaves_[i]).first_leaf, {}};
+      for (; i < pending_leaves_.size() && write.leaves.size() < kWriteLeavesMax; ++i) {
+        const std::uint32_t piece = pending_leaves_[i];
+        if (layout.piece(piece).first_leaf != write.first + write.leaves.size()) break;
+        const auto& leaves = leaves_.at(piece);
+        write.leaves.insert(write.leaves.end(), leaves.begin(), leaves.end());
+        job.pieces.push_back(piece);
+      }
+      write.job = add_job(turn, std::move(job));
+      turn.out.push_back(std::move(write));
+    }
+    pending_leaves_.clear();
+  }
+  if (pending_blocks_.empty()) return;
+  if (write_jobs_ >= kWriteJobsBusy && pending_blocks_.size() < kWriteBlocksGoal) return;
+  std::ranges::sort(pending_blocks_, [](const PendingBlock& a, const PendingBlock& b) {
+    return std::pair(a.file_index, a.write.offset) < std::pair(b.file_index, b.write.offset);
+  });
+  std::size_t i = 0;
+  while (i < pending_blocks_.size()) {
+    WriteJob job;
+    WriteBlocks write{JobId{}, record_.storage, pending_blocks_[i].file_index, {}};
+    for (; i < pending_blocks_.size() && write.blocks.size() < kWriteBlocksMax; ++i) {
+      PendingBlock& pending = pending_blocks_[i];
+      if (pending.file_index != write.file_index) break;
+      job.blocks.push_back(pending.block);
+      write.blocks.push_back(std::move(pending.write));
+    }
+    write.job = add_job(turn, std::move(job));
+    ++write_jobs_;
+    turn.out.push_back(std::move(write));
+  }
+  pending_blocks_.clear();
+}
+
+void Swarm::on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Outcome& outcome) {
+  if (!result) {
+    for (const WrittenBlock& block : job.blocks) picker_->on_block_failed(block.piece, block.block);
+    fail(turn, result.error());
+    return;
+  }
+  const auto* written = std::get_if<BlocksWritten>(&*result);
+  PN_CHECK(written != nullptr);
+  const Layout& layout = metadata_.manifest().layout();
+  std::vector<wire::BlockRun> early;  // blocks of pieces that are not whole
+  std::vector<bool> is_wrong(job.blocks.size(), false);
+  for (const std::uint32_t index : written->mismatched) is_wrong.at(index) = true;
+  for (std::size_t i = 0; i < job.blocks.size(); ++i) {
+    const WrittenBlock& block = job.blocks[i];
+    if (is_wrong[i]) {
+      wasted_ += block.size;
+      picker_->on_block_failed(block.piece, block.block);
+      outcome.liars.push_back({block.conn, block.peer, block.endpoint});
+      continue;
+    }
+    downloaded_ += block.size;
+    down_.add(turn.now, block.size);
+    last_data_ = turn.now;
+    if (const auto peer = turn.peers.find(block.conn); peer != turn.peers.end()) {
+      peer->second.received.add(turn.now, block.size);
+    }
+    verified_.set(static_cast<std::uint32_t>(layout.piece(block.piece).first_leaf + block.block));
+    if (picker_->on_block_written(block.piece, block.block)) {
+      on_piece_written(turn, block.piece);
+    } else if (!early.empty() && early.back().piece == block.piece &&
+               early.back().first_block + early.back().count == block.block) {
+      ++early.back().count;
+    } else {
+      early.push_back({block.piece, block.block, 1});
+    }
+  }
+  for (const wire::BlockRun& run : early) {
+    if (picker_->state(run.piece) == Picker::PieceState::active) tell_blocks(turn, run);
+  }
+}
+
+void Swarm::on_piece_written(Turn& turn, std::uint32_t piece) {
+  if (leaves_unwritten_.contains(piece)) {
+    waiting_for_leaves_.insert(piece);
+  } else {
+    on_piece_had(turn, piece);
+  }
+}
+
+void Swarm::on_leaves_written(Turn& turn, const WriteLeavesJob& job, const FileResult& result) {
+  if (!result) {
+    fail(turn, result.error());
+    return;
+  }
+  for (const std::uint32_t piece : job.pieces) {
+    leaves_unwritten_.erase(piece);
+    if (waiting_for_leaves_.erase(piece) > 0) {
+      on_piece_had(turn, piece);
+    } else if (const auto state = picker_->state(piece);
+               state == Picker::PieceState::missing || state == Picker::PieceState::unwanted) {
+      leaves_.erase(piece);  // released while it waited
+    }
+  }
+}
+
+void Swarm::on_piece_had(Turn& turn, std::uint32_t piece) {
+  leaves_.erase(piece);
+  served_.set(piece);
+  const std::uint32_t size = metadata_.manifest().layout().piece_size(piece);
+  done_bytes_ += size;
+  dirty_bytes_ += size;
+  for (const ConnId conn : members_) {
+    Peer& peer = turn.peers.at(conn);
+    PeerShare& share = *peer.find_share(record_.id);
+    if (share.is_state_sent) peer.send(wire::Have{*share.channel, piece});
+    if (share.is_interesting) update_interest(peer, share);
+    peer.flush(turn.out);
+  }
+  maybe_sync(turn);
+  if (is_sequential_) update_urgent();
+  serve_reads(turn);
+  if (holds_wanted(served_)) tell_state(turn);
+}
+
+void Swarm::lose_piece(Turn& turn, std::uint32_t piece) {
+  if (!served_.reset(piece)) return;
+  done_bytes_ -= metadata_.manifest().layout().piece_size(piece);
+  if (record_.stage == ShareStage::complete && !is_repairing_) {
+    picker_->give_up(piece);
+  } else {
+    picker_->set_missing(piece);
+  }
+  durable_.reset(piece);
+  // What is being saved was so before.
+  for (auto& [job, saved] : saves_) {
+    if (piece < saved.have.size()) saved.have.reset(piece);
+  }
+  durable_bytes_ = bytes_of(durable_);
+  save(turn, SaveKind::progress, progress_record(durable_), durable_);
+  for (const ConnId conn : members_) {
+    Peer& peer = turn.peers.at(conn);
+    update_interest(peer, *peer.find_share(record_.id));
+    peer.flush(turn.out);
+  }
+  tell_state(turn);
+}
+
+void Swarm::drop_pending(Turn& turn) {
+  for (const PendingBlock& pending : pending_blocks_) turn.load.writing -= pending.block.size;
+  pending_blocks_.clear();
+  pending_leaves_.clear();
+}
+
+// ---- Synced
+
+void Swarm::maybe_sync(Turn& turn) {
+  if (!is_open_ || is_syncing_ || dirty_bytes_ == 0 || !picker_) return;
+  const bool is_due = turn.now - last_sync_ >= kSyncInterval || dirty_bytes_ >= kSyncBytesMax ||
+                      holds_wanted(served_) || record_.is_paused;
+  if (!is_due) return;
+  is_syncing_ = true;
+  last_sync_ = turn.now;
+  dirty_bytes_ = 0;
+  turn.out.push_back(Sync{add_job(turn, SyncJob{served_}), record_.storage});
+}
+
+void Swarm::on_synced(Turn& turn, SyncJob job, const FileResult& result) {
+  is_syncing_ = false;
+  if (!result) {
+    // The kernel may report a failed write once and then forget it: nothing since the last good
+    // sync is believed. The durable pieces are what resume starts from.
+    fail(turn, result.error());
+    return;
+  }
+  // Made first: the order in which arguments are evaluated is open.
+  ProgressRecord record = progress_record(job.have);
+  save(turn, SaveKind::progress, std::move(record), std::move(job.have));
+  maybe_sync(turn);
+}
+
+// ---- Said in the store
+
+void Swarm::save(Turn& turn, SaveKind kind, Record record, Bitfield have) {
+  const JobId job = turn.next_job(record_.id);
+  saves_.emplace(job, SaveJob{kind, std::move(have)});
+  turn.out.push_back(Save{job, std::move(record)});
+}
+
+void Swarm::save_record(Turn& turn, SaveKind kind) {
+  if (is_listing_) return;
+  ShareRecord record = record_;
+  if (durable_.size() > 0) {  // the manifest is known, and was taken
+    record.manifest = metadata_.manifest().encoded();
+    record.piece_layers = metadata_.layers().encoded();
+  }
+  save(turn, kind, std::move(record));
+}
+
+// Their bytes are held once, by metadata_.
+void Swarm::forget_encoded() {
+  // Not `= {}`, which keeps the memory.
+  record_.manifest = Bytes();
+  record_.piece_layers = Bytes();
+}
+
+void Swarm::save_progress(Turn& turn) {
+  if (!metadata_.is_complete() || is_listing_) return;
+  last_progress_save_ = turn.now;
+  saved_uploaded_ = uploaded_;
+  save(turn, SaveKind::progress, progress_record(durable_), durable_);
+}
+
+ProgressRecord Swarm::progress_record(const Bitfield& durable) const {
+  return {record_.id, durable.pack(), downloaded_, uploaded_};
+}
+
+void Swarm::on_saved(Turn& turn, JobId job, const Result<void>& result) {
+  const auto found = saves_.find(job);
+  PN_CHECK(found != saves_.end());
+  SaveJob saved = std::move(found->second);
+  saves_.erase(found);
+  if (!result) {
+    if (saved.kind == SaveKind::removed) {
+      removal_ = result.error();
+      is_removed_ = true;
+      return;
+    }
+    // So that it is recorded, and told, when the share is resumed.
+    if (saved.kind == SaveKind::complete) record_.completed = {};
+    fail(turn, result.error());
+    continue_removal(turn);
+    return;
+  }
+  switch (saved.kind) {
+    case SaveKind::record: break;
+    case SaveKind::progress: {
+      const bool is_more = saved.have.count_set() > durable_.count_set();
+      if (!is_more) break;
+      // Also when the share has failed meanwhile: it was synced, and it is what resume starts from.
+      durable_ = std::move(saved.have);
+      durable_bytes_ = bytes_of(durable_);
+      if (error_) break;
+      turn.events.emplace_back(Durable{record_.id, durable_bytes_});
+      on_all_durable(turn);
+      break;
+    }
+    case SaveKind::finishing:
+      if (!is_open_ || is_removing_) break;
+      finish_storage(turn);
+      break;
+    case SaveKind::complete:
+      if (record_.stage != ShareStage::complete) break;  // more was asked for meanwhile
+      completed_ = turn.now;
+      turn.events.emplace_back(Completed{record_.id});
+      if (hooks_.completed) run_hook(turn, Hook::completed);
+      tell_state(turn);
+      break;
+    case SaveKind::removed: is_removed_ = true; break;
+  }
+  continue_removal(turn);
+}
+
+// ---- All of it
+
+void Swarm::on_all_durable(Turn& turn) {
+  if (!holds_wanted(durable_) || is_removing_) return;
+  if (is_repairing_) {
+    if (!verification_) finish_storage(turn);
+    return;
+  }
+  if (record_.stage == ShareStage::complete || scan_) return;
+  if (is_scan_due()) {
+    start_scan(turn);
+    return;
+  }
+  if (record_.stage == ShareStage::extending) {
+    finish_storage(turn);
+    return;
+  }
+  record_.stage = ShareStage::finishing;
+  save_record(turn, SaveKind::finishing);
+  tell_state(turn);
+}
+
+void Swarm::on_finished(Turn& turn, const FileResult& result) {
+  if (!result) {
+    Error error = result.error();
+    if (error.code == Errc::exists) {
+      error.hint = "move it away; to go on at once: peernet resume " + to_short_text(record_.id);
+    }
+    fail(turn, std::move(error));
+    return;
+  }
+  if (is_repairing_) {
+    is_repairing_ = false;
+    turn.events.emplace_back(Completed{record_.id});
+    tell_state(turn);
+    return;
+  }
+  record_.stage = ShareStage::complete;
+  record_.completed = turn.wall;
+  // More of it may have been asked for meanwhile.
+  const std::vector<bool> finished = wanted_files_;
+  select_files();
+  if (wanted_files_ != finished) {
+    extend(turn);
+    return;
+  }
+  save_record(turn, SaveKind::complete);
+}
+
+}  // namespace peernet::transfer

@@ -1,0 +1,192 @@
+// Blocks in and out: as much is asked of each peer and sealed for it as its connection, the memory
+// and the rate limits take.
+
+#include <algorithm>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "transfer/transfer.h"
+
+namespace peernet::transfer {
+namespace {
+
+// Sealed and not yet sent: 100 ms of what the peer takes, within these bounds.
+constexpr std::size_t kUnsentGoalMax = std::size_t{512} << 10U;
+constexpr std::size_t kRecordsOverhead = 2048;  // lengths, headers and tags around so many blocks
+constexpr std::uint16_t kReadBlocksMax = 16;    // in one disk job
+
+// Under a download limit a twentieth of a second's worth is asked for at a time.
+constexpr std::uint64_t kLimitedAskShare = 20;
+constexpr Duration kLimitedAskInterval = std::chrono::milliseconds(20);
+
+}  // namespace
+
+std::uint64_t Transfer::block_bytes_held() const {
+  std::uint64_t bytes = load_.writing;
+  for (const auto& [conn, peer] : peers_) {
+    bytes += std::uint64_t{peer.pipeline.in_flight()} * kBlockSize + peer.upload.bytes_ahead();
+  }
+  return bytes;
+}
+
+void Transfer::settle(Turn& t, Peer& peer) {
+  if (peer.phase() != Peer::Phase::open) return;
+  fill(t, peer);
+  steer(t, peer);
+  pump(t, peer);
+  peer.flush(t.out);
+}
+
+void Transfer::steer(Turn& t, Peer& peer) {
+  if (peer.is_choked) return;
+  for (auto& [id, share] : peer.shares()) {
+    if (Swarm* swarm = share.is_interested ? find_swarm(id) : nullptr) swarm->steer(t, peer, share);
+  }
+}
+
+// Keeps the peer's request window full, its shares taking turns.
+void Transfer::fill(Turn& t, Peer& peer) {
+  if (peer.phase() != Peer::Phase::open || peer.is_choking || is_stopping_) return;
+  std::uint32_t room = peer.pipeline.room();
+  if (room == 0) return;
+  // Whole runs: a remainder would be a message and a read of its own.
+  if (room > kRunBlocksMax) room -= room % kRunBlocksMax;
+  if (!peer.is_interesting()) return;
+  if (!down_limit_.may_take(t.now)) {
+    for (const auto& [id, share] : peer.shares()) {
+      Swarm* swarm = share.is_interesting ? find_swarm(id) : nullptr;
+      if (swarm != nullptr) swarm->on_limited(t.now, config_.rate_down);
+    }
+    wait_for_limit(down_limit_.ready_at(t.now));
+    return;
+  }
+  const std::uint64_t held = block_bytes_held();
+  if (held >= config_.memory_max) {
+    is_memory_short_ = true;
+    for (const auto& [id, share] : peer.shares()) {
+      Swarm* swarm = share.is_interesting ? find_swarm(id) : nullptr;
+      if (swarm != nullptr) swarm->on_memory_short(t.now);
+    }
+    return;
+  }
+  room = std::min<std::uint32_t>(
+      room, static_cast<std::uint32_t>((config_.memory_max - held) / kBlockSize));
+
+  std::vector<ShareId> turns;
+  for (const auto& [id, share] : peer.shares()) {
+    if (share.is_interesting) turns.push_back(id);
+  }
+  room = blocks_within(down_limit_, room);
+  bool is_limited = down_limit_.is_limited();
+  const auto first = std::ranges::upper_bound(turns, peer.fill_turn);
+  std::rotate(turns.begin(), first, turns.end());
+  for (const ShareId& id : turns) {
+    if (room == 0) break;
+    Swarm* swarm = find_swarm(id);
+    PeerShare* share = peer.find_share(id);
+    if (swarm == nullptr || share == nullptr) continue;
+    TokenBucket& limit = swarm->down_limit();
+    if (!limit.may_take(t.now)) {
+      swarm->on_limited(t.now, limit.rate());
+      wait_for_limit(limit.ready_at(t.now));
+      continue;
+    }
+    is_limited = is_limited || limit.is_limited();
+    // None has more than its part of what is out: a share that comes slowly, for its limit at the
+    // other end, would else fill the window sooner or later.
+    const auto shares_count = static_cast<std::uint32_t>(turns.size());
+    const std::uint32_t part = std::max(1U, peer.pipeline.window() / shares_count);
+    const std::uint32_t out = shares_count == 1 ? 0 : swarm->outstanding(peer.conn());
+    if (out >= part) continue;
+    const std::uint32_t wanted = shares_count == 1 ? room : std::min(room, part - out);
+    const std::uint32_t asked = swarm->request(t, peer, *share, blocks_within(limit, wanted));
+    swarm->flush_writes(t);  // leaf hashes that needed no asking
+    if (asked == 0) continue;
+    room -= std::min(room, asked);
+    down_limit_.take(t.now, std::uint64_t{asked} * kBlockSize);
+    limit.take(t.now, std::uint64_t{asked} * kBlockSize);
+    peer.fill_turn = id;
+    // Little is asked for at a time, so it is asked for often.
+    if (is_limited) wait_for_limit(t.now + kLimitedAskInterval);
+  }
+  peer.flush(t.out);
+}
+
+std::uint32_t Transfer::blocks_within(const TokenBucket& limit, std::uint32_t room) {
+  if (!limit.is_limited()) return room;
+  const std::uint64_t blocks = *limit.rate() / kLimitedAskShare / kBlockSize;
+  return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(blocks, 1, room));
+}
+
+void Transfer::wait_for_limit(Time at) {
+  limit_wait_ = std::min(limit_wait_, at);
+}
+
+// What a limit lets through goes to the first that is looked at: after each turn that is the one
+// behind the first that got something.
+void Transfer::settle_in_turn(Turn& t) {
+  limit_wait_ = kNever;
+  std::optional<ConnId> first_served;
+  auto at = peers_.upper_bound(limit_turn_);
+  for (std::size_t i = 0; i < peers_.size(); ++i, ++at) {
+    if (at == peers_.end()) at = peers_.begin();
+    Peer& peer = at->second;
+    const auto served = [&peer] { return std::pair(peer.sent.total(), peer.pipeline.in_flight()); };
+    const auto before = served();
+    settle(t, peer);
+    if (!first_served && served() != before) first_served = at->first;
+  }
+  if (first_served) limit_turn_ = *first_served;
+}
+
+// Seals what is ready as far as the connection and the limit take it, and reads ahead.
+void Transfer::pump(Turn& t, Peer& peer) {
+  const std::size_t goal = std::clamp(static_cast<std::size_t>(peer.sent.rate(t.now, 1) / 10),
+                                      kUnsentGoalMin, kUnsentGoalMax);
+  if (peer.unsent() < goal && peer.upload.has_ready()) {
+    const std::uint64_t room = goal - peer.unsent() + kBlockSize;
+    peer.expect(std::min<std::uint64_t>(room, peer.upload.ready_bytes()) + kRecordsOverhead);
+  }
+  std::set<wire::ShareChannel> held;  // shares at their own limit
+  while (peer.unsent() < goal && up_limit_.may_take(t.now)) {
+    const auto ready = peer.upload.ready(held);
+    if (!ready) break;
+    const UploadQueue::Block& block = *ready;
+    PeerShare* share = peer.find_channel(block.channel);
+    if (share != nullptr && share->channel) {
+      Swarm* swarm = find_swarm(share->id);
+      if (swarm != nullptr && !swarm->up_limit().may_take(t.now)) {
+        wait_for_limit(swarm->up_limit().ready_at(t.now));
+        held.insert(block.channel);
+        continue;
+      }
+      peer.send_block(block, *share->channel);
+      counted_.blocks_out += block.data.size();
+      if (swarm != nullptr) swarm->up_limit().take(t.now, block.data.size());
+      peer.sent.add(t.now, block.data.size());
+      if (!peer.is_in_debt && peer.sent.total() >= peer.debt_at) want_rechoke(t.now);
+      up_limit_.take(t.now, block.data.size());
+      if (swarm != nullptr) {
+        swarm->on_sent_block(t.now, peer, *share, block.piece, block.data.size());
+      }
+    }
+    peer.upload.pop_ready(block.channel);
+  }
+  if (peer.upload.has_ready() && !up_limit_.may_take(t.now)) {
+    wait_for_limit(up_limit_.ready_at(t.now));
+  }
+  while (const auto run = peer.upload.next(kReadBlocksMax)) {
+    const PeerShare* share = peer.find_channel(run->channel);
+    Swarm* swarm = share == nullptr ? nullptr : find_swarm(share->id);
+    if (swarm != nullptr && swarm->can_serve(run->blocks)) {
+      peer.upload.on_reading(swarm->read(t, peer.conn(), run->blocks), *run);
+      continue;
+    }
+    // It could be served when it was asked for, and cannot any more.
+    peer.upload.drop(*run);
+    if (share != nullptr && share->channel) peer.send(wire::Reject{*share->channel, run->blocks});
+  }
+}
+
+}  // namespace peernet::transfer
