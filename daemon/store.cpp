@@ -214,7 +214,8 @@ Result<Saved> Store::load() {
     if (!loaded) return loaded.error();
   }
   // All was read once, and little of it will be again.
-  sqlite3_db_release_memory(database_.get());
+  auto shrunk = database_.run("PRAGMA shrink_memory;");
+  if (!shrunk) return shrunk.error();
   return saved;
 }
 
