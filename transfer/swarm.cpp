@@ -43,7 +43,7 @@ void Swarm::start_listing(Turn& turn) {
 
 void Swarm::start_saved(Turn& turn, const ProgressRecord* progress) {
   started_ = turn.now;
-  apply_limits(turn.now, {record_.limit_up, record_.limit_down});
+  limits_.change(turn.now, {record_.limit_up, record_.limit_down});
   if (progress != nullptr) {
     downloaded_ = progress->downloaded;
     uploaded_ = progress->uploaded;
