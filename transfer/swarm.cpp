@@ -411,7 +411,7 @@ void Swarm::on_tick(Turn& turn) {
   for (const auto& [piece, request] : leaf_requests_) {
     const Duration waited = turn.now - request.at;
     const bool is_elsewhere =
-        waited > kMetadataPatience && can_others_give(turn, request.conn, piece);
+        waited > kMetadataPatience && can_others_give(turn, request.conn, piece, std::nullopt);
     if (is_elsewhere || waited > kRequestPatience) late.push_back(piece);
   }
   for (const std::uint32_t piece : late) {

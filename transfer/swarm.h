@@ -363,7 +363,8 @@ class Swarm {
   void pump_metadata(Turn& turn);
   std::optional<ConnId> best_source(const Turn& turn) const;
   void change_source(Turn& turn);
-  bool can_others_give(const Turn& turn, ConnId than, std::uint32_t piece) const;
+  bool can_others_give(const Turn& turn, ConnId than, std::uint32_t piece,
+                       std::optional<std::uint32_t> block) const;
   void say_have_state(Peer& peer, PeerShare& share);
   void on_have_state(Turn& turn, Peer& peer, PeerShare& share, Bitfield has);
   void update_interest(Peer& peer, PeerShare& share);

@@ -238,9 +238,7 @@ void Transfer::tick_peers(Turn& t) {
     for (const auto& [id, share] : peer.shares()) {
       if (const Swarm* swarm = find_swarm(id)) out += swarm->outstanding(conn);
     }
-    if (out < peer.pipeline.in_flight()) {
-      peer.pipeline.on_rejected(peer.pipeline.in_flight() - out);
-    }
+    peer.pipeline.on_counted(out);
     if (peer.pipeline.is_late(t.now)) {
       std::uint32_t blocks_count = 0;
       for (const auto& [id, share] : peer.shares()) {

@@ -262,6 +262,7 @@ TEST_CASE("what others were quicker with does not count as asked for a second la
 
 TEST_CASE("a piece that is lost while it is being saved is not durable when it is saved",
           "[transfer]") {
+  const bool is_lost = GENERATE(true, false);
   const Content content = make_content(2);
   Exchange exchange(content);
   Seed seed(exchange, content, 1);
@@ -270,7 +271,6 @@ TEST_CASE("a piece that is lost while it is being saved is not durable when it i
   seed.send(exchange.now, {0, 0, 4});
   exchange.pass(seconds(2), {&seed});  // written, synced, and given to the store
   REQUIRE_FALSE(exchange.saves.empty());
-  const bool is_lost = GENERATE(true, false);
   if (is_lost) {
     exchange.is_disk_corrupt = true;
     ReadRequest read;
