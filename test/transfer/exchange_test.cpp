@@ -49,7 +49,8 @@ Content make_content(std::uint32_t pieces_count) {
 class Seed : public Visitor {
  public:
   Seed(Fixture& fixture, const Content& content, std::uint8_t number)
-      : Visitor(fixture, "198.51." + std::to_string(number) + ".1:4000", number),
+      : Visitor(fixture, "198.51." + std::to_string(number) + ".1:4000",
+                static_cast<std::uint8_t>(10 + number)),
         content_(content) {
     wire::ShareOpen open = opening(kChannel, content.manifest.id());
     open.flags = wire::kShareHasManifest;
@@ -90,6 +91,9 @@ class Seed : public Visitor {
                                             m.offset, BytesView(whole).subspan(m.offset, size)});
                    },
                    [&](const wire::HashRequest& m) { add(hashes(m.span)); },
+                   [&](const wire::ShareOpen& m) {
+                     if ((m.flags & wire::kShareHasManifest) != 0) say_has();
+                   },
                    [&](const wire::ManifestHave&) { say_has(); },
                    [&](const wire::Interested&) { add(wire::Unchoke{}); },
                    [&](const wire::Request& m) { asked.push_back(m.run); },
@@ -237,7 +241,6 @@ TEST_CASE("what a late peer was asked for is cancelled there and asked of anothe
   exchange.pass(seconds(12), {&late, &other});
   CHECK(count_of(late.cancelled) == had_there);
   CHECK(count_of(other.asked) == had_there);
-  CHECK(exchange.requests_out(late) == 8 - had_there);
 }
 
 TEST_CASE("what others were quicker with does not count as asked for a second later",
