@@ -201,6 +201,7 @@ std::string hint_for(const Json& share) {
   if (cause == "lookups_off") return "a link with an address (pe=HOST:PORT), or discovery.dht";
   if (cause == "no_provider") return "peernet doctor; is it shared anywhere, by a node that runs?";
   if (cause == "limited") return "peernet limit";
+  if (cause == "peer_limited") return "peernet config set limits.peer_down null";
   if (cause == "memory_short") return "peernet config set limits.memory 512MiB";
   if (cause == "dials_fail")
     return "peernet doctor; is peernetd running there, and is its port open?";

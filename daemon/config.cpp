@@ -248,6 +248,17 @@ const std::array kKeys{
     Key{"limits.down", R"(a rate such as "8MB/s" or "512KiB/s", or null for no limit)",
         "download, over all shares and peers",
         [](const Json& v, DaemonConfig& c) { return read_rate(v, c.limit_down); }},
+    Key{"limits.peer_up", R"(a rate such as "8MB/s" or "512KiB/s", or null for no limit)",
+        "upload to each peer, over all shares",
+        [](const Json& v, DaemonConfig& c) { return read_rate(v, c.peer_limits.each.up); }},
+    Key{"limits.peer_down", R"(a rate such as "8MB/s" or "512KiB/s", or null for no limit)",
+        "download from each peer, over all shares",
+        [](const Json& v, DaemonConfig& c) { return read_rate(v, c.peer_limits.each.down); }},
+    Key{"limits.lan", "true or false",
+        "rate limits, those of shares too, count for peers at private and loopback addresses",
+        [](const Json& v, DaemonConfig& c) {
+          return read_boolean(v, c.peer_limits.is_lan_limited);
+        }},
     Key{"limits.connections", "a whole number from 1 to 65535", "peers connected at a time",
         [](const Json& v, DaemonConfig& c) {
           return read_integer(v, 1, kConnectionsMax, c.connections);
@@ -499,6 +510,9 @@ std::string config_to_json(const DaemonConfig& config) {
   Json& limits = json["limits"];
   limits["up"] = rate_json(config.limit_up);
   limits["down"] = rate_json(config.limit_down);
+  limits["peer_up"] = rate_json(config.peer_limits.each.up);
+  limits["peer_down"] = rate_json(config.peer_limits.each.down);
+  limits["lan"] = config.peer_limits.is_lan_limited;
   limits["connections"] = config.connections;
   limits["half_open"] = config.half_open;
   limits["handshakes"] = config.handshakes;

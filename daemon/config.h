@@ -15,6 +15,7 @@
 #include "core/result.h"
 #include "core/time.h"
 #include "dht/config.h"
+#include "transfer/limits.h"
 
 namespace peernet::daemon {
 
@@ -77,6 +78,7 @@ struct DaemonConfig {
   std::optional<std::string> downloads;     // absolute; nullopt: Paths::downloads
   std::optional<std::uint64_t> limit_up;    // bytes a second; nullopt: no limit
   std::optional<std::uint64_t> limit_down;  // bytes a second
+  transfer::PeerLimits peer_limits;
   std::uint32_t connections = 512;
   std::uint32_t half_open = 1024;
   std::uint32_t dials = 20;                    // a second

@@ -12,8 +12,9 @@
 namespace peernet::daemon {
 namespace {
 
-constexpr std::array<std::string_view, 6> kTakenOver{
-    "limits.up", "limits.down", "log.level", "log.shares", "log.peers", "paths.downloads"};
+constexpr std::array<std::string_view, 9> kTakenOver{
+    "limits.up", "limits.down", "limits.peer_up", "limits.peer_down", "limits.lan",
+    "log.level", "log.shares",  "log.peers",      "paths.downloads"};
 
 // Walks over a text that was found to be valid: JSON with // comments.
 class Walker {
@@ -197,6 +198,7 @@ bool needs_restart(std::string_view key) {
 void take_over(DaemonConfig& config, const DaemonConfig& fresh) {
   config.limit_up = fresh.limit_up;
   config.limit_down = fresh.limit_down;
+  config.peer_limits = fresh.peer_limits;
   config.log_levels = fresh.log_levels;
   config.downloads = fresh.downloads;
 }

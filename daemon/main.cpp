@@ -134,8 +134,8 @@ NodeConfig node_config(const DaemonConfig& config, const std::optional<Key>& net
   transfer.listen_port = port;
   transfer.special_use_is_global = config.special_use_is_global;
   transfer.upload_slots = config.upload_slots;
-  transfer.rate_up = config.limit_up;
-  transfer.rate_down = config.limit_down;
+  transfer.limits = {config.limit_up, config.limit_down};
+  transfer.peer_limits = config.peer_limits;
   transfer.memory_max = config.memory;
   transfer.hooks = {!config.hooks.scan.empty(), !config.hooks.completed.empty()};
   transfer.has_lan = config.lan;
@@ -329,11 +329,16 @@ Result<ConfigChange> Daemon::reload(Time now, Effects& out) {
   } else {
     paths_.downloads = downloads_by_default_;
   }
-  const auto touches_limits = [](const std::string& key) {
-    return key == "limits.up" || key == "limits.down";
+  const auto touches = [&change](std::initializer_list<std::string_view> keys) {
+    return std::ranges::any_of(change.taken_over, [keys](const std::string& key) {
+      return std::ranges::find(keys, key) != keys.end();
+    });
   };
-  if (std::ranges::any_of(change.taken_over, touches_limits)) {
+  if (touches({"limits.up", "limits.down"})) {
     node_->set_limits(now, {config_.limit_up, config_.limit_down}, out);
+  }
+  if (touches({"limits.peer_up", "limits.peer_down", "limits.lan"})) {
+    node_->set_peer_limits(now, config_.peer_limits, out);
   }
   rpc_->on_config(config_to_json(config_), paths_.downloads);
   journal_->log().info("config reloaded{}{}", taken.empty() ? "" : ", now in force: ", taken);

@@ -339,6 +339,11 @@ void Node::set_limits(Time now, const transfer::Limits& limits, Effects& out) {
   settle(now, out);
 }
 
+void Node::set_peer_limits(Time now, const transfer::PeerLimits& limits, Effects& out) {
+  transfer_.set_peer_limits(now, limits);
+  settle(now, out);
+}
+
 Result<void> Node::set_share_limits(Time now, const ShareId& id, const transfer::Limits& limits,
                                     bool is_kept, Effects& out) {
   auto done = transfer_.set_share_limits(now, id, limits, is_kept, out);

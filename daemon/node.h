@@ -105,6 +105,7 @@ class Node {
   void cancel_verify(Time now, const ShareId& id, Effects& out);
   void end_reader(Time now, transfer::ReaderId reader, Effects& out);
   void set_limits(Time now, const transfer::Limits& limits, Effects& out);
+  void set_peer_limits(Time now, const transfer::PeerLimits& limits, Effects& out);
   // `is_kept`: also after a restart.
   Result<void> set_share_limits(Time now, const ShareId& id, const transfer::Limits& limits,
                                 bool is_kept, Effects& out);

@@ -201,10 +201,11 @@ std::string_view state_word(const transfer::ShareStatus& share) {
     return state_word(share.state);
   }
   // Held back by a limit, it goes on, if slowly.
+  using enum transfer::Cause;
   const bool is_stalled =
-      share.cause == transfer::Cause::none
+      share.cause == none
           ? whole_rate(share.rate_down) == 0
-          : share.cause != transfer::Cause::limited && share.cause != transfer::Cause::memory_short;
+          : share.cause != limited && share.cause != peer_limited && share.cause != memory_short;
   return is_stalled ? "stalled" : state_word(share.state);
 }
 

@@ -15,6 +15,7 @@
 #include "core/endpoint.h"
 #include "core/result.h"
 #include "transfer/choker.h"
+#include "transfer/limits.h"
 #include "transfer/link.h"
 #include "transfer/manifest.h"
 #include "transfer/readers.h"
@@ -39,8 +40,8 @@ struct Config {
   std::uint32_t handshakes_per_second = 200;  // inbound
   ManifestLimits manifest;                    // of shares that come
   std::optional<std::uint32_t> upload_slots;  // nullopt: adapts to the uplink
-  std::optional<std::uint64_t> rate_up;       // bytes a second
-  std::optional<std::uint64_t> rate_down;
+  Limits limits;                              // of the node
+  PeerLimits peer_limits;
   bool has_lookups = true;                   // somebody answers PeersWanted
   bool has_lan = true;                       // says on the local network what it has and seeks
   bool has_pex = true;                       // tells peers of peers, and listens to them

@@ -18,6 +18,7 @@
 #include "core/time.h"
 #include "transfer/bitfield.h"
 #include "transfer/handshake.h"
+#include "transfer/limits.h"
 #include "transfer/network.h"
 #include "transfer/pex.h"
 #include "transfer/pipeline.h"
@@ -141,6 +142,7 @@ class Peer {
   std::uint64_t owed_before = 0;  // bytes it was sent in earlier sessions, not long ago
   RateMeter received;             // verified bytes
   RateMeter sent;                 // bytes of blocks
+  RateLimits limits;              // of this peer, over all shares
   Pipeline pipeline;
   UploadQueue upload;
   std::uint32_t hash_requests = 0;  // being answered

@@ -21,6 +21,7 @@ constexpr double kDeviationGain = 1.0 / 4;
 void Pipeline::restart() {
   requested_.clear();
   times_late_ = 0;
+  given_up_ = 0;
   meter_ = RateMeter{};  // the silence before is not its rate
   window_ = std::max(kWindowInitial, window_ / 2);
   is_slow_start_ = true;
@@ -42,7 +43,7 @@ std::uint32_t Pipeline::room() const {
 
 void Pipeline::on_block(Time now, std::uint32_t bytes) {
   meter_.add(now, bytes);
-  on_late_block(now);
+  on_any_block(now);
   if (requested_.empty()) return;
   // As full as room() lets it be: the window, not the supply, holds the peer back.
   const bool was_full = in_flight() + window_ / kRoomPart + 1 >= window_;
@@ -65,13 +66,24 @@ void Pipeline::on_rejected(std::uint32_t blocks_count) {
   requested_.erase(requested_.end() - static_cast<std::ptrdiff_t>(count), requested_.end());
 }
 
+void Pipeline::on_counted(std::uint32_t blocks_count) {
+  if (blocks_count < in_flight()) on_rejected(in_flight() - blocks_count);
+}
+
 void Pipeline::on_late_block(Time now) {
+  if (given_up_ == 0) return;
+  --given_up_;
+  on_any_block(now);
+}
+
+void Pipeline::on_any_block(Time now) {
   waiting_since_ = now;
   times_late_ = 0;
 }
 
 void Pipeline::on_given_up(Time now, std::uint32_t blocks_count) {
   on_rejected(blocks_count);
+  given_up_ = std::min(given_up_ + blocks_count, kWindowMax);
   waiting_since_ = now;
   ++times_late_;
   window_ = kWindowMin;

@@ -32,8 +32,11 @@ class Pipeline {
   void on_request(Time now, std::uint32_t blocks_count);
   void on_block(Time now, std::uint32_t bytes);
   void on_rejected(std::uint32_t blocks_count);  // also cancelled or expired
-  // It came after it had been given up.
+  // One came that is not asked of the peer any more, or never was. If as many have not come yet as
+  // were given up, the peer is late no more.
   void on_late_block(Time now);
+  // So many are out, as the pickers know it: those that others were quicker with leave no answer.
+  void on_counted(std::uint32_t blocks_count);
   // is_late, and so many blocks that others have are asked of them.
   void on_given_up(Time now, std::uint32_t blocks_count);
   void on_round_trip(Duration round_trip);  // of a ping
@@ -52,6 +55,7 @@ class Pipeline {
   Duration patience() const;
 
  private:
+  void on_any_block(Time now);
   void adapt(Time now);
   void learn_delay(Duration delay);
 
@@ -64,6 +68,7 @@ class Pipeline {
   double delay_deviation_ = 0;        // s
   Time waiting_since_{};              // the last block, or the request before which none was out
   unsigned times_late_ = 0;           // in a row
+  std::uint32_t given_up_ = 0;        // blocks, that have not come since
 };
 
 }  // namespace peernet::transfer

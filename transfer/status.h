@@ -16,6 +16,7 @@
 #include "core/records.h"
 #include "core/result.h"
 #include "core/time.h"
+#include "transfer/limits.h"
 
 namespace peernet::transfer {
 
@@ -57,7 +58,8 @@ enum class Cause : std::uint8_t {
   no_manifest,    // and has not given the manifest yet
   no_have_state,  // and has not said what it has
   no_holder,      // and nobody has what is missing
-  limited,        // and a download limit holds us back
+  limited,        // and a download limit of the node or of the share holds us back
+  peer_limited,   // likewise that of each peer
   memory_short,   // likewise limits.memory
   choked,         // and everybody who has something for us chokes us
   silent,         // and nothing comes of what was asked for
@@ -112,13 +114,6 @@ struct ShareStatus {
   std::optional<VerifyStatus> verification;
   WallTime added;
   WallTime completed;  // 0: not yet
-};
-
-// Bytes a second each way; nullopt: no limit.
-struct Limits {
-  std::optional<std::uint64_t> up;
-  std::optional<std::uint64_t> down;
-  bool operator==(const Limits&) const = default;
 };
 
 // Why a connection, or what was asked on one, was turned down.

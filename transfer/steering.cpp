@@ -65,9 +65,11 @@ void Steering::forget_stale() {
 
 void Steering::hand(Time now, std::uint32_t piece, ConnId peer) {
   waiting_.reset(piece);
-  std::vector<std::pair<ConnId, Network>> sent_to;
+  SentTo sent_to;
   if (const auto before = handed_.find(piece); before != handed_.end()) {
     sent_to = std::move(before->second.sent_to);
+  } else if (const auto back = taken_back_.find(piece); back != taken_back_.end()) {
+    sent_to = std::move(back->second);
   }
   forget(piece);
   if (handed_.size() == kHandedMax) forget(handed_by_time_.begin()->second);
@@ -77,7 +79,7 @@ void Steering::hand(Time now, std::uint32_t piece, ConnId peer) {
 
 void Steering::add_sent_to(std::uint32_t piece, ConnId peer, const Network& network) {
   Handed& handed = handed_.at(piece);
-  if (handed.is_from_us(peer, network)) return;
+  if (is_from_us(handed.sent_to, peer, network)) return;
   handed.sent_to.emplace_back(peer, network);
   if (handed.sent_to.size() > kSentToMax) forget(piece);
 }
@@ -89,13 +91,14 @@ void Steering::set_time(std::uint32_t piece, Handed& handed, Time now) {
 }
 
 void Steering::forget(std::uint32_t piece) {
+  taken_back_.erase(piece);
   const auto found = handed_.find(piece);
   if (found == handed_.end()) return;
   handed_by_time_.erase({found->second.at, piece});
   handed_.erase(found);
 }
 
-bool Steering::Handed::is_from_us(ConnId conn, const Network& network) const {
+bool Steering::is_from_us(const SentTo& sent_to, ConnId conn, const Network& network) {
   return std::any_of(sent_to.begin(), sent_to.end(), [&](const auto& receiver) {
     return receiver.first == conn || receiver.second == network;
   });
@@ -112,11 +115,17 @@ void Steering::on_sent(Time now, std::uint32_t piece, ConnId peer, const Network
 void Steering::on_had(Time now, std::uint32_t piece, ConnId peer, const Network& network) {
   const auto found = handed_.find(piece);
   if (found != handed_.end()) {
-    if (!found->second.is_from_us(peer, network)) forget(piece);
-  } else if (waiting_.test(piece)) {
-    hand(now, piece, peer);
-    add_sent_to(piece, peer, network);
+    if (!is_from_us(found->second.sent_to, peer, network)) forget(piece);
+    return;
   }
+  if (!waiting_.test(piece)) return;
+  const auto back = taken_back_.find(piece);
+  if (back != taken_back_.end() && !is_from_us(back->second, peer, network)) {
+    skip(piece);
+    return;
+  }
+  hand(now, piece, peer);
+  add_sent_to(piece, peer, network);
 }
 
 void Steering::skip(std::uint32_t piece) {
@@ -127,7 +136,11 @@ void Steering::skip(std::uint32_t piece) {
 void Steering::take_back(std::uint32_t piece, ConnId peer) {
   const auto found = handed_.find(piece);
   if (found == handed_.end() || found->second.peer != peer) return;
+  SentTo sent_to = std::move(found->second.sent_to);
   forget(piece);
+  if (!sent_to.empty() && taken_back_.size() < kHandedMax) {
+    taken_back_.emplace(piece, std::move(sent_to));
+  }
   waiting_.set(piece);
   if (in_order_.test(piece)) return;
   in_order_.set(piece);

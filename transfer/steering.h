@@ -44,20 +44,20 @@ class Steering {
   void on_had(Time now, std::uint32_t piece, ConnId peer, const Network& network);
   // It is in the swarm already.
   void skip(std::uint32_t piece);
-  // Nothing of it was sent to this peer, nor will be.
+  // It is this peer's no more, and others may have it. Whom it was sent to is remembered.
   void take_back(std::uint32_t piece, ConnId peer);
   // All that is this peer's to pass on is nobody's again: it left, or passes nothing on.
   void take_all_back(ConnId peer);
 
  private:
+  using SentTo = std::vector<std::pair<ConnId, Network>>;
   struct Handed {
     ConnId peer{};
     Time at{};  // or when the newest part of it was sent to that peer
-    std::vector<std::pair<ConnId, Network>> sent_to;
-
-    bool is_from_us(ConnId conn, const Network& network) const;
+    SentTo sent_to;
   };
 
+  static bool is_from_us(const SentTo& sent_to, ConnId conn, const Network& network);
   void hand(Time now, std::uint32_t piece, ConnId peer);
   void add_sent_to(std::uint32_t piece, ConnId peer, const Network& network);
   void set_time(std::uint32_t piece, Handed& handed, Time now);
@@ -70,6 +70,7 @@ class Steering {
   std::vector<std::uint32_t> order_;  // all that wait, by chance, and some that no longer do
   Bitfield in_order_;
   std::map<std::uint32_t, Handed> handed_;
+  std::map<std::uint32_t, SentTo> taken_back_;  // of those that wait again; none is empty
   std::set<std::pair<Time, std::uint32_t>> handed_by_time_;
 };
 

@@ -44,7 +44,7 @@ void Swarm::start_listing(Turn& turn) {
 
 void Swarm::start_saved(Turn& turn, const ProgressRecord* progress) {
   started_ = turn.now;
-  apply_limits(turn.now, {record_.limit_up, record_.limit_down});
+  limits_.change(turn.now, {record_.limit_up, record_.limit_down});
   if (progress != nullptr) {
     downloaded_ = progress->downloaded;
     uploaded_ = progress->uploaded;
@@ -412,7 +412,7 @@ void Swarm::on_tick(Turn& turn) {
   for (const auto& [piece, request] : leaf_requests_) {
     const Duration waited = turn.now - request.at;
     const bool is_elsewhere =
-        waited > kMetadataPatience && can_others_give(turn, request.conn, piece);
+        waited > kMetadataPatience && can_others_give(turn, request.conn, piece, std::nullopt);
     if (is_elsewhere || waited > kRequestPatience) late.push_back(piece);
   }
   for (const std::uint32_t piece : late) {

@@ -25,6 +25,7 @@
 #include "transfer/bitfield.h"
 #include "transfer/dialer.h"
 #include "transfer/events.h"
+#include "transfer/limits.h"
 #include "transfer/metadata.h"
 #include "transfer/peer.h"
 #include "transfer/picker.h"
@@ -235,9 +236,8 @@ class Swarm {
   // ---- Limits of this share alone; the caller asks and pays
   // `is_kept`: also after a restart.
   void set_limits(Turn& turn, const Limits& limits, bool is_kept);
-  Limits limits() const { return {up_limit_.rate(), down_limit_.rate()}; }
-  TokenBucket& up_limit() { return up_limit_; }
-  TokenBucket& down_limit() { return down_limit_; }
+  Limits limits() const { return limits_.rates(); }
+  RateLimits& rate_limits() { return limits_; }
   std::uint64_t verified() const { return down_.total(); }  // bytes, in this run
   std::uint64_t wasted() const { return wasted_; }
   std::uint64_t reread() const { return reread_; }
@@ -248,7 +248,8 @@ class Swarm {
   void allow_lookups(bool are_allowed) { has_lookups_ = are_allowed; }
   void on_ban(WhyBan ban);
   // A request was not made, because a limit (of so many bytes a second) or memory held it back.
-  void on_limited(Time now, std::optional<std::uint64_t> rate);
+  // `cause`: limited, or peer_limited.
+  void on_limited(Time now, Cause cause, std::optional<std::uint64_t> rate);
   void on_memory_short(Time now) { memory_short_at_ = now; }
   // Once a second: since when the cause is what it is.
   void watch_cause(Time now, const Peers& peers, const Dialer& dialer);
@@ -351,7 +352,6 @@ class Swarm {
   JobId add_job(Turn& turn, Job job);
   void close_peers(Turn& turn, wire::ShareCloseReason reason);
   void continue_removal(Turn& turn);
-  void apply_limits(Time now, const Limits& limits);
   std::string top() const;
 
   // Hooks: swarm_hooks.cpp
@@ -364,7 +364,8 @@ class Swarm {
   void pump_metadata(Turn& turn);
   std::optional<ConnId> best_source(const Turn& turn) const;
   void change_source(Turn& turn);
-  bool can_others_give(const Turn& turn, ConnId than, std::uint32_t piece) const;
+  bool can_others_give(const Turn& turn, ConnId than, std::uint32_t piece,
+                       std::optional<std::uint32_t> block) const;
   void say_have_state(Peer& peer, PeerShare& share);
   void on_have_state(Turn& turn, Peer& peer, PeerShare& share, Bitfield has);
   void update_interest(Peer& peer, PeerShare& share);
@@ -501,10 +502,10 @@ class Swarm {
   std::optional<LookupFacts> lookup_;
 
   bool has_lookups_ = true;
-  TokenBucket up_limit_;
-  TokenBucket down_limit_;
+  RateLimits limits_;
   std::vector<WhyBan> bans_;  // at most kWhyBansMax, the newest last
   std::optional<Time> limited_at_;
+  Cause limit_cause_{};
   std::optional<std::uint64_t> limit_rate_;
   std::optional<Time> memory_short_at_;
   std::optional<Time> last_data_;

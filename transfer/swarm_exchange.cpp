@@ -208,13 +208,16 @@ std::uint32_t Swarm::request(Turn& turn, Peer& peer, PeerShare& share, std::uint
   return requested;
 }
 
-// Has another the piece, who serves us and is not late itself?
-bool Swarm::can_others_give(const Turn& turn, ConnId than, std::uint32_t piece) const {
+// Has another the block, who serves us and is not late itself? nullopt: anything of the piece.
+bool Swarm::can_others_give(const Turn& turn, ConnId than, std::uint32_t piece,
+                            std::optional<std::uint32_t> block) const {
   return std::ranges::any_of(members_, [&](ConnId conn) {
     const Peer& other = turn.peers.at(conn);
     const PeerShare* share = other.find_share(record_.id);
-    return conn != than && !other.is_choking && !other.pipeline.is_doubted() && share->has &&
-           share->has->test(piece);
+    if (conn == than || other.is_choking || other.pipeline.is_doubted() || !share->has)
+      return false;
+    const Bitfield* const part = picker_->blocks_of(conn, piece);
+    return share->has->test(piece) || (part != nullptr && (!block || part->test(*block)));
   });
 }
 
@@ -222,11 +225,24 @@ std::uint32_t Swarm::give_up_late(Turn& turn, Peer& peer) {
   const PeerShare* share = peer.find_share(record_.id);
   if (!picker_ || share == nullptr || !share->channel) return 0;
   std::uint32_t blocks_count = 0;
-  for (const wire::BlockRun& run : picker_->requests(peer.conn())) {
-    if (!can_others_give(turn, peer.conn(), run.piece)) continue;
+  const auto give_up = [&](const wire::BlockRun& run) {
+    if (run.count == 0) return;
     picker_->on_rejected(peer.conn(), run);
     peer.send(wire::Cancel{*share->channel, run});
     blocks_count += run.count;
+  };
+  for (const wire::BlockRun& run : picker_->requests(peer.conn())) {
+    wire::BlockRun elsewhere{run.piece, run.first_block, 0};
+    for (std::uint16_t i = 0; i < run.count; ++i) {
+      const auto block = static_cast<std::uint16_t>(run.first_block + i);
+      if (can_others_give(turn, peer.conn(), run.piece, block)) {
+        ++elsewhere.count;
+        continue;
+      }
+      give_up(elsewhere);
+      elsewhere = {run.piece, static_cast<std::uint16_t>(block + 1), 0};
+    }
+    give_up(elsewhere);
   }
   return blocks_count;
 }

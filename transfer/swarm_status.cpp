@@ -137,7 +137,7 @@ Reason Swarm::reason_connected(Time now, const Peers& peers) const {
   if (lost > 0 && lost == missing) return is(Cause::no_holder, lost);
   if (limited_at_ && now - *limited_at_ <= kWhyHeldBack) {
     reason.rate = limit_rate_;
-    return is(Cause::limited);
+    return is(limit_cause_);
   }
   if (memory_short_at_ && now - *memory_short_at_ <= kWhyHeldBack) return is(Cause::memory_short);
   if (down_.rate(now) > 0) return reason;
@@ -154,21 +154,16 @@ void Swarm::on_ban(WhyBan ban) {
 }
 
 void Swarm::set_limits(Turn& turn, const Limits& limits, bool is_kept) {
-  apply_limits(turn.now, limits);
+  limits_.change(turn.now, limits);
   if (!is_kept) return;
   record_.limit_up = limits.up;
   record_.limit_down = limits.down;
   save_record(turn, SaveKind::record);
 }
 
-void Swarm::apply_limits(Time now, const Limits& limits) {
-  // A tenth of a second's worth: over ten seconds a limit is kept to a hundredth.
-  up_limit_.change(now, limits.up, limits.up.value_or(0) / 10);
-  down_limit_.change(now, limits.down, limits.down.value_or(0) / 10);
-}
-
-void Swarm::on_limited(Time now, std::optional<std::uint64_t> rate) {
+void Swarm::on_limited(Time now, Cause cause, std::optional<std::uint64_t> rate) {
   limited_at_ = now;
+  limit_cause_ = cause;
   limit_rate_ = rate;
 }
 

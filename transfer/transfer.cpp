@@ -35,8 +35,7 @@ Transfer::Transfer(Config config, const Identity& identity, Rng rng, Log& log)
       lan_(config_.has_lan ? std::optional<Lan>(std::in_place, config_.network_key,
                                                 config_.listen_port, rng_.fork())
                            : std::nullopt),
-      up_limit_(config_.rate_up, config_.rate_up.value_or(0) / 10),
-      down_limit_(config_.rate_down, config_.rate_down.value_or(0) / 10),
+      limits_(config_.limits),
       adaptive_slots_(kSlotsInitial) {}
 
 Turn Transfer::turn(Time now, Effects& out) {

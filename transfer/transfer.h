@@ -27,6 +27,7 @@
 #include "transfer/handshake.h"
 #include "transfer/importer.h"
 #include "transfer/lan.h"
+#include "transfer/limits.h"
 #include "transfer/peer.h"
 #include "transfer/probe.h"
 #include "transfer/segments.h"
@@ -92,9 +93,10 @@ class Transfer {
   void cancel_verify(Time now, const ShareId& id, Effects& out);
   // What it waits for is dropped without an answer, and nothing is fetched for it any more.
   void end_reader(Time now, ReaderId reader, Effects& out);
-  // From now on. Of the node, and of one share beside that (not_found). A share's that are
-  // `is_kept` come back after a restart; the node's never do.
+  // From now on. Of the node, of each peer, and of one share beside that (not_found). A share's
+  // that are `is_kept` come back after a restart; the others never do.
   void set_limits(Time now, const Limits& limits);
+  void set_peer_limits(Time now, const PeerLimits& limits);
   Result<void> set_share_limits(Time now, const ShareId& id, const Limits& limits, bool is_kept,
                                 Effects& out);
   // Dials whom the user names and tells each step in the end: Probed, with the number given back.
@@ -125,7 +127,7 @@ class Transfer {
   Time deadline() const;
   std::vector<ShareStatus> shares(Time now) const;
   std::optional<ShareStatus> share(Time now, const ShareId& id) const;
-  Limits limits() const { return {up_limit_.rate(), down_limit_.rate()}; }
+  Limits limits() const { return limits_.rates(); }
   std::optional<Limits> share_limits(const ShareId& id) const;
   TransferStats stats() const;
   // nullopt: no such share.
@@ -192,6 +194,13 @@ class Transfer {
   void pump(Turn& turn, Peer& peer);
   void steer(Turn& turn, Peer& peer);
   std::uint64_t block_bytes_held() const;
+  std::uint32_t blocks_allowed(Turn& turn, Peer& peer);
+  // Do no limits count for this peer?
+  bool is_exempt(const Peer& peer) const;
+  RateLimits& limits_for(const Peer& peer) { return is_exempt(peer) ? unlimited_ : limits_; }
+  RateLimits& limits_for(const Peer& peer, Swarm& swarm) {
+    return is_exempt(peer) ? unlimited_ : swarm.rate_limits();
+  }
   void wait_for_limit(Time at);
   // How many blocks a limit lets us ask for at a time: a twentieth of a second's worth, so that it
   // is kept over seconds.
@@ -263,8 +272,8 @@ class Transfer {
 
   Load load_;
   bool is_memory_short_ = false;  // somebody was not asked for want of memory
-  TokenBucket up_limit_;
-  TokenBucket down_limit_;
+  RateLimits limits_;
+  RateLimits unlimited_;  // stands for those that do not count
   Timers<ShareId> announces_;
   Timers<ShareId> lookups_;
   Timers<ShareId> retries_;  // of shares that a fault of this machine stopped

@@ -243,11 +243,16 @@ void Transfer::end_reader(Time /*now*/, ReaderId reader, Effects& /*out*/) {
 }
 
 void Transfer::set_limits(Time now, const Limits& limits) {
-  config_.rate_up = limits.up;
-  config_.rate_down = limits.down;
-  up_limit_.change(now, limits.up, limits.up.value_or(0) / 10);
-  down_limit_.change(now, limits.down, limits.down.value_or(0) / 10);
+  limits_.change(now, limits);
   limit_wait_ = now;  // whoever waited looks again
+}
+
+void Transfer::set_peer_limits(Time now, const PeerLimits& limits) {
+  config_.peer_limits = limits;
+  for (auto& [conn, peer] : peers_) {
+    peer.limits.change(now, is_exempt(peer) ? Limits{} : limits.each);
+  }
+  limit_wait_ = now;
 }
 
 Result<void> Transfer::set_share_limits(Time now, const ShareId& id, const Limits& limits,

@@ -53,32 +53,17 @@ void Transfer::fill(Turn& t, Peer& peer) {
   // Whole runs: a remainder would be a message and a read of its own.
   if (room > kRunBlocksMax) room -= room % kRunBlocksMax;
   if (!peer.is_interesting()) return;
-  if (!down_limit_.may_take(t.now)) {
-    for (const auto& [id, share] : peer.shares()) {
-      Swarm* swarm = share.is_interesting ? find_swarm(id) : nullptr;
-      if (swarm != nullptr) swarm->on_limited(t.now, config_.rate_down);
-    }
-    wait_for_limit(down_limit_.ready_at(t.now));
-    return;
-  }
-  const std::uint64_t held = block_bytes_held();
-  if (held >= config_.memory_max) {
-    is_memory_short_ = true;
-    for (const auto& [id, share] : peer.shares()) {
-      Swarm* swarm = share.is_interesting ? find_swarm(id) : nullptr;
-      if (swarm != nullptr) swarm->on_memory_short(t.now);
-    }
-    return;
-  }
-  room = std::min<std::uint32_t>(
-      room, static_cast<std::uint32_t>((config_.memory_max - held) / kBlockSize));
+  room = std::min(room, blocks_allowed(t, peer));
+  if (room == 0) return;
+  TokenBucket& of_node = limits_for(peer).down;
+  TokenBucket& of_peer = peer.limits.down;
+  room = blocks_within(of_node, blocks_within(of_peer, room));
+  bool is_limited = of_node.is_limited() || of_peer.is_limited();
 
   std::vector<ShareId> turns;
   for (const auto& [id, share] : peer.shares()) {
     if (share.is_interesting) turns.push_back(id);
   }
-  room = blocks_within(down_limit_, room);
-  bool is_limited = down_limit_.is_limited();
   const auto first = std::ranges::upper_bound(turns, peer.fill_turn);
   std::rotate(turns.begin(), first, turns.end());
   for (const ShareId& id : turns) {
@@ -86,13 +71,13 @@ void Transfer::fill(Turn& t, Peer& peer) {
     Swarm* swarm = find_swarm(id);
     PeerShare* share = peer.find_share(id);
     if (swarm == nullptr || share == nullptr) continue;
-    TokenBucket& limit = swarm->down_limit();
-    if (!limit.may_take(t.now)) {
-      swarm->on_limited(t.now, limit.rate());
-      wait_for_limit(limit.ready_at(t.now));
+    TokenBucket& of_share = limits_for(peer, *swarm).down;
+    if (!of_share.may_take(t.now)) {
+      swarm->on_limited(t.now, Cause::limited, of_share.rate());
+      wait_for_limit(of_share.ready_at(t.now));
       continue;
     }
-    is_limited = is_limited || limit.is_limited();
+    is_limited = is_limited || of_share.is_limited();
     // None has more than its part of what is out: a share that comes slowly, for its limit at the
     // other end, would else fill the window sooner or later.
     const auto shares_count = static_cast<std::uint32_t>(turns.size());
@@ -100,17 +85,47 @@ void Transfer::fill(Turn& t, Peer& peer) {
     const std::uint32_t out = shares_count == 1 ? 0 : swarm->outstanding(peer.conn());
     if (out >= part) continue;
     const std::uint32_t wanted = shares_count == 1 ? room : std::min(room, part - out);
-    const std::uint32_t asked = swarm->request(t, peer, *share, blocks_within(limit, wanted));
+    const std::uint32_t asked = swarm->request(t, peer, *share, blocks_within(of_share, wanted));
     swarm->flush_writes(t);  // leaf hashes that needed no asking
     if (asked == 0) continue;
     room -= std::min(room, asked);
-    down_limit_.take(t.now, std::uint64_t{asked} * kBlockSize);
-    limit.take(t.now, std::uint64_t{asked} * kBlockSize);
+    for (TokenBucket* limit : {&of_node, &of_peer, &of_share}) {
+      limit->take(t.now, std::uint64_t{asked} * kBlockSize);
+    }
     peer.fill_turn = id;
     // Little is asked for at a time, so it is asked for often.
     if (is_limited) wait_for_limit(t.now + kLimitedAskInterval);
   }
   peer.flush(t.out);
+}
+
+// How many blocks memory lets us ask for; none while a limit of the node or of the peer stands in
+// the way. Then the shares are told why, and the peer is looked at again.
+std::uint32_t Transfer::blocks_allowed(Turn& t, Peer& peer) {
+  const auto tell_shares = [&](const auto& tell) {
+    for (const auto& [id, share] : peer.shares()) {
+      Swarm* swarm = share.is_interesting ? find_swarm(id) : nullptr;
+      if (swarm != nullptr) tell(*swarm);
+    }
+  };
+  for (TokenBucket* limit : {&limits_for(peer).down, &peer.limits.down}) {
+    if (limit->may_take(t.now)) continue;
+    const Cause cause = limit == &peer.limits.down ? Cause::peer_limited : Cause::limited;
+    tell_shares([&](Swarm& swarm) { swarm.on_limited(t.now, cause, limit->rate()); });
+    wait_for_limit(limit->ready_at(t.now));
+    return 0;
+  }
+  const std::uint64_t held = block_bytes_held();
+  if (held < config_.memory_max) {
+    return static_cast<std::uint32_t>((config_.memory_max - held) / kBlockSize);
+  }
+  is_memory_short_ = true;
+  tell_shares([&](Swarm& swarm) { swarm.on_memory_short(t.now); });
+  return 0;
+}
+
+bool Transfer::is_exempt(const Peer& peer) const {
+  return !config_.peer_limits.is_lan_limited && peer.endpoint().locality() != Locality::global;
 }
 
 std::uint32_t Transfer::blocks_within(const TokenBucket& limit, std::uint32_t room) {
@@ -149,32 +164,38 @@ void Transfer::pump(Turn& t, Peer& peer) {
     peer.expect(std::min<std::uint64_t>(room, peer.upload.ready_bytes()) + kRecordsOverhead);
   }
   std::set<wire::ShareChannel> held;  // shares at their own limit
-  while (peer.unsent() < goal && up_limit_.may_take(t.now)) {
+  TokenBucket& of_node = limits_for(peer).up;
+  TokenBucket& of_peer = peer.limits.up;
+  while (peer.unsent() < goal && of_node.may_take(t.now) && of_peer.may_take(t.now)) {
     const auto ready = peer.upload.ready(held);
     if (!ready) break;
     const UploadQueue::Block& block = *ready;
     PeerShare* share = peer.find_channel(block.channel);
     if (share != nullptr && share->channel) {
       Swarm* swarm = find_swarm(share->id);
-      if (swarm != nullptr && !swarm->up_limit().may_take(t.now)) {
-        wait_for_limit(swarm->up_limit().ready_at(t.now));
+      TokenBucket& of_share = swarm == nullptr ? unlimited_.up : limits_for(peer, *swarm).up;
+      if (!of_share.may_take(t.now)) {
+        wait_for_limit(of_share.ready_at(t.now));
         held.insert(block.channel);
         continue;
       }
       peer.send_block(block, *share->channel);
       counted_.blocks_out += block.data.size();
-      if (swarm != nullptr) swarm->up_limit().take(t.now, block.data.size());
+      for (TokenBucket* limit : {&of_node, &of_peer, &of_share}) {
+        limit->take(t.now, block.data.size());
+      }
       peer.sent.add(t.now, block.data.size());
       if (!peer.is_in_debt && peer.sent.total() >= peer.debt_at) want_rechoke(t.now);
-      up_limit_.take(t.now, block.data.size());
       if (swarm != nullptr) {
         swarm->on_sent_block(t.now, peer, *share, block.piece, block.data.size());
       }
     }
     peer.upload.pop_ready(block.channel);
   }
-  if (peer.upload.has_ready() && !up_limit_.may_take(t.now)) {
-    wait_for_limit(up_limit_.ready_at(t.now));
+  if (peer.upload.has_ready()) {
+    for (TokenBucket* limit : {&of_node, &of_peer}) {
+      if (!limit->may_take(t.now)) wait_for_limit(limit->ready_at(t.now));
+    }
   }
   while (const auto run = peer.upload.next(kReadBlocksMax)) {
     const PeerShare* share = peer.find_channel(run->channel);

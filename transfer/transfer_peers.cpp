@@ -77,7 +77,8 @@ std::optional<ConnId> Transfer::on_accepted(Time now, const Endpoint& from, Effe
 
 void Transfer::add_peer(Time now, ConnId conn, const Endpoint& endpoint, bool is_inbound) {
   const Network network = network_of(endpoint, conn, config_.special_use_is_global);
-  peers_.emplace(conn, Peer(conn, endpoint, network, is_inbound, now));
+  Peer& peer = peers_.emplace(conn, Peer(conn, endpoint, network, is_inbound, now)).first->second;
+  if (!is_exempt(peer)) peer.limits.change(now, config_.peer_limits.each);
 }
 
 void Transfer::on_connected(Time now, ConnId conn, Effects& out) {

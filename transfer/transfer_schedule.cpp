@@ -28,6 +28,40 @@ constexpr Duration kAnnounceAgainFew = std::chrono::minutes(2);
 constexpr Duration kLookupFirst = std::chrono::seconds(1);  // doubles from there
 constexpr Duration kLookupMax = std::chrono::minutes(5);
 
+struct Ending {
+  wire::CloseReason reason{};
+  const char* why = "";
+  std::optional<Reject> reject;
+};
+
+// Why the connection should end now, if it should.
+// `is_complete`: has this node all of the share?
+template <class IsComplete>
+std::optional<Ending> ending_of(Time now, Peer& peer, const IsComplete& is_complete) {
+  const Duration age = now - peer.since();
+  if (peer.phase() != Peer::Phase::open) {
+    const bool is_dialling = peer.phase() == Peer::Phase::dialling;
+    if (age <= (is_dialling ? kDialTime : kHandshakeTime)) return std::nullopt;
+    // A dial that comes to nothing is counted as that.
+    const auto reject = peer.is_inbound() ? std::optional(Reject::late) : std::nullopt;
+    return Ending{wire::CloseReason::timed_out, "handshake timed out", reject};
+  }
+  if (now - peer.last_heard > kSilenceMax) {
+    return Ending{wire::CloseReason::timed_out, "silent for two minutes", Reject::silent};
+  }
+  if (peer.shares().empty()) {
+    if (!peer.empty_since) peer.empty_since = now;
+    if (now - *peer.empty_since <= kNoShareTime) return std::nullopt;
+    return Ending{wire::CloseReason::done, "no share in common", {}};
+  }
+  if (age <= kNoShareTime) return std::nullopt;
+  const bool is_useless = std::ranges::all_of(peer.shares(), [&](const auto& entry) {
+    return is_complete(entry.first) && entry.second.has && entry.second.has->all();
+  });
+  if (!is_useless) return std::nullopt;
+  return Ending{wire::CloseReason::done, "both have everything", {}};
+}
+
 }  // namespace
 
 // ---- Finding peers
@@ -192,55 +226,22 @@ void Transfer::tick(Turn& t) {
 }
 
 void Transfer::tick_peers(Turn& t) {
-  struct Ending {
-    ConnId conn;
-    wire::CloseReason reason;
-    const char* why;
-    std::optional<Reject> reject{};
+  const auto is_complete = [this](const ShareId& id) {
+    const Swarm* swarm = find_swarm(id);
+    return swarm != nullptr && swarm->is_complete();
   };
-  std::vector<Ending> endings;
+  std::vector<std::pair<ConnId, Ending>> endings;
   for (auto& [conn, peer] : peers_) {
-    const Duration age = t.now - peer.since();
-    if (peer.phase() != Peer::Phase::open) {
-      const bool is_late =
-          age > (peer.phase() == Peer::Phase::dialling ? kDialTime : kHandshakeTime);
-      // A dial that comes to nothing is counted as that.
-      const auto reject = peer.is_inbound() ? std::optional(Reject::late) : std::nullopt;
-      if (is_late) {
-        endings.push_back({conn, wire::CloseReason::timed_out, "handshake timed out", reject});
-      }
+    if (const auto ending = ending_of(t.now, peer, is_complete)) {
+      endings.emplace_back(conn, *ending);
       continue;
     }
-    if (t.now - peer.last_heard > kSilenceMax) {
-      endings.push_back(
-          {conn, wire::CloseReason::timed_out, "silent for two minutes", Reject::silent});
-      continue;
-    }
-    if (peer.shares().empty()) {
-      if (!peer.empty_since) peer.empty_since = t.now;
-      if (t.now - *peer.empty_since > kNoShareTime) {
-        endings.push_back({conn, wire::CloseReason::done, "no share in common"});
-        continue;
-      }
-    }
-    const bool is_useless = !peer.shares().empty() && age > kNoShareTime &&
-                            std::ranges::all_of(peer.shares(), [this](const auto& entry) {
-                              const Swarm* swarm = find_swarm(entry.first);
-                              return swarm != nullptr && swarm->is_complete() && entry.second.has &&
-                                     entry.second.has->all();
-                            });
-    if (is_useless) {
-      endings.push_back({conn, wire::CloseReason::done, "both have everything"});
-      continue;
-    }
-    // A block that another was quicker with leaves no answer: the pickers know what is out.
+    if (peer.phase() != Peer::Phase::open) continue;
     std::uint32_t out = 0;
     for (const auto& [id, share] : peer.shares()) {
       if (const Swarm* swarm = find_swarm(id)) out += swarm->outstanding(conn);
     }
-    if (out < peer.pipeline.in_flight()) {
-      peer.pipeline.on_rejected(peer.pipeline.in_flight() - out);
-    }
+    peer.pipeline.on_counted(out);
     if (peer.pipeline.is_late(t.now)) {
       std::uint32_t blocks_count = 0;
       for (const auto& [id, share] : peer.shares()) {
@@ -258,9 +259,9 @@ void Transfer::tick_peers(Turn& t) {
     }
     settle(t, peer);
   }
-  for (const Ending& ending : endings) {
+  for (const auto& [conn, ending] : endings) {
     if (ending.reject) count(*ending.reject);
-    close_peer(t, ending.conn, ending.reason, ending.why);
+    close_peer(t, conn, ending.reason, ending.why);
   }
 }
 

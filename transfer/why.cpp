@@ -67,6 +67,9 @@ std::string phrase(const Reason& reason) {
     case Cause::limited:
       return "held back by the download limit" +
              (reason.rate ? " of " + rate_words(*reason.rate) : std::string());
+    case Cause::peer_limited:
+      return "held back by limits.peer_down" +
+             (reason.rate ? ", " + rate_words(*reason.rate) + " from each peer" : std::string());
     case Cause::memory_short: return "held back by limits.memory";
     case Cause::choked:
       return count == 1 ? "the one connected peer chokes us"
@@ -100,6 +103,7 @@ std::string_view word(Cause cause) {
     case Cause::no_have_state: return "no_have_state";
     case Cause::no_holder: return "no_holder";
     case Cause::limited: return "limited";
+    case Cause::peer_limited: return "peer_limited";
     case Cause::memory_short: return "memory_short";
     case Cause::choked: return "choked";
     case Cause::silent: return "silent";

@@ -92,7 +92,7 @@ struct WhyFacts {
   bool is_syncing = false;
   bool is_limited = false;                  // by a download limit, just now
   bool is_memory_short = false;             // likewise, by limits.memory
-  std::optional<std::uint64_t> limit_down;  // the lower of the node's and the share's
+  std::optional<std::uint64_t> limit_down;  // the one that did: the node's, share's or peer's
   std::optional<Time> next_retry;
 };
 

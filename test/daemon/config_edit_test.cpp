@@ -81,10 +81,15 @@ TEST_CASE("what differs is named by key, and what a reload takes over needs no r
   DaemonConfig before;
   DaemonConfig after;
   after.limit_up = 1000;
+  after.peer_limits = {{2000, 3000}, false};
   after.connections = 9;
   CHECK(changed_keys(before, before).empty());
-  CHECK(changed_keys(before, after) == std::vector<std::string>{"limits.up", "limits.connections"});
-  CHECK_FALSE(needs_restart("limits.up"));
+  CHECK(changed_keys(before, after) == std::vector<std::string>{"limits.up", "limits.peer_up",
+                                                                "limits.peer_down", "limits.lan",
+                                                                "limits.connections"});
+  for (const char* key : {"limits.up", "limits.peer_up", "limits.peer_down", "limits.lan"}) {
+    CHECK_FALSE(needs_restart(key));
+  }
   CHECK(needs_restart("limits.connections"));
   take_over(before, after);
   CHECK(changed_keys(before, after) == std::vector<std::string>{"limits.connections"});

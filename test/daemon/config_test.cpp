@@ -240,6 +240,7 @@ TEST_CASE("what config_to_json writes is read as the same config", "[daemon]") {
   config.downloads = "/d";
   config.limit_up = 1'000'001;
   config.limit_down = 3ULL << 20U;
+  config.peer_limits = {{1'000, 2'000}, false};
   config.upload_slots = 9;
   config.memory = 100'000'000;
   config.log_levels.all = "trace";
@@ -259,6 +260,7 @@ TEST_CASE("what config_to_json writes is read as the same config", "[daemon]") {
   CHECK(again->bootstrap[1].host == "2001:db8::1");
   CHECK(again->limit_up == config.limit_up);
   CHECK(again->limit_down == config.limit_down);
+  CHECK(again->peer_limits == config.peer_limits);
   CHECK(again->memory == config.memory);
   CHECK(again->hooks.scan == config.hooks.scan);
   CHECK(again->hooks.timeout == config.hooks.timeout);

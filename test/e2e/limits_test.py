@@ -70,6 +70,49 @@ def test_fair(world):
         node.stop()
 
 
+def test_each_peer(world):
+    """Each peer has as much as the limit allows, over both of its shares, to 5 %; `why` names it; a limit that the
+    user changes counts at once, and none does on the local network when the user says so."""
+    only = {"dht": False, "lan": False, "pex": False}
+    paths = [world.path("source", f"each-{number}.bin") for number in range(3)]
+    for number, path in enumerate(paths):
+        write_random(path, 32 << 20, number)  # of an eighth of it nobody has to give anything back
+    seed = world.node("each-seed", discovery=only, limits={"peer_up": "200KB/s"})
+    links = [link_at(seed, path) for path in paths]
+    two, one = (world.node(name, discovery=only) for name in ("each-two", "each-one"))
+    shares = [node.fetch(link, world.path("got", node.name))
+              for node, link in ((two, links[0]), (two, links[1]), (one, links[2]))]
+
+    def rates(seconds):
+        def sent():
+            return {peer["id"]: peer["uploaded"] for peer in seed.rpc("peer.list")["peers"]}
+        before, began = sent(), time.monotonic()
+        time.sleep(seconds)
+        after, took = sent(), time.monotonic() - began
+        return {node.name: (after[name] - before[name]) / took for node in (two, one)
+                for name in [node.rpc("identity.show")["id"]]}
+
+    wait_for("both are served", lambda: sum(peer["uploaded"] > 200_000 for peer in seed.rpc("peer.list")["peers"]) == 2, 20)
+    measured = rates(6)
+    print(f"limits.peer_up 200 KB/s: {measured}")
+    check(all(abs(rate - 200_000) < 10_000 for rate in measured.values()), f"{measured}")
+    two.cli("config", "set", "limits.peer_down", "100KB/s")
+    wait_for("why names the limit",
+             lambda: two.rpc("transfer.why", id=shares[0])["share"]["cause"] == "peer_limited", 10)
+    said = two.rpc("share.status", id=shares[0])["reason"]
+    check(said.startswith("held back by limits.peer_down, "), said)
+    time.sleep(2)  # what was asked for before comes first
+    measured = rates(6)
+    print(f"limits.peer_down 100 KB/s at one of them: {measured}")
+    check(abs(measured[two.name] - 100_000) < 5_000, f"{measured}")
+    check(abs(measured[one.name] - 200_000) < 10_000, f"{measured}")
+    for node in (seed, two):
+        node.cli("config", "set", "limits.lan", "false")
+    check(rates(2)[two.name] > 500_000, "peers at loopback are limited after all")
+    for node in (seed, two, one):
+        node.stop()
+
+
 def test_half_open(world):
     node = world.node("gated", limits={"half_open": 8})
     silent = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(12)]
@@ -194,6 +237,7 @@ def main():
     with World() as world:
         test_peers(world)
         test_fair(world)
+        test_each_peer(world)
         test_half_open(world)
         test_manifest(world)
         test_control(world)

@@ -78,6 +78,7 @@ void some_files(World& world, Report& report);
 void split(World& world, Report& report);
 void disk_full(World& world, Report& report);
 void limited_share(World& world, Report& report);
+void limited_peers(World& world, Report& report);
 void flaky_disk(World& world, Report& report);
 void tree(World& world, Report& report);
 void tampered(World& world, Report& report);

@@ -4,6 +4,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 
 #include "test/sim/scenario.h"
 
@@ -70,6 +72,48 @@ void limited_share(World& world, Report& report) {
                                slow_rate, free_rate));
   if (free_rate < 0.85 * (up - limit)) world.fail("the limit of one share holds back the other");
   if (slow_rate < 0.85 * limit || slow_rate > 1.05 * limit) world.fail("the limit is not kept");
+}
+
+// One leecher fetches two shares and another a third. What is allowed for each peer is what each
+// gets, to 5 % over 10 s, and not more with two shares than with one. It is so little that nobody
+// has had its allowance in that time.
+void limited_peers(World& world, Report& report) {
+  constexpr std::uint64_t up = 1'000'000;
+  constexpr double size = 16 * kMiB;
+  begin(world);
+  const HostIndex seed = join(world, 1, newcomer(up, up), seconds(1)).front();
+  const Hosts leechers = join(world, 2, newcomer(up, up), seconds(2));
+  std::vector<const Content*> contents;
+  for (const char* name : {"one", "two", "three"}) {
+    contents.push_back(&world.keep(make_file(world.rng.next(), name, 16 * kMiB, kPiece)));
+    if (!offer(world, seed, *contents.back())) return;
+  }
+  world.limit_peers(seed, {{60'000, std::nullopt}});
+  world.run_for(seconds(20));
+  world.fetch(leechers[0], *contents[0]);
+  world.fetch(leechers[0], *contents[1]);
+  world.fetch(leechers[1], *contents[2]);
+  world.run_for(seconds(5));
+  const auto got = [&] {
+    const double first =
+        world.done(leechers[0], *contents[0]) + world.done(leechers[0], *contents[1]);
+    return std::array{first * size, world.done(leechers[1], *contents[2]) * size};
+  };
+  const auto demand_rates = [&](double first, double second) {
+    const auto before = got();
+    world.run_for(seconds(10));
+    const auto after = got();
+    const std::array rates{(after[0] - before[0]) / 10, (after[1] - before[1]) / 10};
+    report.push_back(fmt::format("{:.0f} and {:.0f} B/s of {:.0f} and {:.0f}", rates[0], rates[1],
+                                 first, second));
+    const bool is_kept =
+        std::abs(rates[0] - first) <= 0.05 * first && std::abs(rates[1] - second) <= 0.05 * second;
+    if (!is_kept) world.fail("the limit of each peer is not kept");
+  };
+  demand_rates(60'000, 60'000);
+  world.limit_peers(leechers[0], {{std::nullopt, 30'000}});
+  world.run_for(seconds(3));  // what was asked for before comes first
+  demand_rates(30'000, 60'000);
 }
 
 void blackout(World& world, Report& report) {

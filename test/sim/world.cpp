@@ -229,6 +229,13 @@ void World::limit(HostIndex index, const Content& content, const transfer::Limit
   settle(*host);
 }
 
+void World::limit_peers(HostIndex index, const transfer::PeerLimits& limits) {
+  Host* host = commanded(index);
+  if (host == nullptr) return;
+  host->node->set_peer_limits(timeline.now(), limits, host->out);
+  settle(*host);
+}
+
 void World::read(HostIndex index, const Content& content, std::uint64_t offset,
                  std::uint32_t size) {
   Host* host = commanded(index);

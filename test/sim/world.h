@@ -58,6 +58,7 @@ class World : private Receiver {
   void remove(HostIndex host, const Content& content, bool is_data_deleted);
   void pause(HostIndex host, const Content& content, bool is_paused);
   void limit(HostIndex host, const Content& content, const transfer::Limits& limits);
+  void limit_peers(HostIndex host, const transfer::PeerLimits& limits);
   // Reads the first file from there on, at most `size` bytes; the host says when it is answered.
   void read(HostIndex host, const Content& content, std::uint64_t offset, std::uint32_t size);
   void verify(HostIndex host, const Content& content, bool is_repair);

@@ -145,6 +145,23 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a block that nobody asked for makes a late peer no better", "[transfer]") {
+  Pipeline pipeline;
+  const Time start{};
+  pipeline.on_request(start, 3);
+  const Time later = start + kPatienceInitial + milliseconds(1);
+  REQUIRE(pipeline.is_late(later));
+  pipeline.on_late_block(later);
+  CHECK(pipeline.is_late(later));
+  pipeline.on_given_up(later, 1);
+  REQUIRE(pipeline.is_doubted());
+  pipeline.on_late_block(later);  // the one
+  CHECK_FALSE(pipeline.is_doubted());
+  pipeline.on_given_up(later, 0);
+  pipeline.on_late_block(later);
+  CHECK(pipeline.is_doubted());
+}
+
 TEST_CASE("patience follows how long blocks take and how much that varies", "[transfer]") {
   Pipeline steady;
   Pipeline wild;

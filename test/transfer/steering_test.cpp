@@ -202,6 +202,26 @@ TEST_CASE("what a peer took unasked is handed to others only if it keeps it", "[
   CHECK(steering.next(kStart + kPassOnTime, kB, nothing) == 0U);
 }
 
+TEST_CASE("whom a piece was sent to is remembered when it is taken back", "[transfer]") {
+  Rng rng(1);
+  Steering steering(1, rng);
+  const Bitfield nothing(1);
+  REQUIRE(steering.next(kStart, kA, nothing) == 0);
+  steering.on_sent(kStart, 0, kA, net(kA));
+  SECTION("who has it then has it from us") {
+    steering.take_all_back(kA);
+    REQUIRE(steering.next(kStart, kB, nothing) == 0);
+    steering.on_had(kStart, 0, kA, net(kA));
+    steering.take_all_back(kB);
+    CHECK(steering.next(kStart, kC, nothing) == 0);
+  }
+  SECTION("who was not sent it has it from them") {
+    steering.take_all_back(kA);
+    steering.on_had(kStart, 0, kC, net(kC));
+    CHECK_FALSE(steering.next(kStart + std::chrono::hours(1), kB, nothing));
+  }
+}
+
 TEST_CASE("pieces to pass on are remembered up to a limit", "[transfer]") {
   Rng rng(1);
   constexpr std::uint32_t count = kHandedMax + 10;

@@ -66,6 +66,8 @@ TEST_CASE("a limit is told in binary units", "[transfer]") {
   CHECK(phrase(reason) == "held back by the download limit of 1000 B/s");
   reason.rate = 8U << 20U;
   CHECK(phrase(reason) == "held back by the download limit of 8.0 MiB/s");
+  reason.cause = Cause::peer_limited;
+  CHECK(phrase(reason) == "held back by limits.peer_down, 8.0 MiB/s from each peer");
 }
 
 }  // namespace

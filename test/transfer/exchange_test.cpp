@@ -1,0 +1,291 @@
+// What goes on between a share and those it fetches from, with seeds and a disk that the test
+// plays.
+
+#include <catch2/catch.hpp>
+
+#include <chrono>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/merkle.h"
+#include "core/rng.h"
+#include "test/transfer/engine.h"
+
+namespace peernet::transfer {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::uint32_t kPieceLength = 4 * kBlockSize;
+
+// One file, of pieces of four blocks each. Nobody hashes its data, so it has none.
+struct Content {
+  std::vector<std::vector<Hash>> leaves;  // of each piece
+  Bytes layers;
+  Manifest manifest;
+};
+
+Content make_content(std::uint32_t pieces_count) {
+  Rng rng(pieces_count);
+  std::vector<std::vector<Hash>> leaves(pieces_count, std::vector<Hash>(4));
+  std::vector<Hash> nodes;
+  Bytes layers;
+  for (std::vector<Hash>& of_piece : leaves) {
+    for (Hash& leaf : of_piece) leaf = rng.tagged<Hash>();
+    nodes.push_back(merkle::piece_node(of_piece, 4, pieces_count == 1));
+    append(layers, nodes.back().view());
+  }
+  const Hash root = pieces_count == 1 ? nodes.front() : merkle::root_of_layer(nodes, 4);
+  auto manifest =
+      Manifest::build("film", kPieceLength,
+                      {{"", std::uint64_t{pieces_count} * kPieceLength, false, root}}, PathRules{});
+  REQUIRE(manifest);
+  return {std::move(leaves), std::move(layers), *std::move(manifest)};
+}
+
+// Tells all that it was asked to tell, and keeps what it was asked to send until the test says so.
+class Seed : public Visitor {
+ public:
+  Seed(Fixture& fixture, const Content& content, std::uint8_t number)
+      : Visitor(fixture, "198.51." + std::to_string(number) + ".1:4000",
+                static_cast<std::uint8_t>(10 + number)),
+        content_(content) {
+    wire::ShareOpen open = opening(kChannel, content.manifest.id());
+    open.flags = wire::kShareHasManifest;
+    add(open);
+  }
+
+  // Whether it had something to say.
+  bool answer(Time now) {
+    const std::vector<Bytes> records = hear();
+    for (const Bytes& record : records) on(*wire::decode(record));
+    deliver(now);
+    return !records.empty();
+  }
+  void send(Time now, const wire::BlockRun& run) {
+    for (std::uint16_t i = 0; i < run.count; ++i) {
+      const auto header =
+          wire::piece_header(kChannel, run.piece, static_cast<std::uint16_t>(run.first_block + i));
+      Bytes plain(header.begin(), header.end());
+      plain.resize(plain.size() + kBlockSize);
+      add_plain(plain);
+    }
+    deliver(now);
+  }
+
+  static constexpr wire::ShareChannel kChannel = 5;
+  std::optional<Bitfield> has;  // nullopt: everything
+  std::vector<wire::BlockRun> asked;
+  std::vector<wire::BlockRun> cancelled;
+
+ private:
+  void on(const wire::Message& message) {
+    std::visit(Overloaded{
+                   [](const auto&) {},
+                   [&](const wire::ManifestRequest& m) {
+                     const Bytes& whole = content_.manifest.encoded();
+                     const auto size = std::min<std::size_t>(m.size, whole.size() - m.offset);
+                     add(wire::ManifestData{kChannel, static_cast<std::uint32_t>(whole.size()),
+                                            m.offset, BytesView(whole).subspan(m.offset, size)});
+                   },
+                   [&](const wire::HashRequest& m) { add(hashes(m.span)); },
+                   [&](const wire::ShareOpen& m) {
+                     if ((m.flags & wire::kShareHasManifest) != 0) say_has();
+                   },
+                   [&](const wire::ManifestHave&) { say_has(); },
+                   [&](const wire::Interested&) { add(wire::Unchoke{}); },
+                   [&](const wire::Request& m) { asked.push_back(m.run); },
+                   [&](const wire::Cancel& m) { cancelled.push_back(m.run); },
+               },
+               message);
+  }
+  void say_has() {
+    std::vector<Bytes> messages;
+    Bitfield all(static_cast<std::uint32_t>(content_.leaves.size()));
+    all.set_all();
+    wire::encode_have_state(kChannel, has.value_or(all), messages);
+    for (const Bytes& plain : messages) add_plain(plain);
+  }
+  wire::Hashes hashes(const wire::HashSpan& span) const {
+    wire::Hashes told{kChannel, span, {}};
+    if (span.kind == wire::HashKind::leaves) {
+      told.hashes = content_.leaves.at(span.first);
+      return told;
+    }
+    for (std::size_t i = 0; i < span.count; ++i) {
+      told.hashes.push_back(*Hash::from(
+          BytesView(content_.layers).subspan((span.first + i) * Hash::kSize, Hash::kSize)));
+    }
+    return told;
+  }
+
+  const Content& content_;
+};
+
+// One share that is fetched to a disk on which everything goes well, unless the test says more.
+struct Exchange : Fixture {
+  explicit Exchange(const Content& wanted) : content(wanted) {
+    FetchRequest request;
+    request.link.id = content.manifest.id();
+    request.directory = "/downloads";
+    REQUIRE(engine.fetch(now, request, out));
+  }
+
+  // Until nobody has anything to say.
+  void settle(const std::vector<Seed*>& seeds) {
+    bool is_busy = true;
+    while (is_busy) {
+      is_busy = carry_out();
+      for (Seed* seed : seeds) is_busy = seed->answer(now) || is_busy;
+    }
+  }
+  void pass(Duration time, const std::vector<Seed*>& seeds) {
+    const Time end = now + time;
+    while (now < end) {
+      now += milliseconds(500);
+      if (engine.deadline() <= now) engine.on_time(now, out);
+      settle(seeds);
+    }
+  }
+  bool carry_out() {
+    Effects effects;
+    std::swap(effects, out);
+    bool is_any = false;
+    for (Effect& effect : effects) {
+      if (std::holds_alternative<Write>(effect) || std::holds_alternative<Close>(effect)) {
+        out.push_back(std::move(effect));
+        continue;
+      }
+      is_any = true;
+      std::visit([this](const auto& e) { answer(e); }, effect);
+    }
+    return is_any;
+  }
+  std::uint32_t requests_out(const Seed& seed) {
+    for (const PeerStatus& peer : engine.peers(now)) {
+      if (peer.id == seed.id()) return peer.requests_out;
+    }
+    return 0;
+  }
+
+  const Content& content;
+  Time now = kNow;
+  std::vector<JobId> saves;  // that wait, while is_store_slow
+  bool is_store_slow = false;
+  bool is_disk_corrupt = false;  // whatever is read
+
+ private:
+  template <class E>
+  void answer(const E&) {}
+  void answer(const OpenStorage& e) {
+    StorageOpened opened;
+    opened.free_bytes = std::uint64_t{1} << 40U;
+    opened.file_sizes.assign(e.files.size(), 0);
+    engine.on_file(now, e.job, FileOutcome{std::move(opened)}, out);
+  }
+  void answer(const WriteBlocks& e) {
+    engine.on_file(now, e.job, FileOutcome{BlocksWritten{}}, out);
+  }
+  void answer(const WriteLeaves& e) { engine.on_file(now, e.job, FileOutcome{FileDone{}}, out); }
+  void answer(const ReadLeaves& e) {
+    engine.on_file(now, e.job, Error{Errc::corrupt, "none are there", ""}, out);
+  }
+  void answer(const Sync& e) { engine.on_file(now, e.job, FileOutcome{FileDone{}}, out); }
+  void answer(const ReadBlocks& e) {
+    if (is_disk_corrupt) {
+      engine.on_file(now, e.job, Error{Errc::corrupt, "it is not what was shared", ""}, out);
+    } else {
+      engine.on_file(now, e.job, FileOutcome{BlocksRead{Bytes(e.size), false}}, out);
+    }
+  }
+  void answer(const Save& e) {
+    if (is_store_slow) {
+      saves.push_back(e.job);
+    } else {
+      engine.on_saved(now, e.job, {}, out);
+    }
+  }
+};
+
+std::uint32_t count_of(const std::vector<wire::BlockRun>& runs) {
+  std::uint32_t count = 0;
+  for (const wire::BlockRun& run : runs) count += run.count;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("what a late peer was asked for is cancelled there and asked of another", "[transfer]") {
+  const Content content = make_content(2);
+  Exchange exchange(content);
+  Seed late(exchange, content, 1);
+  exchange.settle({&late});
+  REQUIRE(count_of(late.asked) == 8);
+  SECTION("who has all of it") {}
+  Seed other(exchange, content, 2);
+  const auto none = Bitfield(2);
+  SECTION("who has all of one piece") {
+    other.has = none;
+    other.has->set(0);
+  }
+  SECTION("who has a part of one piece") {
+    other.has = none;
+    exchange.settle({&late, &other});
+    other.add(wire::HaveBlocks{Seed::kChannel, {0, 1, 2}});
+  }
+  exchange.settle({&late, &other});
+  CHECK(late.cancelled.empty());
+  const std::uint32_t had_there = !other.has ? 8 : (other.has->none() ? 2 : 4);
+  exchange.pass(seconds(12), {&late, &other});
+  CHECK(count_of(late.cancelled) == had_there);
+  CHECK(count_of(other.asked) == had_there);
+}
+
+TEST_CASE("what others were quicker with does not count as asked for a second later",
+          "[transfer]") {
+  const Content content = make_content(1);
+  Exchange exchange(content);
+  Seed slow(exchange, content, 1);
+  exchange.settle({&slow});
+  REQUIRE(count_of(slow.asked) == 4);
+  Seed quick(exchange, content, 2);
+  exchange.settle({&slow, &quick});
+  REQUIRE(count_of(quick.asked) == 4);  // the endgame
+  for (const wire::BlockRun& run : quick.asked) {
+    quick.send(exchange.now, {run.piece, run.first_block, 1});
+  }
+  exchange.settle({&slow, &quick});
+  REQUIRE(count_of(slow.cancelled) == quick.asked.size());
+  // A cancel may go unanswered where the block had gone already.
+  exchange.pass(seconds(2), {&slow, &quick});
+  CHECK(exchange.requests_out(slow) == 4 - quick.asked.size());
+}
+
+TEST_CASE("a piece that is lost while it is being saved is not durable when it is saved",
+          "[transfer]") {
+  const bool is_lost = GENERATE(true, false);
+  const Content content = make_content(2);
+  Exchange exchange(content);
+  Seed seed(exchange, content, 1);
+  exchange.settle({&seed});
+  exchange.is_store_slow = true;
+  seed.send(exchange.now, {0, 0, 4});
+  exchange.pass(seconds(2), {&seed});  // written, synced, and given to the store
+  REQUIRE_FALSE(exchange.saves.empty());
+  if (is_lost) {
+    exchange.is_disk_corrupt = true;
+    ReadRequest read;
+    read.id = content.manifest.id();
+    read.reader = ReaderId{1};
+    read.size = kBlockSize;
+    REQUIRE(exchange.engine.read(exchange.now, read, exchange.out));
+    exchange.settle({&seed});
+  }
+  for (const JobId job : exchange.saves)
+    exchange.engine.on_saved(exchange.now, job, {}, exchange.out);
+  CHECK(exchange.engine.stats().pieces_durable == (is_lost ? 0 : 1));
+}
+
+}  // namespace peernet::transfer
