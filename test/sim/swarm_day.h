@@ -33,8 +33,8 @@ struct SwarmDay {
   std::uint64_t down = 100'000'000;
   Duration round_trip{40'000};     // median over the pairs
   std::size_t window = 1U << 20U;  // bytes of one stream on their way at a time
-  double arrivals = 0;  // leechers that begin, a second (Poisson); 0: all at once
-  double stay = 0;      // mean seconds that one stays when it has all; 0: to the end
+  double arrivals = 0;             // leechers that begin, a second (Poisson); 0: all at once
+  double stay = 0;                 // mean seconds that one stays when it has all; 0: to the end
 };
 
 struct SwarmFigures {
