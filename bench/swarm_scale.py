@@ -4,7 +4,7 @@ the seed alone. Standard library only.
 
   swarm_scale.py scale [--sizes 16,100,300,1000]    completion against the fluid bound as a swarm grows:
                                                     bench/swarm_scale.svg
-  swarm_scale.py fair [--seeds 1,2]                 the product's way of choking beside tit-for-tat and PropShare, with
+  swarm_scale.py fair [--seeds 1,2]                 the product's way of choking beside tit-for-tat, PropShare and remembered credit, with
                                                     4 of 16 leechers hostile: bench/swarm_fair.svg
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 KINDS = ["honest", "rider", "large_view", "sybil", "tyrant"]
-COLOURS = {"product": "#1f5fa8", "tit_for_tat": "#c4552d", "prop_share": "#4f8a3d"}
+COLOURS = {"product": "#1f5fa8", "tit_for_tat": "#c4552d", "prop_share": "#4f8a3d", "credit": "#8a5fb0"}
 WIDTH, HEIGHT, LEFT, TOP = 300, 200, 45, 40
 
 
@@ -100,8 +100,8 @@ def fair(program, options):
         for i, kind in enumerate(kinds):
             for j, policy in enumerate(COLOURS):
                 height = min(1.0, value(rows[kind, policy]) / peak) * HEIGHT
-                left = x + WIDTH * (i + 0.12) / len(kinds) + j * 15
-                parts.append(f'<rect x="{left:.1f}" y="{TOP + HEIGHT - height:.1f}" width="14" height="{height:.1f}" '
+                left = x + WIDTH * (i + 0.1) / len(kinds) + j * 12
+                parts.append(f'<rect x="{left:.1f}" y="{TOP + HEIGHT - height:.1f}" width="11" height="{height:.1f}" '
                              f'fill="{COLOURS[policy]}"/>')
             parts.append(f'<text x="{x + WIDTH * (i + 0.5) / len(kinds):.1f}" y="{TOP + HEIGHT + 16}" '
                          f'text-anchor="middle">{kind}</text>')

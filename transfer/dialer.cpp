@@ -57,6 +57,18 @@ void Dialer::add(Time now, const Endpoint& endpoint, const ShareId& share, Sourc
   schedule(endpoint, address);
 }
 
+void Dialer::set_enough(const ShareId& share, bool is_enough) {
+  const auto found = shares_.find(share);
+  if (found == shares_.end() || found->second.is_enough == is_enough) return;
+  for (const Endpoint& endpoint : found->second.addresses) {
+    unschedule(endpoint, addresses_.at(endpoint));
+  }
+  found->second.is_enough = is_enough;
+  for (const Endpoint& endpoint : found->second.addresses) {
+    schedule(endpoint, addresses_.at(endpoint));
+  }
+}
+
 void Dialer::remove_share(const ShareId& share) {
   const auto found = shares_.find(share);
   if (found == shares_.end()) return;
@@ -247,7 +259,7 @@ bool Dialer::is_in_use(const Address& address) {
 Time Dialer::due(const Endpoint& endpoint, const Address& address) const {
   Time wanted = kNever;
   for (const auto& [share, refused_until] : address.shares) {
-    wanted = std::min(wanted, refused_until.value_or(Time{}));
+    if (!shares_.at(share).is_enough) wanted = std::min(wanted, refused_until.value_or(Time{}));
   }
   Time when = std::max(address.due, wanted);
   if (is_held_back(address)) {

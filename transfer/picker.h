@@ -34,7 +34,7 @@ namespace peernet::transfer {
 
 // Blocks of preparing and active pieces together: 1 GiB in flight. Bounds memory and leaves held.
 inline constexpr std::uint32_t kActiveBlocksMax = 65'536;
-inline constexpr std::uint32_t kOutstandingMax = 256;  // blocks asked of one peer at a time
+inline constexpr std::uint32_t kOutstandingMax = 1024;  // blocks asked of one peer at a time
 // At which a peer is given no second copy.
 inline constexpr std::uint32_t kEndgameOutstandingMax = 8;
 inline constexpr std::uint32_t kRandomFirstPieces = 4;  // had before rarest first begins

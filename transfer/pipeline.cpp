@@ -19,7 +19,8 @@ constexpr double kDeviationGain = 1.0 / 4;
 }  // namespace
 
 void Pipeline::restart() {
-  requested_.clear();
+  requests_.clear();
+  in_flight_ = 0;
   times_late_ = 0;
   given_up_ = 0;
   meter_ = RateMeter{};  // the silence before is not its rate
@@ -30,25 +31,30 @@ void Pipeline::restart() {
 void Pipeline::on_request(Time now, std::uint32_t blocks_count) {
   // What a caller asks beyond the maximum cannot be timed, and is not counted.
   const std::uint32_t count = std::min(blocks_count, kWindowMax - in_flight());
-  if (requested_.empty()) waiting_since_ = now;
-  requested_.insert(requested_.end(), count, now);
+  if (count == 0) return;
+  if (requests_.empty()) waiting_since_ = now;
+  requests_.push_back({now, count});
+  in_flight_ += count;
 }
 
 std::uint32_t Pipeline::room() const {
   // One that is doubted is asked for little, to see whether it comes.
-  if (is_doubted()) return requested_.empty() ? kWindowMin : 0;
+  if (is_doubted()) return requests_.empty() ? kWindowMin : 0;
   const std::uint32_t free = window_ > in_flight() ? window_ - in_flight() : 0;
-  return free >= window_ / kRoomPart ? free : 0;
+  if (free < window_ / kRoomPart) return 0;
+  const auto requests_count = static_cast<std::uint32_t>(requests_.size());
+  return std::min(free, kRequestsMax - std::min(requests_count, kRequestsMax));
 }
 
 void Pipeline::on_block(Time now, std::uint32_t bytes) {
   meter_.add(now, bytes);
   on_any_block(now);
-  if (requested_.empty()) return;
+  if (requests_.empty()) return;
   // As full as room() lets it be: the window, not the supply, holds the peer back.
   const bool was_full = in_flight() + window_ / kRoomPart + 1 >= window_;
-  const Duration delay = now - requested_.front();
-  requested_.pop_front();
+  const Duration delay = now - requests_.front().at;
+  --in_flight_;
+  if (--requests_.front().blocks_count == 0) requests_.pop_front();
   learn_delay(delay);
   delay_min_ = std::min(delay_min_, delay);
   if (is_slow_start_) {
@@ -62,8 +68,14 @@ void Pipeline::on_block(Time now, std::uint32_t bytes) {
 }
 
 void Pipeline::on_rejected(std::uint32_t blocks_count) {
-  const auto count = std::min<std::size_t>(blocks_count, requested_.size());
-  requested_.erase(requested_.end() - static_cast<std::ptrdiff_t>(count), requested_.end());
+  std::uint32_t left = std::min(blocks_count, in_flight_);
+  in_flight_ -= left;
+  while (left > 0) {
+    const std::uint32_t count = std::min(left, requests_.back().blocks_count);
+    requests_.back().blocks_count -= count;
+    if (requests_.back().blocks_count == 0) requests_.pop_back();
+    left -= count;
+  }
 }
 
 void Pipeline::on_counted(std::uint32_t blocks_count) {
@@ -91,7 +103,7 @@ void Pipeline::on_given_up(Time now, std::uint32_t blocks_count) {
 }
 
 bool Pipeline::is_late(Time now) const {
-  return !requested_.empty() && now - waiting_since_ > patience();
+  return !requests_.empty() && now - waiting_since_ > patience();
 }
 
 Duration Pipeline::patience() const {

@@ -42,7 +42,13 @@ inline constexpr Duration kRequestPatience = std::chrono::seconds(60);  // SECUR
 inline constexpr Duration kSyncInterval = std::chrono::seconds(1);
 inline constexpr std::uint64_t kSyncBytesMax = 256ULL << 20U;
 inline constexpr Duration kAnnounceInterval = std::chrono::minutes(25);
-inline constexpr std::uint32_t kPeersEnough = 4;     // connected; with fewer more are looked for
+inline constexpr std::uint32_t kPeersEnough = 4;  // connected; with fewer more are looked for
+// With so many dialled and of use, all pieces among them, nobody else is dialled: what peers are
+// told of each piece grows with their number, and a swarm is held together by fewer. Those that
+// dialled us do not count, nor who has choked us for kDoubtTime: else liars could keep us to
+// themselves.
+inline constexpr std::uint32_t kDialledEnough = 20;
+inline constexpr Duration kDoubtTime = std::chrono::minutes(1);
 inline constexpr std::size_t kLeafRequestsMax = 16;  // hash requests out at one peer
 
 using Peers = std::map<ConnId, Peer>;
@@ -214,6 +220,8 @@ class Swarm {
   std::vector<std::uint32_t> pieces_without_holder() const {
     return picker_->without_holder(served_.size());
   }
+  // Nobody else is dialled for it.
+  bool has_dialled_enough(Time now, const Peers& peers) const;
   std::uint32_t peers_count() const { return static_cast<std::uint32_t>(members_.size()); }
   Time started() const { return started_; }
   Time completed() const { return completed_; }

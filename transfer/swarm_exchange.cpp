@@ -196,14 +196,12 @@ std::uint32_t Swarm::request(Turn& turn, Peer& peer, PeerShare& share, std::uint
   }
   std::uint32_t requested = 0;
   for (const wire::BlockRun& run : runs) {
-    peer.send(wire::Request{*share.channel, run});
-    requested += run.count;
-  }
-  if (requested > 0) {
     const bool is_trial =
         peer.pipeline.is_doubted() && turn.now - peer.last_block < peer.pipeline.patience();
     if (peer.pipeline.in_flight() == 0 && !is_trial) peer.last_block = turn.now;
-    peer.pipeline.on_request(turn.now, requested);
+    peer.send(wire::Request{*share.channel, run});
+    peer.pipeline.on_request(turn.now, run.count);
+    requested += run.count;
   }
   return requested;
 }

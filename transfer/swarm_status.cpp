@@ -8,6 +8,17 @@
 
 namespace peernet::transfer {
 
+bool Swarm::has_dialled_enough(Time now, const Peers& peers) const {
+  const auto is_of_use = [&](ConnId conn) {
+    const Peer& peer = peers.at(conn);
+    const Time since = std::max(peer.choking_since, peer.since());
+    return !peer.is_inbound() && (!peer.is_choking || now - since < kDoubtTime);
+  };
+  return members_.size() >= kDialledEnough &&
+         std::ranges::count_if(members_, is_of_use) >= std::ptrdiff_t{kDialledEnough} &&
+         (!is_exchanging() || picker_->without_holder_count() == 0);
+}
+
 ShareState Swarm::state() const {
   if (error_) return is_quarantined_ ? ShareState::quarantined : ShareState::failed;
   if (record_.is_paused) return ShareState::paused;

@@ -208,7 +208,9 @@ class Transfer {
 
   // Who is served: transfer_choking.cpp.
   void rechoke(Turn& turn);
-  ChokeCandidate candidate_of(Time now, const Peer& peer) const;
+  // Of this round, each looked for once: it takes a look at all peers of the share.
+  using Allowances = std::map<ShareId, std::uint64_t>;
+  ChokeCandidate candidate_of(Time now, const Peer& peer, Allowances& allowances) const;
   void want_rechoke(Time now);
   std::uint32_t slots() const;
   void adapt_slots(Time now);

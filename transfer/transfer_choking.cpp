@@ -53,7 +53,7 @@ void Transfer::want_rechoke(Time now) {
   next_rechoke_ = std::min(next_rechoke_, std::max(now, last_rechoke_ + kRechokeGap));
 }
 
-ChokeCandidate Transfer::candidate_of(Time now, const Peer& peer) const {
+ChokeCandidate Transfer::candidate_of(Time now, const Peer& peer, Allowances& allowances) const {
   ChokeCandidate candidate;
   candidate.conn = peer.conn();
   candidate.network = peer.network();
@@ -75,7 +75,10 @@ ChokeCandidate Transfer::candidate_of(Time now, const Peer& peer) const {
     if (swarm == nullptr) continue;
     candidate.passed_on += swarm->spread().passed_on(peer.conn());
     candidate.kept += swarm->spread().kept(peer.conn());
-    if (share.is_interested) candidate.allowance += swarm->allowance(peers_);
+    if (!share.is_interested) continue;
+    const auto [known, is_new] = allowances.try_emplace(id);
+    if (is_new) known->second = swarm->allowance(peers_);
+    candidate.allowance += known->second;
   }
   return candidate;
 }
@@ -110,9 +113,10 @@ void Transfer::rechoke(Turn& t) {
   round.is_optimistic_due = t.now - optimistic_at_ >= kOptimisticInterval;
 
   std::vector<ChokeCandidate> candidates;
+  Allowances allowances;
   for (const auto& [conn, peer] : peers_) {
     if (peer.phase() != Peer::Phase::open) continue;
-    candidates.push_back(candidate_of(t.now, peer));
+    candidates.push_back(candidate_of(t.now, peer, allowances));
     // What a stranger does with its allowance shows soon.
     is_short = is_short || (candidates.back().is_interested && candidates.back().is_newcomer);
   }

@@ -10,6 +10,7 @@ namespace peernet::transfer {
 
 bool UploadQueue::add(const UploadRun& run) {
   if (run.blocks.count == 0 || run.blocks.count > kBlocksMax - blocks_count_) return false;
+  if (requests_count() >= kRequestsMax) return false;
   queued_[run.channel].push_back(run);
   blocks_count_ += run.blocks.count;
   return true;
@@ -176,6 +177,13 @@ std::vector<UploadRun> UploadQueue::clear_channel(std::uint16_t channel) {
   }
   for (const UploadRun& run : cleared) blocks_count_ -= run.blocks.count;
   return cleared;
+}
+
+std::size_t UploadQueue::requests_count() const {
+  std::size_t count = reading_.size();
+  for (const auto& [channel, runs] : queued_) count += runs.size();
+  for (const auto& [channel, runs] : ready_) count += runs.size();
+  return count;
 }
 
 std::uint64_t UploadQueue::bytes_ahead_of(wire::ShareChannel channel) const {

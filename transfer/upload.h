@@ -27,12 +27,15 @@ struct UploadRun {
 
 class UploadQueue {
  public:
-  static constexpr std::uint32_t kBlocksMax = 256;  // SECURITY.md 1.4: refused beyond, not queued
+  // SECURITY.md 1.4: refused beyond, not queued. What is left of a request counts as one, as does
+  // each part that it was read or cancelled in.
+  static constexpr std::uint32_t kRequestsMax = 256;
+  static constexpr std::uint32_t kBlocksMax = 4096;  // of all of them
 
   // Of one share, being read or ready: with it a share at its limit is ready to go on at once.
   static constexpr std::uint64_t kReadAheadMax = 1ULL << 20U;  // bytes
 
-  // False, and nothing is queued, when it would go over kBlocksMax.
+  // False, and nothing is queued, when it would go over kRequestsMax or kBlocksMax.
   bool add(const UploadRun& run);
   // Forgets what is still queued of this run and gives those parts back; what is being read or is
   // ready is sent all the same.
@@ -77,6 +80,7 @@ class UploadQueue {
     std::uint16_t sent_count = 0;
   };
 
+  std::size_t requests_count() const;
   std::uint64_t bytes_ahead_of(wire::ShareChannel channel) const;
 
   std::map<wire::ShareChannel, std::deque<UploadRun>> queued_;  // never an empty deque

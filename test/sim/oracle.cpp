@@ -16,7 +16,7 @@ constexpr std::size_t kDatagramSizeMax = 1200;
 constexpr std::size_t kUnprovenMax = 1024;
 constexpr std::size_t kHalfOpenMax = 64;
 constexpr std::size_t kOutboundMax = 256;
-constexpr std::uint32_t kRequestsOutMax = 256;
+constexpr std::uint32_t kBlocksOutMax = 1024;
 constexpr std::size_t kSendQueueMax = 512 * 1024;   // 100 ms of a fast link
 constexpr std::size_t kSendQueueSlack = 64 * 1024;  // control records, which are never held back
 constexpr std::uint32_t kWakesPerSecondMax = 1000;  // a clock of milliseconds, at full speed
@@ -439,7 +439,7 @@ void Oracle::look_over(const Host& host) {
   const std::size_t connections_max = host.options.transfer.connections_max;
   if (peers.size() > connections_max + kOutboundMax) fail(host, "too many peers");
   for (const transfer::PeerStatus& peer : peers) {
-    if (peer.requests_out > kRequestsOutMax) fail(host, "too many requests out at a peer");
+    if (peer.requests_out > kBlocksOutMax) fail(host, "too many blocks asked of a peer");
   }
   if (network_.conns_count(host.index) >
       connections_max + kOutboundMax + kUnprovenMax + kHalfOpenMax) {

@@ -126,6 +126,16 @@ transfer::Chooser tit_for_tat() {
   };
 }
 
+transfer::Chooser credit() {
+  return [](auto candidates, const auto& round, Time now, Rng& rng) {
+    std::vector<ChokeCandidate> remembered(candidates.begin(), candidates.end());
+    for (ChokeCandidate& candidate : remembered) {
+      candidate.received = candidate.received_total + candidate.credit;
+    }
+    return tit_for_tat()(remembered, round, now, rng);
+  };
+}
+
 transfer::Chooser prop_share() {
   return [](auto candidates, const auto& round, Time now, Rng& rng) {
     if (round.is_seeding) return tit_for_tat()(candidates, round, now, rng);

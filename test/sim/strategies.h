@@ -24,6 +24,9 @@ transfer::Chooser sybil(const Endpoint& own);
 // What the product would be without standing (choker.h): plain tit-for-tat.
 transfer::Chooser tit_for_tat();
 
+// Remembered credit, as eMule's: those come first that ever gave most, however long ago.
+transfer::Chooser credit();
+
 // PropShare (Levin et al. 2008), as far as slots go: slots are drawn by chance in proportion to
 // what each peer gave, one in five by chance alone.
 transfer::Chooser prop_share();

@@ -45,7 +45,10 @@ double fluid_bound(const SwarmDay& day, std::uint32_t takers, std::uint32_t give
 
 class Day {
  public:
-  Day(World& world, const SwarmDay& day) : world_(world), day_(day) {}
+  Day(World& world, const SwarmDay& day) : world_(world), day_(day) {
+    world_.network.options.round_trip = day_.round_trip;
+    world_.network.options.window = day_.window;
+  }
 
   SwarmFigures run() {
     SwarmFigures figures;
@@ -124,6 +127,7 @@ class Day {
     switch (day_.policy) {
       case Policy::product: break;
       case Policy::tit_for_tat: options.transfer.chooser = tit_for_tat(); break;
+      case Policy::credit: options.transfer.chooser = credit(); break;
       case Policy::prop_share: options.transfer.chooser = prop_share(); break;
     }
     return options;

@@ -19,7 +19,7 @@ enum class Hostile : std::uint8_t {
   sybil,       // riders in one network, which give to each other only
 };
 
-enum class Policy : std::uint8_t { product, tit_for_tat, prop_share };
+enum class Policy : std::uint8_t { product, tit_for_tat, prop_share, credit };
 
 struct SwarmDay {
   std::uint32_t leechers_count = 16;  // hostile ones included
@@ -31,8 +31,10 @@ struct SwarmDay {
   std::uint64_t seed_up = 2'000'000;
   std::uint64_t up = 2'000'000;
   std::uint64_t down = 100'000'000;
-  double arrivals = 0;  // leechers that begin, a second (Poisson); 0: all at once
-  double stay = 0;      // mean seconds that one stays when it has all; 0: to the end
+  Duration round_trip{40'000};     // median over the pairs
+  std::size_t window = 1U << 20U;  // bytes of one stream on their way at a time
+  double arrivals = 0;             // leechers that begin, a second (Poisson); 0: all at once
+  double stay = 0;                 // mean seconds that one stays when it has all; 0: to the end
 };
 
 struct SwarmFigures {

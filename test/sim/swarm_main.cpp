@@ -23,12 +23,14 @@ constexpr const char* kUsage =
     "  --leechers N    hostile ones included (16)\n"
     "  --hostile N     of them (0)\n"
     "  --kind K        rider, large_view, tyrant or sybil (rider)\n"
-    "  --policy P      of the honest: product, tit_for_tat or prop_share (product)\n"
+    "  --policy P      of the honest: product, tit_for_tat, prop_share or credit (product)\n"
     "  --kib N         size of the file (32768)\n"
     "  --piece-kib N   (256)\n"
     "  --seed-up N     bytes a second (2000000)\n"
     "  --up N          (2000000)\n"
     "  --down N        (100000000)\n"
+    "  --round-trip N  ms, median over the pairs (40)\n"
+    "  --window N      KiB of one stream on their way at a time (1024)\n"
     "  --arrivals N    leechers that begin in 1000 s, as a Poisson process (0: all at once)\n"
     "  --stay N        seconds that one stays, on the mean, when it has all (0: to the end)\n";
 
@@ -55,7 +57,8 @@ std::optional<Arguments> parse(int argc, char** argv) {
                                                             {"sybil", Hostile::sybil}};
   static const std::map<std::string_view, Policy> policies = {{"product", Policy::product},
                                                               {"tit_for_tat", Policy::tit_for_tat},
-                                                              {"prop_share", Policy::prop_share}};
+                                                              {"prop_share", Policy::prop_share},
+                                                              {"credit", Policy::credit}};
   const std::map<std::string_view, std::function<void(std::uint64_t)>> numbers = {
       {"--seed", [&](auto n) { arguments.seed = n; }},
       {"--leechers", [&](auto n) { day.leechers_count = static_cast<std::uint32_t>(n); }},
@@ -65,6 +68,8 @@ std::optional<Arguments> parse(int argc, char** argv) {
       {"--seed-up", [&](auto n) { day.seed_up = n; }},
       {"--up", [&](auto n) { day.up = n; }},
       {"--down", [&](auto n) { day.down = n; }},
+      {"--round-trip", [&](auto n) { day.round_trip = std::chrono::milliseconds(n); }},
+      {"--window", [&](auto n) { day.window = n * kKiB; }},
       {"--arrivals", [&](auto n) { day.arrivals = static_cast<double>(n) / 1000; }},
       {"--stay", [&](auto n) { day.stay = static_cast<double>(n); }},
   };

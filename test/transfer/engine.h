@@ -71,33 +71,22 @@ struct Fixture {
   Transfer engine;
 };
 
-// A stranger that dials in, completes the handshake, and then says what the test wants.
+// A stranger that dials in, or is dialled, completes the handshake, and then says what the test
+// wants.
 class Visitor {
  public:
   explicit Visitor(Fixture& fixture, const std::string& address = "192.0.2.7:4000",
                    std::uint8_t identity = 2)
-      : f_(fixture), identity_(key_of(identity)) {
-    conn_ = f_.engine.on_accepted(kNow, *Endpoint::parse(address), f_.out).value();
-    HandshakeConfig config;
-    config.identity = &identity_;
-    const Key process_static = key_of(static_cast<std::uint8_t>(identity + 100));
-    config.process_static = {process_static, dh_public(process_static)};
-    config.capabilities = wire::kCapabilityHaveBlocks;
-    Rng rng(identity);
-    HandshakeGuard guard(WallTime{0});
-    Handshake handshake(config, Role::initiator, rng);
-    Bytes said;
-    handshake.start(kWall, said);
-    while (true) {
-      f_.engine.on_bytes(kNow, conn_, said, f_.out);
-      said.clear();
-      if (handshake.is_done()) break;
-      const Bytes heard = f_.take_written(conn_);
-      BytesView input(heard);
-      REQUIRE(handshake.on_bytes(input, kWall, guard, said));
-    }
-    session_ = handshake.result();
-    channel_.emplace(session_.send, session_.receive);
+      : f_(fixture),
+        conn_(f_.engine.on_accepted(kNow, *Endpoint::parse(address), f_.out).value()),
+        role_(Role::initiator),
+        identity_(key_of(identity)) {
+    shake_hands(kNow, identity);
+  }
+  Visitor(Fixture& fixture, Time now, ConnId dialled, std::uint8_t identity)
+      : f_(fixture), conn_(dialled), role_(Role::responder), identity_(key_of(identity)) {
+    f_.engine.on_connected(now, conn_, f_.out);
+    shake_hands(now, identity);
   }
 
   template <class M>
@@ -119,7 +108,7 @@ class Visitor {
   }
 
   wire::ShareOpen opening(wire::ShareChannel channel, const ShareId& id) const {
-    return {channel, dht_key(id), share_proof(id, Role::initiator, session_.handshake_hash), 0};
+    return {channel, dht_key(id), share_proof(id, role_, session_.handshake_hash), 0};
   }
   wire::ShareOpen opening(wire::ShareChannel channel, std::uint64_t share) const {
     return opening(channel, test::tagged<ShareId>(share));
@@ -129,8 +118,31 @@ class Visitor {
   const PeerId& id() const { return identity_.id(); }
 
  private:
+  void shake_hands(Time now, std::uint8_t identity) {
+    HandshakeConfig config;
+    config.identity = &identity_;
+    const Key process_static = key_of(static_cast<std::uint8_t>(identity + 100));
+    config.process_static = {process_static, dh_public(process_static)};
+    config.capabilities = wire::kCapabilityHaveBlocks;
+    Rng rng(identity);
+    HandshakeGuard guard(WallTime{0});
+    Handshake handshake(config, role_, rng);
+    Bytes said;
+    if (role_ == Role::initiator) handshake.start(kWall, said);
+    while (true) {
+      if (!said.empty()) f_.engine.on_bytes(now, conn_, std::exchange(said, {}), f_.out);
+      if (handshake.is_done()) break;
+      const Bytes heard = f_.take_written(conn_);
+      BytesView input(heard);
+      REQUIRE(handshake.on_bytes(input, kWall, guard, said));
+    }
+    session_ = handshake.result();
+    channel_.emplace(session_.send, session_.receive);
+  }
+
   Fixture& f_;
-  ConnId conn_{};
+  ConnId conn_;
+  Role role_;
   Identity identity_;
   HandshakeOutcome session_;
   std::optional<Channel> channel_;

@@ -234,11 +234,12 @@ TEST_CASE("a peer gets few second copies at a time", "[transfer]") {
   CHECK(picker.pick(conn(2), has, 64, at(0)).empty());
 }
 
-TEST_CASE("a peer never has more than 256 blocks outstanding", "[transfer]") {
+TEST_CASE("a peer never has more than kOutstandingMax blocks outstanding", "[transfer]") {
   Picker picker = make_picker(2, kPieceLengthMax);
   const Bitfield has = full(2);
   picker.add_peer(conn(1), has);
   REQUIRE(picker.activate(0));
+  REQUIRE(picker.activate(1));
   CHECK(blocks_in(picker.pick(conn(1), has, UINT32_MAX, at(0))) == kOutstandingMax);
   CHECK(picker.pick(conn(1), has, 1, at(0)).empty());
   REQUIRE(picker.on_block_received(conn(1), 0, 0).is_wanted);

@@ -20,23 +20,30 @@ struct Link {
 
   double rate;
   Duration round_trip;
+  std::uint32_t run_blocks = 16;  // in one request
 
   Pipeline pipeline;
   Time now = Time{} + seconds(100);
   Time busy_until = now;
   std::deque<Time> arrivals;
   std::uint64_t received = 0;
+  std::uint32_t most_in_flight = 0;
 
   void run(Duration duration) {
     const Time end = now + duration;
     while (now < end) {
       const std::uint32_t room = pipeline.room();
-      if (room > 0) pipeline.on_request(now, room);
+      for (std::uint32_t left = room; left > 0;) {
+        const std::uint32_t count = std::min(left, run_blocks);
+        pipeline.on_request(now, count);
+        left -= count;
+      }
       for (std::uint32_t i = 0; i < room; ++i) {
         busy_until = std::max(busy_until, now + round_trip / 2) +
                      Duration(static_cast<std::int64_t>(kBlockSize / rate * 1e6));
         arrivals.push_back(busy_until + round_trip / 2);
       }
+      most_in_flight = std::max(most_in_flight, pipeline.in_flight());
       now = std::max(now, arrivals.front());
       arrivals.pop_front();
       received += kBlockSize;
@@ -46,11 +53,21 @@ struct Link {
 };
 
 TEST_CASE("a pipeline fills a fast and long path", "[transfer]") {
-  Link link(20e6, milliseconds(100));
+  Link link(125e6, milliseconds(100));
   link.run(seconds(3));
   link.received = 0;
   link.run(seconds(5));
-  CHECK(static_cast<double>(link.received) / 5 > 0.97 * 20e6);
+  CHECK(static_cast<double>(link.received) / 5 > 0.97 * 125e6);
+}
+
+TEST_CASE("no more requests are out than a peer must accept, however short they are",
+          "[transfer]") {
+  Link link(1e9, milliseconds(20));
+  link.run_blocks = 1;
+  link.run(seconds(2));
+  CHECK(link.pipeline.window() > kRequestsMax);
+  CHECK(link.pipeline.in_flight() <= kRequestsMax);
+  CHECK(link.most_in_flight == kRequestsMax);
 }
 
 TEST_CASE("a pipeline reaches its maximum in a few round trips, and never passes it",
@@ -60,7 +77,8 @@ TEST_CASE("a pipeline reaches its maximum in a few round trips, and never passes
   CHECK(link.pipeline.window() == kWindowMax);
   link.run(seconds(2));
   CHECK(link.pipeline.window() == kWindowMax);
-  CHECK(link.pipeline.in_flight() <= kWindowMax);
+  CHECK(link.most_in_flight <= kWindowMax);
+  CHECK(link.most_in_flight > kRequestsMax);
 }
 
 TEST_CASE("a slow peer never holds many blocks", "[transfer]") {

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include <string>
+#include <vector>
 
 #include "test/support/support.h"
 #include "test/transfer/engine.h"
@@ -116,6 +117,41 @@ TEST_CASE("a connection carries so many shares and no more", "[transfer]") {
   visitor.add(visitor.opening(kSharesPerPeerMax, kSharesPerPeerMax + 1));
   visitor.deliver();
   CHECK(visitor.is_closed());
+}
+
+TEST_CASE("nobody else is dialled while enough of those that were may serve us", "[transfer]") {
+  Fixture f;
+  REQUIRE(f.fetch(1));
+  std::vector<Endpoint> known;
+  for (std::uint32_t i = 0; i < 3 * kDialledEnough; ++i) {
+    known.push_back(Endpoint::v4(0x08000000U + (i << 8U), 7341));
+  }
+  f.engine.add_peers(kNow, dht_key(test::tagged<ShareId>(1)), known, f.out);
+  std::vector<Visitor> visitors;
+  visitors.reserve(known.size());
+  const auto pass = [&](Time from, Time until) {
+    for (Time now = from; now < until; now += std::chrono::milliseconds(100)) {
+      f.engine.on_time(now, f.out);
+      std::vector<ConnId> dialled;
+      for (const Effect& effect : f.out) {
+        if (const auto* connect = std::get_if<Connect>(&effect)) dialled.push_back(connect->conn);
+      }
+      for (const ConnId conn : dialled) {
+        visitors.emplace_back(f, now, conn, static_cast<std::uint8_t>(10 + visitors.size()));
+        visitors.back().add(visitors.back().opening(0, 1));
+        visitors.back().deliver(now);
+      }
+      f.out.clear();
+    }
+  };
+  pass(kNow, kNow + kDoubtTime / 2);
+  // They are dialled some at a time.
+  CHECK(visitors.size() >= kDialledEnough);
+  CHECK(visitors.size() < 2 * kDialledEnough);
+  const std::size_t served_count = visitors.size();
+  // None of them has unchoked us.
+  pass(kNow + kDoubtTime / 2, kNow + 2 * kDoubtTime);
+  CHECK(visitors.size() > served_count);
 }
 
 TEST_CASE("who asks and does not read is closed, also within one read", "[transfer]") {

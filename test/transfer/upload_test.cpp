@@ -23,9 +23,32 @@ bool same(const UploadRun& a, const UploadRun& b) {
 
 }  // namespace
 
-TEST_CASE("no more than 256 blocks are queued for a peer, whatever their state", "[transfer]") {
+TEST_CASE("no more than 256 requests are queued for a peer, whatever their state", "[transfer]") {
   UploadQueue queue;
-  REQUIRE(queue.add(run(1, 0, 0, 255)));
+  for (std::uint32_t i = 0; i < UploadQueue::kRequestsMax; ++i) {
+    REQUIRE(queue.add(run(static_cast<std::uint16_t>(1 + i % 3), i, 0, 16)));
+  }
+  REQUIRE(!queue.add(run(1, 1000, 0, 1)));
+
+  // Being read or ready still counts; only what was sent, or is cancelled, makes room.
+  const auto next = queue.next(16);
+  REQUIRE(next);
+  queue.on_reading(JobId{1}, *next);
+  REQUIRE(!queue.add(run(1, 1000, 0, 1)));
+  REQUIRE(queue.on_read(JobId{1}, Bytes(16 * kBlock)));
+  for (int i = 0; i < 16; ++i) {
+    REQUIRE(!queue.add(run(1, 1000, 0, 1)));
+    queue.pop_ready(next->channel);
+  }
+  REQUIRE(queue.add(run(1, 1000, 0, 1)));
+  REQUIRE(!queue.add(run(1, 1001, 0, 1)));
+  REQUIRE(queue.cancel(run(1, 1000, 0, 1)).size() == 1);
+  REQUIRE(queue.add(run(1, 1001, 0, 1)));
+}
+
+TEST_CASE("no more than 4096 blocks are queued for a peer, whatever their state", "[transfer]") {
+  UploadQueue queue;
+  REQUIRE(queue.add(run(1, 0, 0, UploadQueue::kBlocksMax - 1)));
   REQUIRE(!queue.add(run(1, 1, 0, 2)));
   REQUIRE(queue.add(run(1, 1, 0, 1)));
   REQUIRE(!queue.add(run(1, 2, 0, 1)));
