@@ -193,10 +193,18 @@ void ActivePieces::forget_outstanding(ConnId peer, std::uint32_t piece, std::uin
   if (requests.empty()) outstanding_.erase(found);
 }
 
+// One look at what is out, however long the run: a stranger says what is rejected.
 void ActivePieces::on_rejected(ConnId peer, const BlockRun& run) {
-  for (std::uint32_t i = 0; i < run.count; ++i) {
-    forget_request(peer, run.piece, std::uint32_t{run.first_block} + i);
+  const auto found = outstanding_.find(peer);
+  if (found == outstanding_.end()) return;
+  const std::uint32_t end = std::uint32_t{run.first_block} + run.count;
+  std::vector<std::uint16_t> blocks;
+  for (const Request& request : found->second) {
+    const bool is_rejected =
+        request.piece == run.piece && request.block >= run.first_block && request.block < end;
+    if (is_rejected) blocks.push_back(request.block);
   }
+  for (const std::uint16_t block : blocks) forget_request(peer, run.piece, block);
 }
 
 void ActivePieces::on_choked(ConnId peer) {

@@ -95,7 +95,8 @@ class Dialer {
   // is over a limit. When full, an unproven address that has failed makes room, most failures
   // first; for Source::link also one that was never tried.
   void add(Time now, const Endpoint& endpoint, const ShareId& share, Source source);
-  // A share that wants no more peers: nothing is dialled for it alone. All want more at first.
+  // A share that wants no more peers: for it alone only what links name is dialled. All want more
+  // at first.
   void set_enough(const ShareId& share, bool is_enough);
   // Its addresses go, except those that another share knows too.
   void remove_share(const ShareId& share);

@@ -41,9 +41,10 @@ std::uint32_t Pipeline::room() const {
   // One that is doubted is asked for little, to see whether it comes.
   if (is_doubted()) return requests_.empty() ? kWindowMin : 0;
   const std::uint32_t free = window_ > in_flight() ? window_ - in_flight() : 0;
-  if (free < window_ / kRoomPart) return 0;
   const auto requests_count = static_cast<std::uint32_t>(requests_.size());
-  return std::min(free, kRequestsMax - std::min(requests_count, kRequestsMax));
+  const std::uint32_t free_requests = kRequestsMax - std::min(requests_count, kRequestsMax);
+  if (free < window_ / kRoomPart || free_requests < kRequestsMax / kRoomPart) return 0;
+  return std::min(free, free_requests);
 }
 
 void Pipeline::on_block(Time now, std::uint32_t bytes) {

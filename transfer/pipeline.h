@@ -48,7 +48,8 @@ class Pipeline {
   std::uint32_t window() const { return window_; }
   std::uint32_t in_flight() const { return in_flight_; }
   // How many more to ask for: none until a quarter of the window is free, so that what is asked is
-  // runs of blocks and not single ones; and no more than may each be a request of its own.
+  // runs of blocks and not single ones; nor until a quarter of kRequestsMax is free, and no more
+  // than may each be a request of its own.
   std::uint32_t room() const;
   double rate(Time now) const { return meter_.rate(now); }
   // Nothing has come for so long that what is out is better asked of others.

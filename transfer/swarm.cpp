@@ -411,8 +411,10 @@ void Swarm::on_tick(Turn& turn) {
   std::vector<std::uint32_t> late;
   for (const auto& [piece, request] : leaf_requests_) {
     const Duration waited = turn.now - request.at;
+    const wire::BlockRun all{
+        piece, 0, static_cast<std::uint16_t>(metadata_.manifest().layout().blocks_count(piece))};
     const bool is_elsewhere =
-        waited > kMetadataPatience && can_others_give(turn, request.conn, piece, std::nullopt);
+        waited > kMetadataPatience && !at_others(turn, request.conn, all).none();
     if (is_elsewhere || waited > kRequestPatience) late.push_back(piece);
   }
   for (const std::uint32_t piece : late) {

@@ -43,10 +43,10 @@ inline constexpr Duration kSyncInterval = std::chrono::seconds(1);
 inline constexpr std::uint64_t kSyncBytesMax = 256ULL << 20U;
 inline constexpr Duration kAnnounceInterval = std::chrono::minutes(25);
 inline constexpr std::uint32_t kPeersEnough = 4;  // connected; with fewer more are looked for
-// With so many dialled and of use, all pieces among them, nobody else is dialled: what peers are
-// told of each piece grows with their number, and a swarm is held together by fewer. Those that
-// dialled us do not count, nor who has choked us for kDoubtTime: else liars could keep us to
-// themselves.
+// With so many dialled that give us something or are young, all pieces among those connected,
+// nobody else is dialled: what peers are told of each piece grows with their number, and a swarm is
+// held together by fewer. Those that dialled us do not count, nor who gave nothing in kDoubtTime,
+// else liars could keep us to themselves.
 inline constexpr std::uint32_t kDialledEnough = 20;
 inline constexpr Duration kDoubtTime = std::chrono::minutes(1);
 inline constexpr std::size_t kLeafRequestsMax = 16;  // hash requests out at one peer
@@ -372,8 +372,7 @@ class Swarm {
   void pump_metadata(Turn& turn);
   std::optional<ConnId> best_source(const Turn& turn) const;
   void change_source(Turn& turn);
-  bool can_others_give(const Turn& turn, ConnId than, std::uint32_t piece,
-                       std::optional<std::uint32_t> block) const;
+  Bitfield at_others(const Turn& turn, ConnId than, const wire::BlockRun& run) const;
   void say_have_state(Peer& peer, PeerShare& share);
   void on_have_state(Turn& turn, Peer& peer, PeerShare& share, Bitfield has);
   void update_interest(Peer& peer, PeerShare& share);

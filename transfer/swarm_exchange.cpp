@@ -206,17 +206,24 @@ std::uint32_t Swarm::request(Turn& turn, Peer& peer, PeerShare& share, std::uint
   return requested;
 }
 
-// Has another the block, who serves us and is not late itself? nullopt: anything of the piece.
-bool Swarm::can_others_give(const Turn& turn, ConnId than, std::uint32_t piece,
-                            std::optional<std::uint32_t> block) const {
-  return std::ranges::any_of(members_, [&](ConnId conn) {
+// Of the run, what another has who serves us and is not late itself; one look at each member.
+Bitfield Swarm::at_others(const Turn& turn, ConnId than, const wire::BlockRun& run) const {
+  Bitfield blocks(run.count);
+  for (const ConnId conn : members_) {
     const Peer& other = turn.peers.at(conn);
     const PeerShare* share = other.find_share(record_.id);
-    if (conn == than || other.is_choking || other.pipeline.is_doubted() || !share->has)
-      return false;
-    const Bitfield* const part = picker_->blocks_of(conn, piece);
-    return share->has->test(piece) || (part != nullptr && (!block || part->test(*block)));
-  });
+    const bool serves = conn != than && !other.is_choking && !other.pipeline.is_doubted();
+    if (!serves || !share->has) continue;
+    if (share->has->test(run.piece)) {
+      blocks.set_all();
+      return blocks;
+    }
+    const Bitfield* const part = picker_->blocks_of(conn, run.piece);
+    for (std::uint16_t i = 0; part != nullptr && i < run.count; ++i) {
+      if (part->test(std::uint32_t{run.first_block} + i)) blocks.set(i);
+    }
+  }
+  return blocks;
 }
 
 std::uint32_t Swarm::give_up_late(Turn& turn, Peer& peer) {
@@ -230,10 +237,11 @@ std::uint32_t Swarm::give_up_late(Turn& turn, Peer& peer) {
     blocks_count += run.count;
   };
   for (const wire::BlockRun& run : picker_->requests(peer.conn())) {
+    const Bitfield others = at_others(turn, peer.conn(), run);
     wire::BlockRun elsewhere{run.piece, run.first_block, 0};
     for (std::uint16_t i = 0; i < run.count; ++i) {
       const auto block = static_cast<std::uint16_t>(run.first_block + i);
-      if (can_others_give(turn, peer.conn(), run.piece, block)) {
+      if (others.test(i)) {
         ++elsewhere.count;
         continue;
       }
@@ -281,10 +289,12 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& /*share*/,
       std::uint32_t{run.first_block} + run.count > layout.blocks_count(run.piece)) {
     return protocol_error("a reject of blocks that do not exist");
   }
+  // What was out: a reject may also name what was cancelled, or never asked.
+  const std::uint32_t before = picker_->outstanding(peer.conn());
   picker_->on_rejected(peer.conn(), run);
+  peer.pipeline.on_rejected(before - picker_->outstanding(peer.conn()));
   // After a choke it may serve them again later; otherwise they are gone.
   if (!peer.is_choking) picker_->forget_blocks(peer.conn(), run.piece);
-  peer.pipeline.on_rejected(run.count);
   return {};
 }
 

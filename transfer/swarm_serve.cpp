@@ -15,6 +15,8 @@ namespace {
 constexpr std::uint64_t kSteerAheadPart = 8;
 constexpr std::uint32_t kSteerAheadMin = 4;
 constexpr std::uint32_t kSteerAheadMax = 16;
+// Half of what is queued comes on top, so that the peer never runs out; this at most.
+constexpr std::uint32_t kSteerQueuedMax = 128;
 // What strangers may have, of a leecher all of them together, of a seed each.
 constexpr std::uint64_t kAllowancePart = 8;  // of the share
 constexpr std::uint64_t kAllowanceMin = std::uint64_t{64} << 10U;
@@ -164,8 +166,8 @@ void Swarm::steer(Turn& turn, Peer& peer, PeerShare& share) {
   const auto least = static_cast<std::uint32_t>(
       std::clamp<std::uint64_t>(part / members_.size(), kSteerAheadMin, kSteerAheadMax));
   const std::uint32_t queued = peer.upload.blocks_count();
-  const std::uint32_t wanted = queued + std::max(least, queued / 2);
-  while (ahead < wanted) {
+  const std::uint32_t wanted = queued + std::max(least, std::min(queued / 2, kSteerQueuedMax));
+  while (ahead < wanted && share.steered.size() < kSuggestionsMax) {
     const auto piece = steering_->next(turn.now, peer.conn(), *share.has);
     if (!piece) return;
     peer.send(wire::Suggest{*share.channel, *piece});

@@ -11,8 +11,8 @@ namespace peernet::transfer {
 bool Swarm::has_dialled_enough(Time now, const Peers& peers) const {
   const auto is_of_use = [&](ConnId conn) {
     const Peer& peer = peers.at(conn);
-    const Time since = std::max(peer.choking_since, peer.since());
-    return !peer.is_inbound() && (!peer.is_choking || now - since < kDoubtTime);
+    if (peer.is_inbound() || peer.is_snubbed || peer.pipeline.is_doubted()) return false;
+    return peer.received.total() > 0 || now - peer.since() < kDoubtTime;
   };
   return members_.size() >= kDialledEnough &&
          std::ranges::count_if(members_, is_of_use) >= std::ptrdiff_t{kDialledEnough} &&

@@ -462,6 +462,7 @@ Result<void> Transfer::on_share_open(Turn& t, Peer& peer, const wire::ShareOpen&
   } else {
     open_share(t, peer, *swarm);
   }
+  dialer_.set_enough(swarm->id(), swarm->has_dialled_enough(t.now, peers_));
   return {};
 }
 

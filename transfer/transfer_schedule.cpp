@@ -180,10 +180,7 @@ void Transfer::on_due_shares(Turn& t) {
 }
 
 void Transfer::dial(Turn& t) {
-  if (is_stopping_ || dialer_.deadline() > t.now) return;
-  for (auto& [id, swarm] : swarms_) {
-    dialer_.set_enough(id, swarm.has_dialled_enough(t.now, peers_));
-  }
+  if (is_stopping_) return;
   while (const auto endpoint = dialer_.next(t.now)) {
     if (bans_.is_banned(t.now, *endpoint)) {
       dialer_.on_failed(t.now, *endpoint, "banned", Dialer::Outcome::banned);
@@ -220,10 +217,12 @@ void Transfer::tick(Turn& t) {
   for (auto& [id, swarm] : swarms_) {
     swarm.on_tick(t);
     if (swarm.wants_data()) swarm.watch_cause(t.now, peers_, dialer_);
-    dialer_.set_enough(id, swarm.has_dialled_enough(t.now, peers_));
     schedule_share(t.now, swarm);
   }
   tick_peers(t);
+  for (auto& [id, swarm] : swarms_) {
+    dialer_.set_enough(id, swarm.has_dialled_enough(t.now, peers_));
+  }
   tick_probes(t);
   tell_peers(t);
   next_tick_ = is_busy() ? t.now + kTickInterval : kNever;

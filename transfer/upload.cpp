@@ -49,7 +49,7 @@ std::vector<UploadRun> UploadQueue::cancel(const UploadRun& run) {
 }
 
 std::optional<UploadRun> UploadQueue::next(std::uint16_t blocks_max) {
-  if (blocks_max == 0) return std::nullopt;
+  if (blocks_max == 0 || bytes_ahead() >= kReadAheadAllMax) return std::nullopt;
   auto turn = queued_.upper_bound(last_queued_);
   for (std::size_t asked = 0;; ++asked, ++turn) {
     if (asked == queued_.size()) return std::nullopt;

@@ -34,6 +34,8 @@ class UploadQueue {
 
   // Of one share, being read or ready: with it a share at its limit is ready to go on at once.
   static constexpr std::uint64_t kReadAheadMax = 1ULL << 20U;  // bytes
+  // Of all shares together: nobody makes us hold more by asking for much of many.
+  static constexpr std::uint64_t kReadAheadAllMax = 4ULL << 20U;
 
   // False, and nothing is queued, when it would go over kRequestsMax or kBlocksMax.
   bool add(const UploadRun& run);

@@ -106,7 +106,7 @@ FileResult Storage::hash_range(const HashRange& wanted) {
 Result<void> Storage::read_to_hash(const FilePart& part, LastDirectory& directory,
                                    LeafHasher& hasher) {
   auto fd = open_in(directory, part.file_index);
-  if (!fd) return fd.error();
+  if (!fd) return with_path(fd.error(), shown_path(part.file_index));
   auto started = start_hashing(fd->get(), part.file_index);
   if (!started) return started;
   if (part.size > kHashChunk) {

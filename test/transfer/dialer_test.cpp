@@ -523,18 +523,19 @@ TEST_CASE_METHOD(DialerTest, "a connection that ended by a ban says so", "[trans
 }
 
 }  // namespace
-TEST_CASE_METHOD(DialerTest, "nothing is dialled for a share that has enough", "[dialer]") {
+TEST_CASE_METHOD(DialerTest, "nothing is dialled for a share that has enough", "[transfer]") {
   add(host(1));
   add(host(2));
   add(host(2), Source::dht, kOther);
   dialer.set_enough(kShare, true);
   // The second is of use to another share.
   CHECK(all_due() == std::vector{host(2)});
-  add(host(3), Source::link);
-  CHECK(all_due().empty());
   CHECK(dialer.deadline() == kNever);
+  // The user asked for this one.
+  add(host(3), Source::link);
+  CHECK(all_due() == std::vector{host(3)});
   dialer.set_enough(kShare, false);
-  CHECK(all_due().size() == 2);
+  CHECK(all_due() == std::vector{host(1)});
 }
 
 }  // namespace peernet::transfer

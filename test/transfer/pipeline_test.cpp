@@ -68,6 +68,10 @@ TEST_CASE("no more requests are out than a peer must accept, however short they 
   CHECK(link.pipeline.window() > kRequestsMax);
   CHECK(link.pipeline.in_flight() <= kRequestsMax);
   CHECK(link.most_in_flight == kRequestsMax);
+  // And longer ones have the whole window again.
+  link.run_blocks = 16;
+  link.run(seconds(2));
+  CHECK(link.most_in_flight > 2 * kRequestsMax);
 }
 
 TEST_CASE("a pipeline reaches its maximum in a few round trips, and never passes it",

@@ -119,7 +119,8 @@ TEST_CASE("a connection carries so many shares and no more", "[transfer]") {
   CHECK(visitor.is_closed());
 }
 
-TEST_CASE("nobody else is dialled while enough of those that were may serve us", "[transfer]") {
+TEST_CASE("nobody else is dialled while enough of those that were give something or are young",
+          "[transfer]") {
   Fixture f;
   REQUIRE(f.fetch(1));
   std::vector<Endpoint> known;
@@ -149,7 +150,7 @@ TEST_CASE("nobody else is dialled while enough of those that were may serve us",
   CHECK(visitors.size() >= kDialledEnough);
   CHECK(visitors.size() < 2 * kDialledEnough);
   const std::size_t served_count = visitors.size();
-  // None of them has unchoked us.
+  // None of them has given us anything.
   pass(kNow + kDoubtTime / 2, kNow + 2 * kDoubtTime);
   CHECK(visitors.size() > served_count);
 }

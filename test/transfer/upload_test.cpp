@@ -154,6 +154,19 @@ TEST_CASE("a share that reads ahead as far as it may leaves the others to read",
   REQUIRE(same(*queue.next(16), run(1, 0, ahead, 16)));
 }
 
+TEST_CASE("shares together read ahead no further than kReadAheadAllMax", "[transfer]") {
+  UploadQueue queue;
+  const auto shares_count =
+      static_cast<std::uint16_t>(2 * UploadQueue::kReadAheadAllMax / UploadQueue::kReadAheadMax);
+  for (std::uint16_t share = 0; share < shares_count; ++share) {
+    for (std::uint32_t i = 0; i < 4; ++i) REQUIRE(queue.add(run(share, i, 0, 16)));
+  }
+  std::uint64_t job = 0;
+  while (const auto next = queue.next(16)) queue.on_reading(JobId{++job}, *next);
+  CHECK(queue.bytes_ahead() == UploadQueue::kReadAheadAllMax);
+  CHECK(queue.has_queued());
+}
+
 TEST_CASE("a cancel takes what is still queued, in parts where it must", "[transfer]") {
   UploadQueue queue;
   REQUIRE(queue.add(run(1, 4, 0, 10)));
