@@ -98,6 +98,12 @@ const PeerShare* Peer::find_share(const ShareId& id) const {
   return found == shares_.end() ? nullptr : &found->second;
 }
 
+bool Peer::may_ask_leaves() const {
+  std::uint32_t out = 0;
+  for (const auto& [id, share] : shares_) out += share.leaf_requests;
+  return out < kLeafRequestsMax;
+}
+
 PeerShare* Peer::find_channel(wire::ShareChannel remote_channel) {
   const auto found = by_channel_.find(remote_channel);
   return found == by_channel_.end() ? nullptr : find_share(found->second);

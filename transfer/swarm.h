@@ -49,7 +49,6 @@ inline constexpr std::uint32_t kPeersEnough = 4;  // connected; with fewer more 
 // else liars could keep us to themselves.
 inline constexpr std::uint32_t kDialledEnough = 20;
 inline constexpr Duration kDoubtTime = std::chrono::minutes(1);
-inline constexpr std::size_t kLeafRequestsMax = 16;  // hash requests out at one peer
 
 using Peers = std::map<ConnId, Peer>;
 

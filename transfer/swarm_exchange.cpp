@@ -261,7 +261,7 @@ std::vector<wire::BlockRun> Swarm::pick_suggested(Turn& turn, Peer& peer, PeerSh
     return picker_->have().test(piece) || !share.has->test(piece);
   });
   for (const std::uint32_t piece : share.suggested) {
-    if (share.asked_again_at > turn.now || share.leaf_requests >= kLeafRequestsMax) break;
+    if (share.asked_again_at > turn.now || !peer.may_ask_leaves()) break;
     if (picker_->state(piece) != Picker::PieceState::missing) continue;
     if (!request_leaves_of(turn, peer, share, piece)) break;
   }

@@ -265,10 +265,10 @@ void Swarm::on_leaves(Turn& /*turn*/, std::uint32_t piece, std::vector<Hash> lea
 }
 
 void Swarm::request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_wanted) {
-  if (share.asked_again_at > turn.now || share.leaf_requests >= kLeafRequestsMax) return;
+  if (share.asked_again_at > turn.now || !peer.may_ask_leaves()) return;
   const Layout& layout = metadata_.manifest().layout();
   for (const std::uint32_t piece : picker_->urgent_missing(*share.has)) {
-    if (share.leaf_requests >= kLeafRequestsMax) return;
+    if (!peer.may_ask_leaves()) return;
     if (!request_leaves_of(turn, peer, share, piece)) break;
   }
   std::uint32_t ahead = picker_->blocks_ready(peer.conn(), *share.has, blocks_wanted) +
@@ -279,13 +279,13 @@ void Swarm::request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32
       if (!leaves_unwritten_.contains(piece)) leaves_.erase(piece);
     }
   }
-  while (ahead < blocks_wanted && share.leaf_requests < kLeafRequestsMax) {
+  while (ahead < blocks_wanted && peer.may_ask_leaves()) {
     // What it has in part is the rarest.
     auto pieces = picker_->wanted_in_part(peer.conn(), kLeafRequestsMax);
     if (pieces.empty()) pieces = picker_->wanted_pieces(*share.has, kLeafRequestsMax);
     if (pieces.empty()) return;
     for (const std::uint32_t piece : pieces) {
-      if (ahead >= blocks_wanted || share.leaf_requests >= kLeafRequestsMax) return;
+      if (ahead >= blocks_wanted || !peer.may_ask_leaves()) return;
       if (!request_leaves_of(turn, peer, share, piece)) return;
       ahead += layout.blocks_count(piece);
     }
