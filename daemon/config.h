@@ -114,14 +114,4 @@ struct ConfigKeyRow {
 };
 std::vector<ConfigKeyRow> config_keys();
 
-// "8MiB", "1.5 GB", "512KiB": binary and decimal units. nullopt on anything else, a fraction of a
-// byte included.
-std::optional<std::uint64_t> parse_size(std::string_view text);
-// The same with "/s" behind it: bytes a second.
-std::optional<std::uint64_t> parse_rate(std::string_view text);
-// "90s", "10m", "2h": whole numbers.
-std::optional<Duration> parse_duration(std::string_view text);
-// The shortest exact text, in the largest unit that divides it.
-std::string format_size(std::uint64_t bytes);
-
 }  // namespace peernet::daemon

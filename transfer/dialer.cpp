@@ -259,8 +259,8 @@ bool Dialer::is_in_use(const Address& address) {
 Time Dialer::due(const Endpoint& endpoint, const Address& address) const {
   Time wanted = kNever;
   for (const auto& [share, refused_until] : address.shares) {
-    if (address.is_named || !shares_.at(share).is_enough)
-      wanted = std::min(wanted, refused_until.value_or(Time{}));
+    if (!address.is_named && shares_.at(share).is_enough) continue;
+    wanted = std::min(wanted, refused_until.value_or(Time{}));
   }
   Time when = std::max(address.due, wanted);
   if (is_held_back(address)) {
