@@ -52,10 +52,11 @@ struct ShareRecord {
   std::optional<std::uint64_t> limit_down;
 };
 
-// Which pieces are durable: written, synced, and only then said here.
+// What is durable: written, synced, and only then said here.
 struct ProgressRecord {
   ShareId id;
-  Bytes durable;                 // a bitfield as on the wire
+  Bytes durable;                 // pieces: a bitfield as on the wire
+  Bytes parts;                   // blocks of pieces that are not whole (transfer/progress.h)
   std::uint64_t downloaded = 0;  // verified bytes, over all sessions
   std::uint64_t uploaded = 0;
 };

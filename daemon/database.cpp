@@ -32,7 +32,7 @@ constexpr const char* kCreate = R"(
     PRIMARY KEY(share, selection, position)) WITHOUT ROWID;
   CREATE TABLE progress(
     share BLOB PRIMARY KEY, durable BLOB NOT NULL,
-    downloaded INTEGER NOT NULL, uploaded INTEGER NOT NULL);
+    downloaded INTEGER NOT NULL, uploaded INTEGER NOT NULL, parts BLOB NOT NULL DEFAULT x'');
   CREATE TABLE dht_nodes(
     position INTEGER PRIMARY KEY, id BLOB NOT NULL, endpoint TEXT NOT NULL);
   CREATE TABLE peers(
@@ -40,7 +40,7 @@ constexpr const char* kCreate = R"(
     seen_ms INTEGER NOT NULL, uploaded INTEGER NOT NULL DEFAULT 0);
   CREATE INDEX peers_by_seen ON peers(seen_ms);
   CREATE TABLE bans(id BLOB PRIMARY KEY, until_ms INTEGER NOT NULL);
-  INSERT INTO meta VALUES('schema_version', 4);
+  INSERT INTO meta VALUES('schema_version', 5);
 )";
 
 // kMigrations[n - 1] makes version n + 1 of version n.
@@ -55,6 +55,8 @@ constexpr const char* kMigrations[] = {
     "selection INTEGER NOT NULL, position INTEGER NOT NULL, kind TEXT NOT NULL, glob BLOB NOT NULL,"
     "PRIMARY KEY(share, selection, position)) WITHOUT ROWID;"
     "UPDATE meta SET value = 4 WHERE key = 'schema_version';",
+    "ALTER TABLE progress ADD COLUMN parts BLOB NOT NULL DEFAULT x'';"
+    "UPDATE meta SET value = 5 WHERE key = 'schema_version';",
 };
 static_assert(std::size(kMigrations) == Database::kVersion - 1);
 

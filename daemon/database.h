@@ -57,8 +57,8 @@ std::uint64_t to_unsigned(std::int64_t value);
 class Database {
  public:
   // Version 1 had no peers.uploaded; version 2 no bans, and no limits of a share; version 3 no
-  // selections.
-  static constexpr int kVersion = 4;
+  // selections; version 4 no progress.parts.
+  static constexpr int kVersion = 5;
 
   // Opens or creates. Errors: corrupt, refused (a newer version), denied, no_space, io.
   static Result<Database> open(const std::string& path);

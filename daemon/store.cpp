@@ -139,8 +139,10 @@ Result<void> Store::save_selections(const ShareRecord& record) {
 }
 
 Result<void> Store::save_progress(const ProgressRecord& record) {
-  Statement progress = database_.statement("INSERT OR REPLACE INTO progress VALUES(?, ?, ?, ?)");
-  progress.bind(record.id.view()).bind(BytesView(record.durable));
+  Statement progress = database_.statement(
+      "INSERT OR REPLACE INTO progress(share, durable, parts, downloaded, uploaded) "
+      "VALUES(?, ?, ?, ?, ?)");
+  progress.bind(record.id.view()).bind(BytesView(record.durable)).bind(BytesView(record.parts));
   progress.bind(to_signed(record.downloaded)).bind(to_signed(record.uploaded));
   if (!progress.run()) return database_.last_error("cannot save progress in");
   return {};
@@ -290,13 +292,14 @@ Result<void> Store::load_selections(Saved& saved) {
 
 Result<void> Store::load_progress(Saved& saved) {
   Statement rows = database_.statement(
-      "SELECT share, durable, downloaded, uploaded FROM progress ORDER BY share");
+      "SELECT share, durable, parts, downloaded, uploaded FROM progress ORDER BY share");
   while (rows.next()) {
     ProgressRecord record;
     const auto id = ShareId::from(rows.read_bytes());
     if (!id) return database_.damaged("progress of no share");
     record.id = *id;
     record.durable = to_bytes(rows.read_bytes());
+    record.parts = to_bytes(rows.read_bytes());
     record.downloaded = to_unsigned(rows.read_integer());
     record.uploaded = to_unsigned(rows.read_integer());
     saved.progress.push_back(std::move(record));

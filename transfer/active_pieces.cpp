@@ -42,11 +42,19 @@ ActivePieces::ActivePieces(std::uint32_t run_blocks_max) : run_blocks_max_(run_b
 
 // ---- Pieces
 
-void ActivePieces::add(std::uint32_t piece, std::uint32_t blocks_count) {
+void ActivePieces::add(std::uint32_t piece, std::uint32_t blocks_count, const Bitfield* written) {
   Piece active;
   active.order = next_order_++;
   active.blocks.resize(blocks_count);
   active.missing_count = blocks_count;
+  if (written != nullptr) {
+    PN_CHECK(written->size() == blocks_count && !written->all());
+    active.have_count = written->count_set();
+    active.missing_count -= active.have_count;
+    for (auto block = written->next_set(0); block; block = written->next_set(*block + 1)) {
+      active.blocks[*block].state = BlockState::have;
+    }
+  }
   open_.emplace(active.order, piece);
   const bool is_new = pieces_.emplace(piece, std::move(active)).second;
   PN_CHECK(is_new);
@@ -94,6 +102,19 @@ bool ActivePieces::has_blocks(const BlockRun& run) const {
   const auto begin = active->blocks.begin() + run.first_block;
   return std::all_of(begin, begin + run.count,
                      [](const Block& block) { return block.state == BlockState::have; });
+}
+
+Parts ActivePieces::written() const {
+  Parts parts;
+  for (const auto& [piece, active] : pieces_) {
+    if (active.have_count == 0) continue;
+    const auto count = static_cast<std::uint32_t>(active.blocks.size());
+    Bitfield& blocks = parts.emplace_hint(parts.end(), piece, count)->second;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (active.blocks[i].state == BlockState::have) blocks.set(i);
+    }
+  }
+  return parts;
 }
 
 std::uint64_t ActivePieces::bytes_written(const Layout& layout) const {

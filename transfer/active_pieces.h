@@ -21,6 +21,7 @@
 #include "core/time.h"
 #include "transfer/bitfield.h"
 #include "transfer/layout.h"
+#include "transfer/progress.h"
 #include "transfer/wire.h"
 
 namespace peernet::transfer {
@@ -68,8 +69,9 @@ class ActivePieces {
   // `run_blocks_max`: blocks in one request, at least 1.
   explicit ActivePieces(std::uint32_t run_blocks_max);
 
-  // Requires: the piece is not active.
-  void add(std::uint32_t piece, std::uint32_t blocks_count);
+  // `written`: blocks that are there already; null: none. Requires: the piece is not active, and
+  // not all of it is written.
+  void add(std::uint32_t piece, std::uint32_t blocks_count, const Bitfield* written = nullptr);
   // Requests out for it are forgotten. Nothing happens if it is not active.
   void drop(std::uint32_t piece);
 
@@ -101,7 +103,9 @@ class ActivePieces {
   std::vector<std::uint32_t> idle() const;
   // Are these blocks written? False if the piece is not active.
   bool has_blocks(const BlockRun& run) const;
-  // Bytes of blocks written.
+  // The blocks written.
+  Parts written() const;
+  // Their bytes.
   std::uint64_t bytes_written(const Layout& layout) const;
   // Missing blocks of `part`, or of the whole piece. Requires: the piece is active.
   std::uint32_t missing_count(std::uint32_t piece, const Bitfield* part) const;

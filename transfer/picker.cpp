@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 #include "core/check.h"
 
@@ -130,6 +131,12 @@ bool Picker::prepare(std::uint32_t piece) {
   return true;
 }
 
+bool Picker::resume(std::uint32_t piece, Bitfield written) {
+  if (!prepare(piece)) return false;
+  resumed_.emplace(piece, std::move(written));
+  return true;
+}
+
 void Picker::abandon(std::uint32_t piece) {
   if (state(piece) == PieceState::preparing) change_state(piece, PieceState::missing);
 }
@@ -138,8 +145,10 @@ bool Picker::activate(std::uint32_t piece) {
   const PieceState from = state(piece);
   if (from == PieceState::missing && !has_room()) return false;
   if (from != PieceState::missing && from != PieceState::preparing) return false;
+  const auto resumed = resumed_.find(piece);
+  const Bitfield* const written = resumed == resumed_.end() ? nullptr : &resumed->second;
+  active_.add(piece, layout_.blocks_count(piece), written);
   change_state(piece, PieceState::active);
-  active_.add(piece, layout_.blocks_count(piece));
   return true;
 }
 
@@ -222,6 +231,17 @@ bool Picker::has_blocks(const BlockRun& run) const {
   return have_.test(run.piece) || active_.has_blocks(run);
 }
 
+Parts Picker::parts() const {
+  Parts parts = active_.written();
+  parts.insert(resumed_.begin(), resumed_.end());
+  return parts;
+}
+
+bool Picker::has_part(std::uint32_t piece) const {
+  const ActivePieces::Piece* const active = active_.find(piece);
+  return active != nullptr ? active->have_count > 0 : resumed_.contains(piece);
+}
+
 bool Picker::is_interesting(ConnId peer, const Bitfield& has) const {
   if (have_.has_wanted(has)) return true;
   const auto found = partial_.find(peer);
@@ -281,7 +301,10 @@ void Picker::change_state(std::uint32_t piece, PieceState to) {
   const std::uint32_t blocks = layout_.blocks_count(piece);
   if (holds_room(to) && !holds_room(from)) active_blocks_ += blocks;
   if (holds_room(from) && !holds_room(to)) active_blocks_ -= blocks;
-  if (from == PieceState::preparing) preparing_.erase(piece);
+  if (from == PieceState::preparing) {
+    preparing_.erase(piece);
+    resumed_.erase(piece);
+  }
   if (to == PieceState::preparing) preparing_.insert(piece);
   if (from == PieceState::have) {
     have_.reset(piece);

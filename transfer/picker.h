@@ -9,7 +9,8 @@
 //
 // Blocks are given only of active pieces, whose leaf hashes are at hand: the swarm asks
 // wanted_pieces() what to fetch leaves for, prepares those, and activates each when its leaves are
-// checked (at once if they were on disk).
+// checked. A piece of which an earlier run wrote some blocks is preparing from the start, by
+// resume(), and becomes active with those.
 //
 // A piece that is not wanted is `unwanted` where another would be missing. Pieces that somebody
 // waits for are urgent: they go before all others, in the order given.
@@ -28,12 +29,14 @@
 #include "transfer/bitfield.h"
 #include "transfer/layout.h"
 #include "transfer/partial.h"
+#include "transfer/progress.h"
 #include "transfer/rarity.h"
 
 namespace peernet::transfer {
 
 // Blocks of preparing and active pieces together: 1 GiB in flight. Bounds memory and leaves held.
 inline constexpr std::uint32_t kActiveBlocksMax = 65'536;
+static_assert(kActiveBlocksMax <= kPartsBlocksMax);  // all that is written of them can be recorded
 inline constexpr std::uint32_t kOutstandingMax = 1024;  // blocks asked of one peer at a time
 // At which a peer is given no second copy.
 inline constexpr std::uint32_t kEndgameOutstandingMax = 8;
@@ -85,7 +88,10 @@ class Picker {
   std::vector<std::uint32_t> wanted_in_part(ConnId peer, std::size_t count_max) const;
   // missing -> preparing; false when there is no room or the piece is not missing.
   bool prepare(std::uint32_t piece);
-  void abandon(std::uint32_t piece);  // preparing -> missing; else nothing
+  // The same with blocks that are written already: some of the piece, not all.
+  bool resume(std::uint32_t piece, Bitfield written);
+  // preparing -> missing; else nothing. What was written of it is not there.
+  void abandon(std::uint32_t piece);
   // Its leaves are at hand: missing or preparing -> active; false as for prepare().
   bool activate(std::uint32_t piece);
   // Active pieces of which no block was asked for or received return to missing, so that there is
@@ -154,8 +160,13 @@ class Picker {
   // Pieces lacking that no connected peer has, in order, at most count_max.
   std::vector<std::uint32_t> without_holder(std::size_t count_max) const;
   std::uint32_t without_holder_count() const;
-  // Bytes of blocks written in pieces that are not complete.
-  std::uint64_t partial_bytes() const { return active_.bytes_written(layout_); }
+  // Blocks written in pieces that are not complete, and their bytes.
+  Parts parts() const;
+  std::uint64_t partial_bytes() const {
+    return active_.bytes_written(layout_) + bytes_of(resumed_, layout_);
+  }
+  // Is any block of the piece written, and not all?
+  bool has_part(std::uint32_t piece) const;
 
  private:
   void change_state(std::uint32_t piece, PieceState to);
@@ -178,6 +189,7 @@ class Picker {
   std::vector<std::uint32_t> urgent_;  // in order; may hold what was had meanwhile
   std::vector<PieceState> states_;
   std::set<std::uint32_t> preparing_;
+  Parts resumed_;                          // of preparing pieces
   std::uint32_t active_blocks_ = 0;        // of preparing and active pieces
   std::map<ConnId, PartialHave> partial_;  // of peers that told of blocks
   Rarity rarity_;

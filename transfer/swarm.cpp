@@ -60,14 +60,19 @@ void Swarm::start_saved(Turn& turn, const ProgressRecord* progress) {
   }
   forget_encoded();
   select_files();
-  const std::uint32_t pieces_count = metadata_.manifest().layout().pieces_count();
-  durable_ = Bitfield(pieces_count);
+  const Layout& layout = metadata_.manifest().layout();
+  const std::uint32_t pieces_count = layout.pieces_count();
   const bool is_complete = record_.stage == ShareStage::complete;
-  if (is_complete) durable_ = wanted_;
+  durable_.pieces = is_complete ? wanted_ : Bitfield(pieces_count);
   if (progress != nullptr) {
     // A record that is damaged: start from nothing, or from what the rename stands for.
-    durable_ = Bitfield::unpack(progress->durable, pieces_count)
-                   .value_or(is_complete ? durable_ : Bitfield(pieces_count));
+    durable_.pieces =
+        Bitfield::unpack(progress->durable, pieces_count).value_or(std::move(durable_.pieces));
+    // What a repair had begun is begun anew when it is asked for again.
+    if (!is_complete) durable_.parts = unpack_parts(progress->parts, layout);
+    std::erase_if(durable_.parts, [&](const auto& part) {
+      return durable_.pieces.test(part.first) || !wanted_.test(part.first);
+    });
   }
   durable_bytes_ = bytes_of(durable_);
   open_storage(turn);
@@ -81,12 +86,12 @@ void Swarm::start_imported(Turn& turn, Manifest manifest, Bytes piece_layers) {
   select_files();
   Bitfield all(metadata_.manifest().layout().pieces_count());
   all.set_all();
-  durable_ = all;
+  durable_.pieces = std::move(all);
   is_open_ = true;
-  begin_exchange(turn, std::move(all));
+  begin_exchange(turn);
   verified_.set_all();
   save_record(turn, SaveKind::record);
-  save(turn, SaveKind::progress, progress_record(durable_), durable_);
+  save_synced(turn, durable_);
   tell_state(turn);
 }
 
@@ -152,7 +157,7 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
     on_opened_for_repair(turn, *opened);
   } else if (record_.stage == ShareStage::complete) {
     error_.reset();
-    begin_exchange(turn, durable_);
+    begin_exchange(turn);
     if (record_.completed == WallTime{}) {
       // The last run ended between the rename and the record of it.
       record_.completed = turn.wall;
@@ -164,24 +169,11 @@ void Swarm::on_opened(Turn& turn, FileResult& result) {
   }
 }
 
-// What is durable, less what lies beyond the end of a file: that is not there, whatever the store
-// says.
-Bitfield Swarm::durable_within(const std::vector<std::uint64_t>& file_sizes) const {
-  const Layout& layout = metadata_.manifest().layout();
-  Bitfield have = durable_;
-  for (std::uint32_t i = 0; i < layout.files_count(); ++i) {
-    const std::uint64_t size = i < file_sizes.size() ? file_sizes[i] : 0;
-    const Layout::File& file = layout.file(i);
-    for (std::uint32_t p = 0; p < file.pieces_count; ++p) {
-      const Piece piece = layout.piece(file.first_piece + p);
-      if (piece.offset + piece.size > size) have.reset(file.first_piece + p);
-    }
-  }
-  return have;
-}
-
 void Swarm::on_opened_unfinished(Turn& turn, const StorageOpened& opened) {
-  Bitfield have = durable_within(opened.file_sizes);
+  // Less what lies beyond the end of a file: that is not there, whatever the store says.
+  const Layout& layout = metadata_.manifest().layout();
+  Progress have = synced();
+  have.cut(layout, opened.file_sizes);
   if (record_.stage == ShareStage::finishing) {
     if (std::ranges::all_of(opened.file_sizes, [](std::uint64_t size) { return size == 0; })) {
       // The last thing before the end of the last run was the rename.
@@ -196,10 +188,10 @@ void Swarm::on_opened_unfinished(Turn& turn, const StorageOpened& opened) {
       open_storage(turn);
       return;
     }
-    if (!holds_wanted(have)) record_.stage = ShareStage::fetching;
+    if (!holds_wanted(have.pieces)) record_.stage = ShareStage::fetching;
   }
   const std::uint64_t needed = wanted_bytes_ - std::min(wanted_bytes_, opened.allocated_bytes);
-  if (!holds_wanted(have) && opened.free_bytes < needed + kSpareBytes) {
+  if (!holds_wanted(have.pieces) && opened.free_bytes < needed + kSpareBytes) {
     fail(turn, Error{Errc::no_space,
                      "not enough space in " + record_.parent + ": " + std::to_string(needed) +
                          " bytes are needed and " + std::to_string(kSpareBytes) + " to spare, " +
@@ -207,37 +199,42 @@ void Swarm::on_opened_unfinished(Turn& turn, const StorageOpened& opened) {
                      "make room; to go on at once: peernet resume " + to_short_text(record_.id)});
     return;
   }
-  if (have != durable_) {
-    durable_ = have;
-    save(turn, SaveKind::progress, progress_record(durable_), durable_);
+  if (have != synced()) {
+    durable_.cut(layout, opened.file_sizes);
+    durable_bytes_ = bytes_of(durable_);
+    for (auto& [job, saved] : saves_) {
+      if (saved.kind == SaveKind::progress) saved.synced.cut(layout, opened.file_sizes);
+    }
+    save_synced(turn, have);
   }
   error_.reset();
   if (picker_) {
     for (auto piece = served_.next_set(0); piece; piece = served_.next_set(*piece + 1)) {
-      if (!have.test(*piece)) lose_piece(turn, *piece);
+      if (!have.pieces.test(*piece)) lose_piece(turn, *piece);
     }
     want(turn, wanted_);
     serve_reads(turn);
     on_all_durable(turn);
-  } else if (holds_wanted(have) && is_scan_due()) {
+  } else if (holds_wanted(have.pieces) && is_scan_due()) {
     // The last run ended before its scan had let it pass: nothing is served until one has.
     start_scan(turn);
     return;
   } else {
-    begin_exchange(turn, std::move(have));
+    begin_exchange(turn);
   }
   tell_state(turn);
 }
 
-void Swarm::begin_exchange(Turn& turn, Bitfield have) {
+void Swarm::begin_exchange(Turn& turn) {
   const Layout& layout = metadata_.manifest().layout();
-  served_ = have;
-  done_bytes_ = bytes_of(have);
+  served_ = synced().pieces;
+  done_bytes_ = bytes_of(served_);
   durable_bytes_ = bytes_of(durable_);
   verified_ = Bitfield(static_cast<std::uint32_t>(layout.leaves_count()));
-  picker_.emplace(layout, have, picker_seed_);
+  picker_.emplace(layout, served_, picker_seed_);
   // What is damaged at its place is fetched again only when that was asked for.
-  picker_->set_wanted(record_.stage == ShareStage::complete ? have : wanted_);
+  picker_->set_wanted(record_.stage == ShareStage::complete ? served_ : wanted_);
+  resume_parts(turn);
   for (const ConnId conn : members_) {
     Peer& peer = turn.peers.at(conn);
     PeerShare& share = *peer.find_share(record_.id);
@@ -464,6 +461,7 @@ Swarm::Outcome Swarm::on_file(Turn& turn, JobId job, FileResult result) {
                  [&](WriteJob& done) { on_blocks_written(turn, done, result, outcome); },
                  [&](WriteLeavesJob& done) { on_leaves_written(turn, done, result); },
                  [&](ReadLeavesJob& done) { on_leaves_read(turn, done, result); },
+                 [&](ResumePieceJob& done) { on_part_leaves_read(turn, done, result); },
                  [&](ReadJob& done) { on_read(turn, std::move(done), result, outcome); },
                  [&](SyncJob& done) { on_synced(turn, std::move(done), result); },
                  [&](FinishJob&) { on_finished(turn, result); },

@@ -5,7 +5,8 @@
 // (Transfer), and does not choose blocks itself (Picker).
 //
 // A piece here goes: missing -> asked for, block by block -> each block verified and written, its
-// leaf hashes too -> had (served, `have` told) -> synced -> said in the store: durable.
+// leaf hashes too -> had (served, `have` told) -> synced -> said in the store: durable. Blocks of a
+// piece that is not whole become durable likewise, once its leaf hashes are written.
 
 #include <cstdint>
 #include <deque>
@@ -29,6 +30,7 @@
 #include "transfer/metadata.h"
 #include "transfer/peer.h"
 #include "transfer/picker.h"
+#include "transfer/progress.h"
 #include "transfer/readers.h"
 #include "transfer/spread.h"
 #include "transfer/status.h"
@@ -248,7 +250,7 @@ class Swarm {
   std::uint64_t verified() const { return down_.total(); }  // bytes, in this run
   std::uint64_t wasted() const { return wasted_; }
   std::uint64_t reread() const { return reread_; }
-  std::uint32_t pieces_durable() const { return durable_.count_set(); }
+  std::uint32_t pieces_durable() const { return durable_.pieces.count_set(); }
 
   // ---- Facts for why()
   void want_hooks(const HooksWanted& wanted) { hooks_ = wanted; }
@@ -281,6 +283,10 @@ class Swarm {
     ConnId conn{};
     wire::HashSpan span;
   };
+  struct ResumePieceJob {
+    std::uint32_t piece = 0;
+    Bitfield blocks;  // that are written
+  };
   struct ReadJob {
     ConnId conn{};
     JobId ticket{};  // the job number the upload queue knows it by
@@ -294,7 +300,7 @@ class Swarm {
     std::uint32_t skipped = 0;   // bytes before those that are read for it
   };
   struct SyncJob {
-    Bitfield have;
+    Progress written;
   };
   struct FinishJob {};
   // Pieces of one file that follow each other.
@@ -306,12 +312,12 @@ class Swarm {
     std::uint32_t size = 0;
   };
   struct DeleteJob {};
-  using Job = std::variant<OpenJob, WriteJob, WriteLeavesJob, ReadLeavesJob, ReadJob, SyncJob,
-                           FinishJob, VerifyJob, DeleteJob>;
+  using Job = std::variant<OpenJob, WriteJob, WriteLeavesJob, ReadLeavesJob, ResumePieceJob,
+                           ReadJob, SyncJob, FinishJob, VerifyJob, DeleteJob>;
   enum class SaveKind : std::uint8_t { record, progress, finishing, complete, removed };
   struct SaveJob {
     SaveKind kind{};
-    Bitfield have;  // of progress
+    Progress synced;  // of progress
   };
   struct PendingBlock {
     WrittenBlock block;
@@ -346,8 +352,7 @@ class Swarm {
   void reopen_storage(Turn& turn);
   void on_opened(Turn& turn, FileResult& result);
   void on_opened_unfinished(Turn& turn, const StorageOpened& opened);
-  Bitfield durable_within(const std::vector<std::uint64_t>& file_sizes) const;
-  void begin_exchange(Turn& turn, Bitfield have);
+  void begin_exchange(Turn& turn);
   void on_metadata(Turn& turn);
   enum class Failing : std::uint8_t {
     for_now,      // whether the fault has gone is tried from time to time
@@ -380,7 +385,11 @@ class Swarm {
   std::vector<wire::BlockRun> pick_suggested(Turn& turn, Peer& peer, PeerShare& share,
                                              std::uint32_t blocks_max);
   void on_leaves(Turn& turn, std::uint32_t piece, std::vector<Hash> leaves);
+  bool is_told_early(std::uint32_t piece) const;
   void tell_blocks(Turn& turn, const wire::BlockRun& run);
+  void tell_blocks(Turn& turn, Peer& peer, const PeerShare& share, const wire::BlockRun& run);
+  void tell_part(Turn& turn, std::uint32_t piece, const Bitfield& blocks);
+  void tell_parts(Turn& turn, Peer& peer, const PeerShare& share);
   void on_leaves_read(Turn& turn, const ReadLeavesJob& job, FileResult& result);
   void forget_leaf_requests(ConnId conn);
 
@@ -416,10 +425,14 @@ class Swarm {
   void lose_piece(Turn& turn, std::uint32_t piece);
   void maybe_sync(Turn& turn);
   void on_synced(Turn& turn, SyncJob job, const FileResult& result);
-  void save(Turn& turn, SaveKind kind, Record record, Bitfield have = Bitfield{});
+  void save(Turn& turn, SaveKind kind, Record record, Progress synced = {});
   void save_record(Turn& turn, SaveKind kind);
   void forget_encoded();
-  ProgressRecord progress_record(const Bitfield& durable) const;
+  Progress written() const;
+  const Progress& synced() const;
+  void save_synced(Turn& turn, Progress synced);
+  void resume_parts(Turn& turn);
+  void on_part_leaves_read(Turn& turn, const ResumePieceJob& job, FileResult& result);
   void on_all_durable(Turn& turn);
   void on_finished(Turn& turn, const FileResult& result);
 
@@ -428,6 +441,7 @@ class Swarm {
   Reason reason_connected(Time now, const Peers& peers) const;
   WhyPeer why_peer(Time now, const Peer& peer, const PeerShare& share) const;
   std::uint64_t bytes_of(const Bitfield& pieces) const;
+  std::uint64_t bytes_of(const Progress& progress) const;
 
   ShareRecord record_;  // without the bytes that metadata_ has
   DhtId key_;
@@ -485,7 +499,7 @@ class Swarm {
   Bitfield served_;    // pieces that may be served and that `have` told: what picker_ has, less
                        // those waiting for leaves
   Bitfield verified_;  // blocks (leaves) whose hash was checked in this run
-  Bitfield durable_;   // pieces the store has
+  Progress durable_;   // what the store has; without pieces before the manifest is known
   // Once the manifest is known. While an extension or the renaming into place is under way, what
   // was wanted when it began.
   std::vector<bool> wanted_files_;

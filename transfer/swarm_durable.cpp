@@ -1,6 +1,7 @@
 // How what was received becomes durable: blocks and leaves go to the disk in jobs of many, a piece
-// whose blocks are all written is had, what is had is synced and then said in the store, and when
-// that is all that is wanted the share is finished.
+// whose blocks are all written is had, what is written is synced and then said in the store, and
+// when that is all that is wanted the share is finished. What was said of pieces that were not
+// whole is gone on with.
 
 #include <algorithm>
 #include <utility>
@@ -86,6 +87,7 @@ void Swarm::on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Out
       continue;
     }
     downloaded_ += block.size;
+    dirty_bytes_ += block.size;
     down_.add(turn.now, block.size);
     last_data_ = turn.now;
     if (const auto peer = turn.peers.find(block.conn); peer != turn.peers.end()) {
@@ -104,6 +106,7 @@ void Swarm::on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Out
   for (const wire::BlockRun& run : early) {
     if (picker_->state(run.piece) == Picker::PieceState::active) tell_blocks(turn, run);
   }
+  maybe_sync(turn);
 }
 
 void Swarm::on_piece_written(Turn& turn, std::uint32_t piece) {
@@ -121,6 +124,7 @@ void Swarm::on_leaves_written(Turn& turn, const WriteLeavesJob& job, const FileR
   }
   for (const std::uint32_t piece : job.pieces) {
     leaves_unwritten_.erase(piece);
+    dirty_bytes_ += std::uint64_t{metadata_.manifest().layout().blocks_count(piece)} * Hash::kSize;
     if (waiting_for_leaves_.erase(piece) > 0) {
       on_piece_had(turn, piece);
     } else if (const auto state = picker_->state(piece);
@@ -133,9 +137,7 @@ void Swarm::on_leaves_written(Turn& turn, const WriteLeavesJob& job, const FileR
 void Swarm::on_piece_had(Turn& turn, std::uint32_t piece) {
   leaves_.erase(piece);
   served_.set(piece);
-  const std::uint32_t size = metadata_.manifest().layout().piece_size(piece);
-  done_bytes_ += size;
-  dirty_bytes_ += size;
+  done_bytes_ += metadata_.manifest().layout().piece_size(piece);
   for (const ConnId conn : members_) {
     Peer& peer = turn.peers.at(conn);
     PeerShare& share = *peer.find_share(record_.id);
@@ -149,21 +151,27 @@ void Swarm::on_piece_had(Turn& turn, std::uint32_t piece) {
   if (holds_wanted(served_)) tell_state(turn);
 }
 
+// All of it, also of one that is not whole: which of its blocks is wrong is not looked for.
 void Swarm::lose_piece(Turn& turn, std::uint32_t piece) {
-  if (!served_.reset(piece)) return;
-  done_bytes_ -= metadata_.manifest().layout().piece_size(piece);
+  if (served_.reset(piece)) {
+    done_bytes_ -= metadata_.manifest().layout().piece_size(piece);
+  } else if (!picker_->has_part(piece)) {
+    return;
+  }
   if (record_.stage == ShareStage::complete && !is_repairing_) {
     picker_->give_up(piece);
   } else {
     picker_->set_missing(piece);
   }
-  durable_.reset(piece);
-  // What is being saved was so before.
-  for (auto& [job, saved] : saves_) {
-    if (piece < saved.have.size()) saved.have.reset(piece);
-  }
+  if (!leaves_unwritten_.contains(piece)) leaves_.erase(piece);
+  durable_.lose(piece);
   durable_bytes_ = bytes_of(durable_);
-  save(turn, SaveKind::progress, progress_record(durable_), durable_);
+  // What is being synced or saved was so before.
+  for (auto& [job, numbered] : jobs_) {
+    if (auto* sync = std::get_if<SyncJob>(&numbered.job)) sync->written.lose(piece);
+  }
+  for (auto& [job, saved] : saves_) saved.synced.lose(piece);
+  save_synced(turn, synced());
   for (const ConnId conn : members_) {
     Peer& peer = turn.peers.at(conn);
     update_interest(peer, *peer.find_share(record_.id));
@@ -188,35 +196,79 @@ void Swarm::maybe_sync(Turn& turn) {
   is_syncing_ = true;
   last_sync_ = turn.now;
   dirty_bytes_ = 0;
-  turn.out.push_back(Sync{add_job(turn, SyncJob{served_}), record_.storage});
+  turn.out.push_back(Sync{add_job(turn, SyncJob{written()}), record_.storage});
 }
 
 void Swarm::on_synced(Turn& turn, SyncJob job, const FileResult& result) {
   is_syncing_ = false;
   if (!result) {
     // The kernel may report a failed write once and then forget it: nothing since the last good
-    // sync is believed. The durable pieces are what resume starts from.
+    // sync is believed. What is durable is what resume starts from.
     fail(turn, result.error());
     return;
   }
-  // Made first: the order in which arguments are evaluated is open.
-  ProgressRecord record = progress_record(job.have);
-  save(turn, SaveKind::progress, std::move(record), std::move(job.have));
+  if (job.written != synced()) save_synced(turn, std::move(job.written));
   maybe_sync(turn);
+}
+
+// What a sync that begins now makes durable, with all before it. Blocks of a piece whose leaf
+// hashes are not written could not be checked before they are served. What a repair has begun is
+// not gone on with later.
+Progress Swarm::written() const {
+  Progress written{served_, {}};
+  if (record_.stage == ShareStage::complete) return written;
+  written.parts = picker_->parts();
+  for (const std::uint32_t piece : leaves_unwritten_) written.parts.erase(piece);
+  return written;
+}
+
+// ---- Gone on with
+
+// The leaf hashes of these pieces were synced with their blocks, and are read from the disk: so
+// they are under way before all others, also where nobody connected has them whole, and those who
+// have parts of a piece can go on among themselves.
+void Swarm::resume_parts(Turn& turn) {
+  const Layout& layout = metadata_.manifest().layout();
+  for (const auto& [piece, blocks] : synced().parts) {
+    if (!picker_->resume(piece, blocks)) continue;
+    turn.out.push_back(ReadLeaves{add_job(turn, ResumePieceJob{piece, blocks}), record_.storage,
+                                  layout.piece(piece).first_leaf, blocks.size()});
+  }
+}
+
+void Swarm::on_part_leaves_read(Turn& turn, const ResumePieceJob& job, FileResult& result) {
+  const bool is_waiting =
+      picker_->state(job.piece) == Picker::PieceState::preparing && picker_->has_part(job.piece);
+  if (!is_waiting) return;  // not wanted any more
+  const bool is_fault =
+      !result && result.error().code != Errc::not_found && result.error().code != Errc::corrupt;
+  if (is_fault) {
+    fail(turn, result.error());
+    return;
+  }
+  auto* read = result ? std::get_if<LeavesRead>(&*result) : nullptr;
+  if (read == nullptr ||
+      !metadata_.layers().check_leaves(metadata_.manifest(), job.piece, read->leaves)) {
+    lose_piece(turn, job.piece);
+    return;
+  }
+  picker_->activate(job.piece);
+  leaves_[job.piece] = std::move(read->leaves);
+  tell_part(turn, job.piece, job.blocks);
 }
 
 // ---- Said in the store
 
-void Swarm::save(Turn& turn, SaveKind kind, Record record, Bitfield have) {
+void Swarm::save(Turn& turn, SaveKind kind, Record record, Progress synced) {
   const JobId job = turn.next_job(record_.id);
-  saves_.emplace(job, SaveJob{kind, std::move(have)});
+  saves_.emplace(job, SaveJob{kind, std::move(synced)});
   turn.out.push_back(Save{job, std::move(record)});
 }
 
 void Swarm::save_record(Turn& turn, SaveKind kind) {
   if (is_listing_) return;
   ShareRecord record = record_;
-  if (durable_.size() > 0) {  // the manifest is known, and was taken
+  if (durable_.pieces.size() > 0) {  // the manifest is known, and was taken
     record.manifest = metadata_.manifest().encoded();
     record.piece_layers = metadata_.layers().encoded();
   }
@@ -234,11 +286,21 @@ void Swarm::save_progress(Turn& turn) {
   if (!metadata_.is_complete() || is_listing_) return;
   last_progress_save_ = turn.now;
   saved_uploaded_ = uploaded_;
-  save(turn, SaveKind::progress, progress_record(durable_), durable_);
+  save_synced(turn, synced());
 }
 
-ProgressRecord Swarm::progress_record(const Bitfield& durable) const {
-  return {record_.id, durable.pack(), downloaded_, uploaded_};
+void Swarm::save_synced(Turn& turn, Progress synced) {
+  ProgressRecord record{record_.id, synced.pieces.pack(), pack_parts(synced.parts), downloaded_,
+                        uploaded_};
+  save(turn, SaveKind::progress, std::move(record), std::move(synced));
+}
+
+// What the store has when it has saved all that it was given.
+const Progress& Swarm::synced() const {
+  for (auto at = saves_.rbegin(); at != saves_.rend(); ++at) {
+    if (at->second.kind == SaveKind::progress) return at->second.synced;
+  }
+  return durable_;
 }
 
 void Swarm::on_saved(Turn& turn, JobId job, const Result<void>& result) {
@@ -261,12 +323,10 @@ void Swarm::on_saved(Turn& turn, JobId job, const Result<void>& result) {
   switch (saved.kind) {
     case SaveKind::record: break;
     case SaveKind::progress: {
-      const bool is_more = saved.have.count_set() > durable_.count_set();
-      if (!is_more) break;
       // Also when the share has failed meanwhile: it was synced, and it is what resume starts from.
-      durable_ = std::move(saved.have);
-      durable_bytes_ = bytes_of(durable_);
-      if (error_) break;
+      durable_ = std::move(saved.synced);
+      const std::uint64_t before = std::exchange(durable_bytes_, bytes_of(durable_));
+      if (durable_bytes_ <= before || error_) break;
       turn.events.emplace_back(Durable{record_.id, durable_bytes_});
       on_all_durable(turn);
       break;
@@ -290,7 +350,7 @@ void Swarm::on_saved(Turn& turn, JobId job, const Result<void>& result) {
 // ---- All of it
 
 void Swarm::on_all_durable(Turn& turn) {
-  if (!holds_wanted(durable_) || is_removing_) return;
+  if (!holds_wanted(durable_.pieces) || is_removing_) return;
   if (is_repairing_) {
     if (!verification_) finish_storage(turn);
     return;

@@ -14,6 +14,18 @@ namespace {
 
 // A block is told of ahead of its piece while fewer peers than these have any of the piece.
 constexpr std::uint32_t kEarlyHoldersMax = 4;
+
+std::vector<wire::BlockRun> runs_of(std::uint32_t piece, const Bitfield& blocks) {
+  std::vector<wire::BlockRun> runs;
+  for (auto first = blocks.next_set(0); first;) {
+    const std::uint32_t end = blocks.next_unset(*first).value_or(blocks.size());
+    runs.push_back(
+        {piece, static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(end - *first)});
+    first = blocks.next_set(end);
+  }
+  return runs;
+}
+
 }  // namespace
 
 Error Swarm::protocol_error(const char* what) {
@@ -89,6 +101,7 @@ void Swarm::on_have_state(Turn& turn, Peer& peer, PeerShare& share, Bitfield has
     }
   }
   update_interest(peer, share);
+  tell_parts(turn, peer, share);
 }
 
 void Swarm::update_interest(Peer& peer, PeerShare& share) {
@@ -162,23 +175,41 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& share,
   return {};
 }
 
-// Blocks of a piece that is not whole yet, to those that lack them, as long as few have any of it:
-// later there are enough others to ask, and `have` will do.
+// Blocks of a piece that is not whole yet are told to those that lack them as long as few have any
+// of it: later there are enough others to ask, and `have` will do.
+bool Swarm::is_told_early(std::uint32_t piece) const {
+  return picker_->copies(piece) + picker_->partial_copies(piece) < kEarlyHoldersMax;
+}
+
 void Swarm::tell_blocks(Turn& turn, const wire::BlockRun& run) {
-  const std::uint32_t holders = picker_->copies(run.piece) + picker_->partial_copies(run.piece);
-  if (holders >= kEarlyHoldersMax) return;
+  if (!is_told_early(run.piece)) return;
   for (const ConnId conn : members_) {
     Peer& peer = turn.peers.at(conn);
-    PeerShare& share = *peer.find_share(record_.id);
-    const bool is_understood =
-        (peer.session().capabilities & wire::kCapabilityHaveBlocks) != 0 && share.is_state_sent;
-    if (!is_understood || !share.has || share.has->test(run.piece)) continue;
-    if (const Bitfield* part = picker_->blocks_of(conn, run.piece)) {
-      const auto end = std::uint32_t{run.first_block} + run.count;
-      if (part->next_unset(run.first_block).value_or(end) >= end) continue;
-    }
-    peer.send(wire::HaveBlocks{*share.channel, run});
-    peer.flush(turn.out);
+    tell_blocks(turn, peer, *peer.find_share(record_.id), run);
+  }
+}
+
+void Swarm::tell_blocks(Turn& turn, Peer& peer, const PeerShare& share, const wire::BlockRun& run) {
+  const bool is_understood =
+      (peer.session().capabilities & wire::kCapabilityHaveBlocks) != 0 && share.is_state_sent;
+  if (!is_understood || !share.has || share.has->test(run.piece)) return;
+  if (const Bitfield* part = picker_->blocks_of(peer.conn(), run.piece)) {
+    const auto end = std::uint32_t{run.first_block} + run.count;
+    if (part->next_unset(run.first_block).value_or(end) >= end) return;
+  }
+  peer.send(wire::HaveBlocks{*share.channel, run});
+  peer.flush(turn.out);
+}
+
+void Swarm::tell_part(Turn& turn, std::uint32_t piece, const Bitfield& blocks) {
+  for (const wire::BlockRun& run : runs_of(piece, blocks)) tell_blocks(turn, run);
+}
+
+void Swarm::tell_parts(Turn& turn, Peer& peer, const PeerShare& share) {
+  if (share.has->all()) return;
+  for (const auto& [piece, blocks] : picker_->parts()) {
+    if (picker_->state(piece) != Picker::PieceState::active || !is_told_early(piece)) continue;
+    for (const wire::BlockRun& run : runs_of(piece, blocks)) tell_blocks(turn, peer, share, run);
   }
 }
 

@@ -36,7 +36,7 @@ void Swarm::on_hook(Turn& turn, JobId job, const HookResult& result) {
   if (picker_) {
     on_all_durable(turn);
   } else {
-    begin_exchange(turn, durable_);
+    begin_exchange(turn);
   }
   tell_state(turn);
 }

@@ -79,7 +79,7 @@ void Swarm::on_metadata(Turn& turn) {
   }
   record_.name = manifest.name();
   select_files();
-  durable_ = Bitfield(manifest.layout().pieces_count());
+  durable_ = {Bitfield(manifest.layout().pieces_count()), {}};
   durable_bytes_ = 0;
   save_record(turn, SaveKind::record);
   turn.events.emplace_back(ManifestKnown{record_.id});

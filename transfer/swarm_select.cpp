@@ -59,7 +59,7 @@ Result<void> Swarm::widen(Turn& turn, const Selection& selection) {
       if (picker_) {
         on_all_durable(turn);
       } else {
-        begin_exchange(turn, durable_);
+        begin_exchange(turn);
       }
       tell_state(turn);
     }
@@ -106,7 +106,7 @@ std::vector<FileSpec> Swarm::file_specs() const {
     const std::size_t slash = file.path.rfind('/');
     if (slash != std::string::npos) file.apart = file.path.substr(0, slash + 1);
     file.apart += "." + to_text(record_.id) + "." + std::to_string(i) + ".part";
-    file.standing = is_whole(i, durable_) ? moved : apart;
+    file.standing = is_whole(i, durable_.pieces) ? moved : apart;
   }
   return files;
 }

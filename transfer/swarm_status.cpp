@@ -43,6 +43,11 @@ std::uint64_t Swarm::bytes_of(const Bitfield& pieces) const {
   return bytes;
 }
 
+std::uint64_t Swarm::bytes_of(const Progress& progress) const {
+  return bytes_of(progress.pieces) +
+         transfer::bytes_of(progress.parts, metadata_.manifest().layout());
+}
+
 double Swarm::peer_done(const PeerShare& share) const {
   if (!share.has || share.has->size() == 0) return 0;
   return static_cast<double>(share.has->count_set()) / static_cast<double>(share.has->size());
@@ -294,7 +299,7 @@ ShareStatus Swarm::status(Time now, const Peers& peers, const Dialer& dialer) co
       status.pieces_done = served_.count_set();
     } else {
       status.done = status.durable;
-      status.pieces_done = durable_.count_set();
+      status.pieces_done = durable_.pieces.count_set();
     }
   }
   status.rate_down = down_.rate(now);
@@ -325,7 +330,7 @@ ShareFiles Swarm::files() const {
   files.piece_length = manifest.piece_length();
   files.files = manifest.file_specs();
   files.is_wanted = wanted_files_;
-  const Bitfield& done = picker_ ? served_ : durable_;
+  const Bitfield& done = picker_ ? served_ : durable_.pieces;
   for (std::uint32_t i = 0; i < layout.files_count(); ++i) {
     const Layout::File& file = layout.file(i);
     std::uint64_t bytes = 0;

@@ -39,7 +39,7 @@ Result<void> Swarm::verify(Turn& turn, bool is_repair) {
   }
   verification_ = std::make_unique<Verification>();
   verification_->is_repair_wanted = is_repair;
-  verification_->claimed = picker_ ? served_ : durable_;
+  verification_->claimed = picker_ ? served_ : durable_.pieces;
   verification_->total = bytes_of(verification_->claimed);
   if (error_) {
     // Whatever stopped it: what is there is looked at.
@@ -179,7 +179,7 @@ void Swarm::begin_repair(Turn& turn) {
 }
 
 void Swarm::on_opened_for_repair(Turn& turn, const StorageOpened& opened) {
-  if (!picker_) begin_exchange(turn, durable_);
+  if (!picker_) begin_exchange(turn);
   const Layout& layout = metadata_.manifest().layout();
   for (auto piece = served_.next_set(0); piece; piece = served_.next_set(*piece + 1)) {
     const Piece at = layout.piece(*piece);

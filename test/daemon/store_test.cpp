@@ -89,8 +89,8 @@ TEST_CASE("every record comes back as it was saved", "[daemon]") {
   TempDirectory dir;
   DhtRecord dht{tagged<DhtId>(9), {{tagged<DhtId>(1), Endpoint::v4(7, 8)}}};
   save(dir / "state.db",
-       {share(2), share(1), ProgressRecord{tagged<ShareId>(1), pattern(5), 7, UINT64_MAX}, dht,
-        peer(3)});
+       {share(2), share(1),
+        ProgressRecord{tagged<ShareId>(1), pattern(5), pattern(9), 7, UINT64_MAX}, dht, peer(3)});
 
   const Saved saved = load(dir / "state.db");
 
@@ -110,6 +110,7 @@ TEST_CASE("every record comes back as it was saved", "[daemon]") {
   CHECK(first.completed == expected.completed);
   REQUIRE(saved.progress.size() == 1);
   CHECK(saved.progress[0].durable == pattern(5));
+  CHECK(saved.progress[0].parts == pattern(9));
   CHECK(saved.progress[0].downloaded == 7);
   CHECK(saved.progress[0].uploaded == static_cast<std::uint64_t>(INT64_MAX));
   CHECK(saved.dht.id == dht.id);
@@ -128,8 +129,8 @@ TEST_CASE("the newest record of a key counts, and the order of shares stays", "[
   changed.is_paused = false;
   changed.manifest = pattern(10, 9);
   changed.hints.clear();
-  save(dir / "state.db", {changed, ProgressRecord{changed.id, pattern(1), 1, 1},
-                          ProgressRecord{changed.id, pattern(2), 2, 2}});
+  save(dir / "state.db", {changed, ProgressRecord{changed.id, pattern(1), {}, 1, 1},
+                          ProgressRecord{changed.id, pattern(2), {}, 2, 2}});
 
   const Saved saved = load(dir / "state.db");
   REQUIRE(saved.shares.size() == 2);
@@ -145,7 +146,7 @@ TEST_CASE("the newest record of a key counts, and the order of shares stays", "[
 
 TEST_CASE("a removed share leaves nothing", "[daemon]") {
   TempDirectory dir;
-  save(dir / "state.db", {share(1), ProgressRecord{share(1).id, pattern(1), 1, 1}});
+  save(dir / "state.db", {share(1), ProgressRecord{share(1).id, pattern(1), {}, 1, 1}});
   save(dir / "state.db", {ShareRemoved{share(1).id}});
   const Saved saved = load(dir / "state.db");
   CHECK(saved.shares.empty());
@@ -208,7 +209,8 @@ TEST_CASE("a store of version 1 becomes one of today, and a copy of it stays", "
       path,
       "ALTER TABLE peers DROP COLUMN uploaded; DROP TABLE bans; DROP TABLE selections; ALTER TABLE "
       "shares DROP COLUMN "
-      "limit_up; ALTER TABLE shares DROP COLUMN limit_down; UPDATE meta SET value = 1 WHERE key "
+      "limit_up; ALTER TABLE shares DROP COLUMN limit_down; ALTER TABLE progress DROP COLUMN "
+      "parts; UPDATE meta SET value = 1 WHERE key "
       "= 'schema_version'");
 
   const Saved saved = load(path);
@@ -228,7 +230,9 @@ TEST_CASE("a store of version 3 wants everything of its shares, and can want les
   TempDirectory dir;
   const std::string path = dir / "state.db";
   save(path, {share(1)});
-  run_sql(path, "DROP TABLE selections; UPDATE meta SET value = 3 WHERE key = 'schema_version'");
+  run_sql(path,
+          "DROP TABLE selections; ALTER TABLE progress DROP COLUMN parts; "
+          "UPDATE meta SET value = 3 WHERE key = 'schema_version'");
   CHECK(load(path).shares.at(0).selections.empty());
   CHECK(test::mode_of(path + ".bak-v3") == 0600);
 
@@ -243,6 +247,26 @@ TEST_CASE("a store of version 3 wants everything of its shares, and can want les
   CHECK(load(path).shares.at(1).selections.empty());
 }
 
+TEST_CASE("a store of version 4 keeps the pieces it had, and can keep parts of others",
+          "[daemon]") {
+  TempDirectory dir;
+  const std::string path = dir / "state.db";
+  const ProgressRecord progress{share(1).id, pattern(5), pattern(9), 7, 8};
+  save(path, {share(1), progress});
+  run_sql(path,
+          "ALTER TABLE progress DROP COLUMN parts; "
+          "UPDATE meta SET value = 4 WHERE key = 'schema_version'");
+  const Saved saved = load(path);
+  REQUIRE(saved.progress.size() == 1);
+  CHECK(saved.progress[0].durable == pattern(5));
+  CHECK(saved.progress[0].parts.empty());
+  CHECK(saved.progress[0].downloaded == 7);
+  CHECK(test::mode_of(path + ".bak-v4") == 0600);
+
+  save(path, {progress});
+  CHECK(load(path).progress.at(0).parts == pattern(9));
+}
+
 TEST_CASE("a migration that fails changes nothing", "[daemon]") {
   TempDirectory dir;
   const std::string path = dir / "state.db";
@@ -251,7 +275,7 @@ TEST_CASE("a migration that fails changes nothing", "[daemon]") {
   run_sql(path, "UPDATE meta SET value = 1 WHERE key = 'schema_version'");
   CHECK_FALSE(Store::open(path));
   CHECK_FALSE(Store::open(path));
-  run_sql(path, "UPDATE meta SET value = 4 WHERE key = 'schema_version' AND value = 1");
+  run_sql(path, "UPDATE meta SET value = 5 WHERE key = 'schema_version' AND value = 1");
   CHECK(load(path).peers.size() == 1);
 }
 
@@ -259,7 +283,7 @@ TEST_CASE("a store of a newer version is refused and not touched", "[daemon]") {
   TempDirectory dir;
   const std::string path = dir / "state.db";
   save(path, {share(1)});
-  run_sql(path, "UPDATE meta SET value = 5 WHERE key = 'schema_version'");
+  run_sql(path, "UPDATE meta SET value = 6 WHERE key = 'schema_version'");
   const std::string before = test::read_file(path);
 
   const auto store = Store::open(path);

@@ -5,7 +5,7 @@ disk is full (where a tmpfs can be mounted), its writes, syncs and state fail, i
 short. It goes on by itself after each; nothing durable is lost or fetched again, and no wrong byte
 arrives.
 
-  kill_faults_test.py [KILLS [MIB [SEED]]]     7 kills in 24 MiB by default
+  kill_faults_test.py [KILLS [MIB [SEED [PIECE_LENGTH]]]]     7 kills in 24 MiB by default
 """
 
 import errno
@@ -21,8 +21,9 @@ from nodes import FaultyDisk, World, check, run, tree_of, wait_for, write_random
 KILLS = int(sys.argv[1]) if len(sys.argv) > 1 else 7
 MIB = int(sys.argv[2]) if len(sys.argv) > 2 else 24
 SEED = int(sys.argv[3]) if len(sys.argv) > 3 else random.randrange(1 << 30)
+PIECE_LENGTH = sys.argv[4] if len(sys.argv) > 4 else "16MiB"  # of which a kill may break off anywhere
 SPARE = 48 << 20  # the daemon leaves 16 MiB of a disk free
-# Synced every second; what was on its way and pieces that were not whole come to it, and a slow disk.
+# Synced every second; what was on its way comes to it, and a slow disk.
 LOST_SECONDS_MAX = 4
 
 
@@ -147,7 +148,8 @@ class Day:
         self.rate = max(1, MIB * 1024 // int(KILLS * 1.5 + 4)) << 10
         self.fetcher = world.node("fetcher", [seed.port for seed in self.seeds], limits={
             "down": f"{self.rate >> 10}KiB/s"}, environment=self.disk.environment)
-        links = {seed.add(world.path(f"data-{seed.name}", "big.bin")) for seed in self.seeds}
+        links = {seed.add(world.path(f"data-{seed.name}", "big.bin"), "--piece-length", PIECE_LENGTH)
+                 for seed in self.seeds}
         check(len(links) == 1, "the seeds made different shares")
         hints = "".join(f"&pe=127.0.0.1:{seed.port}" for seed in self.seeds)
         self.share = self.fetcher.fetch(links.pop() + hints, target)

@@ -157,8 +157,8 @@ class Node:
                   f"{done.stdout}{done.stderr}")
         return done
 
-    def add(self, path):
-        return self.cli("add", path).stdout.strip()
+    def add(self, path, *options):
+        return self.cli("add", *options, path).stdout.strip()
 
     def share(self, share_id):
         return self.rpc("share.status", id=share_id)

@@ -68,6 +68,29 @@ std::vector<PiecePlace> place_pieces(const std::vector<FileSpec>& files,
   return places;
 }
 
+std::optional<std::vector<BlockPlace>> place_parts(BytesView parts,
+                                                   const std::vector<PiecePlace>& pieces) {
+  std::vector<BlockPlace> places;
+  while (!parts.empty()) {
+    if (parts.size() < 4) return std::nullopt;
+    std::size_t piece = 0;
+    for (const std::uint8_t byte : parts.first(4)) piece = piece << 8U | byte;
+    if (piece >= pieces.size()) return std::nullopt;
+    const PiecePlace& whole = pieces[piece];
+    const std::uint64_t count = (whole.size + merkle::kBlockSize - 1) / merkle::kBlockSize;
+    const std::size_t end = 4 + (count + 7) / 8;
+    if (parts.size() < end) return std::nullopt;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      if (!has_bit(parts.subspan(4, end - 4), i)) continue;
+      const std::uint64_t at = i * merkle::kBlockSize;
+      const auto size = std::min<std::uint64_t>(merkle::kBlockSize, whole.size - at);
+      places.push_back({piece, {whole.file_index, whole.offset + at, size}});
+    }
+    parts = parts.subspan(end);
+  }
+  return places;
+}
+
 std::vector<Hash> hash_blocks(BytesView bytes) {
   std::vector<Hash> leaves;
   for (std::size_t at = 0; at < bytes.size(); at += merkle::kBlockSize) {

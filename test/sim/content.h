@@ -49,6 +49,15 @@ struct PiecePlace {
 std::vector<PiecePlace> place_pieces(const std::vector<FileSpec>& files,
                                      std::uint32_t piece_length);
 
+struct BlockPlace {
+  std::size_t piece = 0;  // in `pieces`
+  PiecePlace place;
+};
+// Where the blocks lie that the parts of a progress record name: for each piece, in order, its
+// number in four bytes, and its blocks as a bitfield. nullopt: that is not what it says.
+std::optional<std::vector<BlockPlace>> place_parts(BytesView parts,
+                                                   const std::vector<PiecePlace>& pieces);
+
 // The leaf hash of each block.
 std::vector<Hash> hash_blocks(BytesView bytes);
 

@@ -139,7 +139,8 @@ class Disk {
 
   bool stands(const std::string& path) const;
   bool store(const std::string& path, std::uint64_t offset, BytesView bytes);
-  void make_durable(File& file, std::uint64_t reported_max);
+  static void make_durable(File& file, std::uint64_t reported_max);
+  static Undo part_of(const Undo& whole, std::uint64_t begin, std::uint64_t end);
   void roll_back(File& file);
   bool chance(double probability) { return probability > 0 && rng_.unit() < probability; }
 

@@ -1,6 +1,7 @@
 // What each job of Disk does when its turn comes.
 
 #include <algorithm>
+#include <iterator>
 #include <span>
 #include <utility>
 
@@ -164,7 +165,8 @@ FileResult Disk::run_read_leaves(const ReadLeaves& job) {
   const BytesView data = found->second.data;
   LeavesRead read;
   for (std::uint64_t i = job.first; i < job.first + job.count; ++i) {
-    if ((i + 1) * kHashSize > data.size()) return failed(Errc::io, "the leaf file is too short");
+    if ((i + 1) * kHashSize > data.size())
+      return failed(Errc::corrupt, "the leaf file is too short");
     read.leaves.push_back(*Hash::from(data.subspan(i * kHashSize, kHashSize)));
   }
   return FileOutcome{std::move(read)};
@@ -233,26 +235,44 @@ FileResult Disk::run_hash(const HashRange& job) {
   return FileOutcome{std::move(hashed)};
 }
 
-// What is durable now needs no way back. An older write under a durable one is covered by it.
+// What is durable now needs no way back. Of an older write only what lies beside a durable one
+// does.
 void Disk::make_durable(File& file, std::uint64_t reported_max) {
   for (std::size_t i = file.undo.size(); i-- > 0;) {
     const Undo& undo = file.undo[i];
     if (undo.is_lost || undo.reported == 0 || undo.reported > reported_max) continue;
-    file.durable_size = std::max(file.durable_size, undo.offset + undo.size);
     const std::uint64_t begin = undo.offset;
     const std::uint64_t end = undo.offset + undo.size;
-    std::size_t kept = 0;
+    file.durable_size = std::max(file.durable_size, end);
+    std::vector<Undo> older;
     for (std::size_t j = 0; j < i; ++j) {
-      const bool is_covered =
-          file.undo[j].offset >= begin && file.undo[j].offset + file.undo[j].size <= end;
-      if (is_covered) continue;
-      if (kept != j) file.undo[kept] = std::move(file.undo[j]);
-      ++kept;
+      Undo& from = file.undo[j];
+      const std::uint64_t from_end = from.offset + from.size;
+      if (from_end <= begin || end <= from.offset) {
+        older.push_back(std::move(from));
+        continue;
+      }
+      if (from.offset < begin) older.push_back(part_of(from, from.offset, begin));
+      if (end < from_end) older.push_back(part_of(from, end, from_end));
     }
-    file.undo.erase(file.undo.begin() + static_cast<std::ptrdiff_t>(kept),
-                    file.undo.begin() + static_cast<std::ptrdiff_t>(i) + 1);
-    i = kept;
+    const auto newer = file.undo.begin() + static_cast<std::ptrdiff_t>(i) + 1;
+    const std::size_t older_count = older.size();
+    older.insert(older.end(), std::move_iterator(newer), std::move_iterator(file.undo.end()));
+    file.undo = std::move(older);
+    i = older_count;
   }
+}
+
+Disk::Undo Disk::part_of(const Undo& whole, std::uint64_t begin, std::uint64_t end) {
+  Undo part = whole;
+  part.offset = begin;
+  part.size = end - begin;
+  const auto cut = [&](std::uint64_t at) {
+    const std::uint64_t in_old = std::min<std::uint64_t>(at - whole.offset, whole.old.size());
+    return whole.old.begin() + static_cast<std::ptrdiff_t>(in_old);
+  };
+  part.old.assign(cut(begin), cut(end));
+  return part;
 }
 
 FileResult Disk::run_sync(const Sync& job, std::uint64_t reported_max) {

@@ -147,6 +147,31 @@ TEST_CASE_METHOD(Fixture, "what a failed sync covered is not saved by a later on
   CHECK(at(0) == 1);
 }
 
+TEST_CASE_METHOD(Fixture, "what is durable of a wider write that was lost stays", "[sim]") {
+  const auto leaf = [](std::uint8_t value) { return sha256(block_of(value)); };
+  for (int i = 0; i < 20; ++i) {
+    open();
+    disk.write_leaves({next(), kStorage, 0, {leaf(1), leaf(2), leaf(3)}});
+    run();
+    disk.options.sync_errors = 1;
+    sync();
+    run();
+    disk.options.sync_errors = 0;
+    disk.write_leaves({next(), kStorage, 1, {leaf(2)}});
+    run();
+    sync();
+    run();
+    const std::string path = Disk::leaf_path(kStorage);
+    CHECK_FALSE(disk.is_durable(path, 0, Hash::kSize));
+    CHECK(disk.is_durable(path, Hash::kSize, Hash::kSize));
+    CHECK_FALSE(disk.is_durable(path, 2 * Hash::kSize, Hash::kSize));
+    disk.cut_power();
+    const Bytes there = to_bytes(disk.bytes(path).value());
+    CHECK(Hash::from(BytesView(there).subspan(Hash::kSize, Hash::kSize)) == leaf(2));
+    CHECK(Hash::from(BytesView(there).first(Hash::kSize)) != leaf(1));
+  }
+}
+
 TEST_CASE_METHOD(Fixture, "a full disk says so", "[sim]") {
   disk.options.quota = 2 * kBlock;
   open();
@@ -230,13 +255,13 @@ TEST_CASE("a crash of the store keeps the order of commits", "[sim]") {
   Store store(timeline, Rng(3), [&](JobId, const Result<void>&) { ++reported; });
   const ShareId share{{1}};
   for (std::uint64_t i = 1; i <= 5; ++i) {
-    store.save({JobId{i}, ProgressRecord{share, {}, i, 0}});
+    store.save({JobId{i}, ProgressRecord{share, {}, {}, i, 0}});
   }
   store.crash();
   CHECK(reported == 0);
   const auto progress = store.saved().progress;
   CHECK(progress.size() <= 1);
-  store.save({JobId{9}, ProgressRecord{share, {}, 9, 0}});
+  store.save({JobId{9}, ProgressRecord{share, {}, {}, 9, 0}});
   while (timeline.step()) {
   }
   CHECK(reported == 1);

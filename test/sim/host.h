@@ -53,7 +53,8 @@ struct Holding {
   std::optional<std::string> target;                // of a FinishStorage that was asked for
   std::optional<std::vector<Selection>> finishing;  // what was wanted when it was recorded as whole
   std::vector<bool> claimed;                        // pieces that were said to be durable, and were
-  std::set<std::pair<std::uint32_t, std::uint64_t>> right_blocks;  // (file_index, offset)
+  std::set<std::pair<std::uint32_t, std::uint64_t>> claimed_blocks;  // likewise, of parts
+  std::set<std::pair<std::uint32_t, std::uint64_t>> right_blocks;    // (file_index, offset)
   std::uint64_t right_bytes = 0;
 };
 

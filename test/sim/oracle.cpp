@@ -21,6 +21,11 @@ constexpr std::size_t kSendQueueMax = 512 * 1024;   // 100 ms of a fast link
 constexpr std::size_t kSendQueueSlack = 64 * 1024;  // control records, which are never held back
 constexpr std::uint32_t kWakesPerSecondMax = 1000;  // a clock of milliseconds, at full speed
 
+std::string text(const BlockPlace& block) {
+  return "the block at " + std::to_string(block.place.offset) + " in piece " +
+         std::to_string(block.piece);
+}
+
 }  // namespace
 
 void Oracle::fail(const std::string& what) {
@@ -143,16 +148,21 @@ void Oracle::check_write(Host& host, const WriteBlocks& job) {
     const Content* const truth = content(holding);
     if (saved != host.store.progress().end() && truth != nullptr) {
       const auto places = place_pieces(holding.spec.files, truth->piece_length);
+      const auto touches = [&](const PiecePlace& place) {
+        return place.file_index == job.file_index &&
+               std::any_of(job.blocks.begin(), job.blocks.end(), [&](const BlockToWrite& block) {
+                 return place.offset < block.offset + block.size &&
+                        block.offset < place.offset + place.size;
+               });
+      };
       for (std::size_t i = 0; i < places.size(); ++i) {
-        const bool touches =
-            places[i].file_index == job.file_index &&
-            std::any_of(job.blocks.begin(), job.blocks.end(), [&](const BlockToWrite& block) {
-              return places[i].offset < block.offset + block.size &&
-                     block.offset < places[i].offset + places[i].size;
-            });
-        if (touches && has_bit(saved->second.durable, i)) {
+        if (has_bit(saved->second.durable, i) && touches(places[i])) {
           fail(host, "piece " + std::to_string(i) + " is durable and is fetched again");
         }
+      }
+      for (const BlockPlace& block :
+           place_parts(saved->second.parts, places).value_or(std::vector<BlockPlace>())) {
+        if (touches(block.place)) fail(host, text(block) + " is durable and is fetched again");
       }
     }
   }
@@ -210,12 +220,27 @@ void Oracle::check_share(Host& host, const ShareRecord& record) {
 }
 
 void Oracle::check_progress(Host& host, const ProgressRecord& record) {
-  check_durable(host, record.id, record.durable, false);
+  check_durable(host, record, false);
   const auto saved = host.store.progress().find(record.id);
   if (saved == host.store.progress().end() || host.is_tampered) return;
   for (std::size_t i = 0; i < 8 * saved->second.durable.size(); ++i) {
     if (has_bit(saved->second.durable, i) && !has_bit(record.durable, i)) {
       fail(host, "piece " + std::to_string(i) + " was durable and is forgotten");
+    }
+  }
+  const Holding* const holding = find(host, record.id);
+  const Content* const truth = holding == nullptr ? nullptr : content(*holding);
+  if (truth == nullptr) return;
+  const auto places = place_pieces(holding->spec.files, truth->piece_length);
+  std::set<std::pair<std::uint32_t, std::uint64_t>> kept;
+  const auto none = std::vector<BlockPlace>();
+  for (const BlockPlace& block : place_parts(record.parts, places).value_or(none)) {
+    kept.emplace(block.place.file_index, block.place.offset);
+  }
+  for (const BlockPlace& block : place_parts(saved->second.parts, places).value_or(none)) {
+    if (!has_bit(record.durable, block.piece) &&
+        !kept.contains({block.place.file_index, block.place.offset})) {
+      fail(host, text(block) + " was durable and is forgotten");
     }
   }
 }
@@ -265,28 +290,55 @@ bool Oracle::is_right(const Disk& disk, const Holding& holding, const Content& c
                     there->begin() + begin);
 }
 
-void Oracle::check_durable(Host& host, const ShareId& id, const BytesView& bits, bool after_crash) {
-  Holding* const holding = find(host, id);
+void Oracle::check_durable(Host& host, const ProgressRecord& record, bool after_crash) {
+  Holding* const holding = find(host, record.id);
   if (holding == nullptr || host.is_tampered || holding->spec.parent == kSharedDirectory) return;
   const Content* const truth = content(*holding);
   if (truth == nullptr) return;
   const auto places = place_pieces(holding->spec.files, truth->piece_length);
-  if (bits.size() != (places.size() + 7) / 8) {
-    fail(host, "a bitfield of the wrong size is saved");
+  const auto blocks = place_parts(record.parts, places);
+  if (record.durable.size() != (places.size() + 7) / 8 || !blocks) {
+    fail(host, "progress of the wrong size is saved");
     return;
   }
   holding->claimed.resize(places.size());
   for (std::size_t i = 0; i < places.size(); ++i) {
-    if (!has_bit(bits, i) || (holding->claimed[i] && !after_crash)) continue;
-    const PiecePlace& place = places[i];
-    const bool is_durable =
-        after_crash || host.disk.is_durable(whole_path(host.disk, *holding, place.file_index),
-                                            place.offset, place.size);
-    if (!is_right(host.disk, *holding, *truth, place) || !is_durable) {
-      fail(host, "piece " + std::to_string(i) + " is said to be durable and is " +
-                     (is_durable ? "wrong" : "not synced"));
-    }
+    if (!has_bit(record.durable, i) || (holding->claimed[i] && !after_crash)) continue;
+    check_claim(host, *holding, *truth, places[i], after_crash, "piece " + std::to_string(i));
     holding->claimed[i] = true;
+  }
+  for (const BlockPlace& block : *blocks) {
+    const bool is_new =
+        holding->claimed_blocks.emplace(block.place.file_index, block.place.offset).second;
+    if (!is_new && !after_crash) continue;
+    check_claim(host, *holding, *truth, block.place, after_crash, text(block));
+  }
+}
+
+// Its bytes, and the leaf hashes by which they are checked before they are served.
+void Oracle::check_claim(Host& host, const Holding& holding, const Content& content,
+                         const PiecePlace& place, bool after_crash, const std::string& what) {
+  std::uint64_t leaf = place.offset / merkle::kBlockSize;
+  for (std::uint32_t i = 0; i < place.file_index; ++i) {
+    leaf += (holding.spec.files[i].size + merkle::kBlockSize - 1) / merkle::kBlockSize;
+  }
+  const std::uint64_t leaves_count = (place.size + merkle::kBlockSize - 1) / merkle::kBlockSize;
+  const std::string leaves = Disk::leaf_path(holding.spec.storage);
+  const bool is_durable =
+      after_crash || (host.disk.is_durable(whole_path(host.disk, holding, place.file_index),
+                                           place.offset, place.size) &&
+                      host.disk.is_durable(leaves, leaf * Hash::kSize, leaves_count * Hash::kSize));
+  bool is_good = is_right(host.disk, holding, content, place);
+  const ContentFile* const file = content.find(file_path(holding, place.file_index));
+  const auto there = host.disk.bytes(leaves).value_or(BytesView());
+  for (std::uint64_t i = 0; is_good && i < leaves_count; ++i) {
+    const Hash& right = file->leaves.at(place.offset / merkle::kBlockSize + i);
+    const std::uint64_t at = (leaf + i) * Hash::kSize;
+    is_good =
+        at + Hash::kSize <= there.size() && Hash::from(there.subspan(at, Hash::kSize)) == right;
+  }
+  if (!is_good || !is_durable) {
+    fail(host, what + " is said to be durable and is " + (is_durable ? "wrong" : "not synced"));
   }
 }
 
@@ -425,7 +477,7 @@ void Oracle::on_crash(Host& host) {
     }
     const auto saved = host.store.progress().find(*holding.share);
     if (saved != host.store.progress().end()) {
-      check_durable(host, *holding.share, saved->second.durable, true);
+      check_durable(host, saved->second, true);
     }
     const ShareRecord* const record = host.store.share(*holding.share);
     if (record != nullptr && record->stage == ShareStage::complete) check_share(host, *record);

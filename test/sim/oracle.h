@@ -2,8 +2,8 @@
 
 // Oracle watches every input and every effect of every host and says when something is not as it
 // must be. It knows the true content of each share and looks at the disks directly: a piece that is
-// claimed must be there, a piece that is said to be durable must survive a power cut, a job or a
-// connection that does not exist may not be named, and no engine may spin.
+// claimed must be there, a piece or a block that is said to be durable must survive a power cut, a
+// job or a connection that does not exist may not be named, and no engine may spin.
 
 #include <map>
 #include <optional>
@@ -59,7 +59,9 @@ class Oracle {
                    const BlockToWrite& block);
   void check_share(Host& host, const ShareRecord& record);
   void check_progress(Host& host, const ProgressRecord& record);
-  void check_durable(Host& host, const ShareId& id, const BytesView& bits, bool after_crash);
+  void check_durable(Host& host, const ProgressRecord& record, bool after_crash);
+  void check_claim(Host& host, const Holding& holding, const Content& content,
+                   const PiecePlace& place, bool after_crash, const std::string& what);
   void check_done(Host& host, const Holding& holding);
   void recount(Host& host, Holding& holding) const;
   const Content* content(const Holding& holding) const;

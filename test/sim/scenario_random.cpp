@@ -46,7 +46,7 @@ Day draw(Rng& rng) {
   day.bystanders = static_cast<std::uint32_t>(rng.below(12));
   day.restricted = static_cast<std::uint32_t>(rng.below(day.leechers + 1) / 2);
   day.contents = static_cast<std::uint32_t>(1 + rng.below(2));
-  day.piece_length = 16'384U << rng.below(4);
+  day.piece_length = 16'384U << rng.below(7);
   day.size = 1 + rng.below(3 * kMiB);
   day.up = rng.below(3) == 0 ? 0 : 100'000 + rng.below(1'000'000);
   day.down = rng.below(3) == 0 ? 0 : 200'000 + rng.below(3'000'000);

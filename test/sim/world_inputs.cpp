@@ -281,6 +281,7 @@ void World::digest(const Host& host, const Effect& effect) {
                    number(job.record.index());
                    if (const auto* progress = std::get_if<ProgressRecord>(&job.record)) {
                      digest_.bytes(progress->durable);
+                     digest_.bytes(progress->parts);
                      number(progress->downloaded);
                    }
                    if (const auto* share = std::get_if<ShareRecord>(&job.record)) {

@@ -33,8 +33,9 @@ inline Key key_of(std::uint8_t byte) {
 
 // The engine, and what it did.
 struct Fixture {
-  explicit Fixture(Config config = {}) : engine(std::move(config), identity, Rng(1), log) {
-    engine.start(kNow, kWall, Saved{}, out);
+  explicit Fixture(Config config = {}, const Saved& saved = {})
+      : engine(std::move(config), identity, Rng(1), log) {
+    engine.start(kNow, kWall, saved, out);
   }
 
   Result<ShareId> fetch(std::uint64_t number) {

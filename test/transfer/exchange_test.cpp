@@ -79,6 +79,8 @@ class Seed : public Visitor {
   std::optional<Bitfield> has;  // nullopt: everything
   std::vector<wire::BlockRun> asked;
   std::vector<wire::BlockRun> cancelled;
+  std::vector<wire::BlockRun> heard;     // by have_blocks
+  std::vector<wire::BlockRun> rejected;  // of what it asked
 
  private:
   void on(const wire::Message& message) {
@@ -98,6 +100,8 @@ class Seed : public Visitor {
                    [&](const wire::Interested&) { add(wire::Unchoke{}); },
                    [&](const wire::Request& m) { asked.push_back(m.run); },
                    [&](const wire::Cancel& m) { cancelled.push_back(m.run); },
+                   [&](const wire::HaveBlocks& m) { heard.push_back(m.run); },
+                   [&](const wire::Reject& m) { rejected.push_back(m.run); },
                },
                message);
   }
@@ -132,6 +136,9 @@ struct Exchange : Fixture {
     request.directory = "/downloads";
     REQUIRE(engine.fetch(now, request, out));
   }
+  // The process ended, and another one begins with what its store and its disk had.
+  explicit Exchange(const Exchange& before)
+      : Fixture(Config{}, before.saved), content(before.content), file_size(before.file_size) {}
 
   // Until nobody has anything to say.
   void settle(const std::vector<Seed*>& seeds) {
@@ -170,8 +177,13 @@ struct Exchange : Fixture {
     return 0;
   }
 
+  ShareStatus status() const { return engine.share(now, content.manifest.id()).value(); }
+
   const Content& content;
   Time now = kNow;
+  Saved saved;                  // what the store has
+  std::uint64_t file_size = 0;  // as it is found when the storage is opened
+  std::optional<Errc> leaves_error;
   std::vector<JobId> saves;  // that wait, while is_store_slow
   bool is_store_slow = false;
   bool is_disk_corrupt = false;  // whatever is read
@@ -182,15 +194,26 @@ struct Exchange : Fixture {
   void answer(const OpenStorage& e) {
     StorageOpened opened;
     opened.free_bytes = std::uint64_t{1} << 40U;
-    opened.file_sizes.assign(e.files.size(), 0);
+    opened.file_sizes.assign(e.files.size(), file_size);
     engine.on_file(now, e.job, FileOutcome{std::move(opened)}, out);
   }
   void answer(const WriteBlocks& e) {
+    for (const BlockToWrite& block : e.blocks) {
+      file_size = std::max(file_size, block.offset + block.size);
+    }
     engine.on_file(now, e.job, FileOutcome{BlocksWritten{}}, out);
   }
   void answer(const WriteLeaves& e) { engine.on_file(now, e.job, FileOutcome{FileDone{}}, out); }
   void answer(const ReadLeaves& e) {
-    engine.on_file(now, e.job, Error{Errc::corrupt, "none are there", ""}, out);
+    if (leaves_error) {
+      engine.on_file(now, e.job, Error{*leaves_error, "none are there", ""}, out);
+      return;
+    }
+    LeavesRead read;
+    for (std::uint64_t i = e.first; i < e.first + e.count; ++i) {
+      read.leaves.push_back(content.leaves.at(i / 4).at(i % 4));
+    }
+    engine.on_file(now, e.job, FileOutcome{std::move(read)}, out);
   }
   void answer(const Sync& e) { engine.on_file(now, e.job, FileOutcome{FileDone{}}, out); }
   void answer(const ReadBlocks& e) {
@@ -204,10 +227,18 @@ struct Exchange : Fixture {
     if (is_store_slow) {
       saves.push_back(e.job);
     } else {
+      if (const auto* share = std::get_if<ShareRecord>(&e.record)) saved.shares = {*share};
+      if (const auto* done = std::get_if<ProgressRecord>(&e.record)) saved.progress = {*done};
       engine.on_saved(now, e.job, {}, out);
     }
   }
 };
+
+bool is_asked(const Seed& seed, std::uint32_t piece, std::uint16_t block) {
+  return std::ranges::any_of(seed.asked, [&](const wire::BlockRun& run) {
+    return run.piece == piece && run.first_block <= block && block < run.first_block + run.count;
+  });
+}
 
 std::uint32_t count_of(const std::vector<wire::BlockRun>& runs) {
   std::uint32_t count = 0;
@@ -286,6 +317,114 @@ TEST_CASE("a piece that is lost while it is being saved is not durable when it i
   for (const JobId job : exchange.saves)
     exchange.engine.on_saved(exchange.now, job, {}, exchange.out);
   CHECK(exchange.engine.stats().pieces_durable == (is_lost ? 0 : 1));
+}
+
+TEST_CASE("blocks of a piece that is not whole are durable, and never asked for again",
+          "[transfer]") {
+  const Content content = make_content(2);
+  Exchange exchange(content);
+  Seed seed(exchange, content, 1);
+  exchange.settle({&seed});
+  seed.send(exchange.now, {0, 1, 2});
+  exchange.pass(seconds(2), {&seed});
+  CHECK(exchange.status().durable == 2 * kBlockSize);
+
+  Exchange again(exchange);
+  again.settle({});
+  CHECK(again.status().durable == 2 * kBlockSize);
+  CHECK(again.status().done == 2 * kBlockSize);
+  Seed other(again, content, 2);
+  again.settle({&other});
+  CHECK(count_of(other.asked) == 6);
+  CHECK_FALSE(is_asked(other, 0, 1));
+  CHECK_FALSE(is_asked(other, 0, 2));
+  other.send(again.now, {0, 0, 1});
+  other.send(again.now, {0, 3, 1});
+  again.pass(seconds(2), {&other});
+  CHECK(again.status().pieces_done == 1);
+  CHECK(again.status().durable == kPieceLength);
+  CHECK(again.engine.stats().pieces_durable == 1);
+}
+
+TEST_CASE("what of a piece that is not whole cannot be believed is asked for again", "[transfer]") {
+  const Content content = make_content(2);
+  Exchange exchange(content);
+  Seed seed(exchange, content, 1);
+  exchange.settle({&seed});
+  seed.send(exchange.now, {0, 0, 1});
+  seed.send(exchange.now, {0, 2, 1});
+  exchange.pass(seconds(2), {&seed});
+  REQUIRE(exchange.status().durable == 2 * kBlockSize);
+  std::uint32_t lost = 2;
+  SECTION("the file ends before one of them") {
+    exchange.file_size = kBlockSize;
+    lost = 1;
+  }
+  SECTION("the file is gone") {
+    exchange.file_size = 0;
+  }
+  SECTION("the record is cut short") {
+    exchange.saved.progress.at(0).parts.pop_back();
+  }
+  SECTION("the record names a piece that there is not") {
+    exchange.saved.progress.at(0).parts.at(3) = 7;
+  }
+  Exchange again(exchange);
+  SECTION("its leaf hashes are gone") {
+    again.leaves_error = Errc::not_found;
+  }
+  SECTION("its leaf hashes are damaged") {
+    again.leaves_error = Errc::corrupt;
+  }
+  again.settle({});
+  CHECK(again.status().durable == (2 - lost) * kBlockSize);
+  Seed other(again, content, 2);
+  again.settle({&other});
+  CHECK(count_of(other.asked) == 6 + lost);
+}
+
+TEST_CASE("a fault of the disk takes nothing of a piece that is not whole", "[transfer]") {
+  const Content content = make_content(2);
+  Exchange exchange(content);
+  Seed seed(exchange, content, 1);
+  exchange.settle({&seed});
+  seed.send(exchange.now, {0, 0, 2});
+  exchange.pass(seconds(2), {&seed});
+  Exchange again(exchange);
+  again.leaves_error = Errc::io;
+  again.settle({});
+  CHECK(again.status().state == ShareState::failed);
+  again.leaves_error.reset();
+  again.pass(seconds(10), {});
+  Seed other(again, content, 2);
+  again.settle({&other});
+  CHECK(count_of(other.asked) == 6);
+}
+
+TEST_CASE("of a resumed piece others are told, and what is wrong of it is lost", "[transfer]") {
+  const bool is_wrong = GENERATE(true, false);
+  const Content content = make_content(2);
+  Exchange exchange(content);
+  Seed seed(exchange, content, 1);
+  exchange.settle({&seed});
+  seed.send(exchange.now, {0, 0, 2});
+  exchange.pass(seconds(2), {&seed});
+
+  Exchange again(exchange);
+  again.settle({});
+  again.is_disk_corrupt = is_wrong;
+  Seed leecher(again, content, 3);
+  leecher.has = Bitfield(2);
+  again.settle({&leecher});
+  CHECK(leecher.heard == std::vector<wire::BlockRun>{{0, 0, 2}});
+  leecher.add(wire::Interested{Seed::kChannel});
+  again.pass(seconds(11), {&leecher});  // until it is unchoked
+  leecher.add(wire::Request{Seed::kChannel, {0, 1, 1}});
+  again.pass(seconds(1), {&leecher});
+  CHECK(leecher.rejected.size() == (is_wrong ? 1 : 0));
+  CHECK(again.status().durable == (is_wrong ? 0 : 2 * kBlockSize));
+  CHECK(again.status().done == again.status().durable);
+  CHECK(again.status().reread == (is_wrong ? 0 : kBlockSize));  // hashed before it was served
 }
 
 }  // namespace peernet::transfer

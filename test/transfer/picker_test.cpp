@@ -386,6 +386,51 @@ TEST_CASE("what is lost is missing again, and late reports of it change nothing"
   CHECK(picker.active_blocks() == 0);
 }
 
+TEST_CASE("a piece that is resumed becomes active with what was written of it", "[transfer]") {
+  Picker picker = make_picker(3);
+  const Bitfield has = full(3);
+  picker.add_peer(conn(1), has);
+  REQUIRE(picker.resume(1, bits(4, {0, 2})));
+  CHECK_FALSE(picker.resume(1, bits(4, {1})));
+  CHECK(picker.state(1) == State::preparing);
+  CHECK(picker.parts() == Parts{{1, bits(4, {0, 2})}});
+  CHECK(picker.partial_bytes() == 2 * kBlockSize);
+  CHECK(picker.has_part(1));
+  CHECK_FALSE(picker.has_part(0));
+  CHECK_FALSE(picker.has_blocks({1, 0, 1}));  // without its leaves nobody can be served
+
+  REQUIRE(picker.activate(1));
+  REQUIRE(picker.activate(0));
+  CHECK(picker.has_blocks({1, 2, 1}));
+  CHECK_FALSE(picker.has_blocks({1, 0, 3}));
+  CHECK(picker.partial_bytes() == 2 * kBlockSize);
+  CHECK(picker.release_idle() == std::vector<std::uint32_t>{0});
+  CHECK(picker.pick(conn(1), has, 9, at(0)) == std::vector<BlockRun>{{1, 1, 1}, {1, 3, 1}});
+  REQUIRE(picker.on_block_received(conn(1), 1, 3).is_wanted);
+  CHECK_FALSE(picker.on_block_received(conn(1), 1, 2).is_wanted);
+  CHECK_FALSE(picker.on_block_written(1, 3));
+  CHECK(picker.parts() == Parts{{1, bits(4, {0, 2, 3})}});
+  REQUIRE(picker.on_block_received(conn(1), 1, 1).is_wanted);
+  CHECK(picker.on_block_written(1, 1));
+  CHECK(picker.state(1) == State::have);
+  CHECK(picker.parts().empty());
+}
+
+TEST_CASE("a resumed piece that is lost, given up or not wanted has nothing any more",
+          "[transfer]") {
+  Picker picker = make_picker(3);
+  picker.set_wanted(bits(3, {0, 1}));
+  CHECK_FALSE(picker.resume(2, bits(4, {0})));
+  REQUIRE(picker.resume(0, bits(4, {0})));
+  REQUIRE(picker.resume(1, bits(4, {0})));
+  picker.set_missing(0);
+  picker.set_wanted(bits(3, {0}));
+  CHECK(picker.parts().empty());
+  CHECK(picker.active_blocks() == 0);
+  REQUIRE(picker.activate(0));
+  CHECK(picker.partial_bytes() == 0);
+}
+
 // Ready, and everything that was asked for is sent: does a share always complete, each block once?
 TEST_CASE("a swarm of peers that come, go, reject and lie completes a share", "[transfer]") {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
