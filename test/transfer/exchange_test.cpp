@@ -186,6 +186,8 @@ struct Exchange : Fixture {
   std::optional<Errc> leaves_error;
   std::vector<JobId> saves;  // that wait, while is_store_slow
   bool is_store_slow = false;
+  std::vector<JobId> leaves_written;  // that wait, while are_leaves_slow
+  bool are_leaves_slow = false;
   bool is_disk_corrupt = false;  // whatever is read
 
  private:
@@ -203,7 +205,13 @@ struct Exchange : Fixture {
     }
     engine.on_file(now, e.job, FileOutcome{BlocksWritten{}}, out);
   }
-  void answer(const WriteLeaves& e) { engine.on_file(now, e.job, FileOutcome{FileDone{}}, out); }
+  void answer(const WriteLeaves& e) {
+    if (are_leaves_slow) {
+      leaves_written.push_back(e.job);
+    } else {
+      engine.on_file(now, e.job, FileOutcome{FileDone{}}, out);
+    }
+  }
   void answer(const ReadLeaves& e) {
     if (leaves_error) {
       engine.on_file(now, e.job, Error{*leaves_error, "none are there", ""}, out);
@@ -344,6 +352,23 @@ TEST_CASE("blocks of a piece that is not whole are durable, and never asked for 
   CHECK(again.status().pieces_done == 1);
   CHECK(again.status().durable == kPieceLength);
   CHECK(again.engine.stats().pieces_durable == 1);
+}
+
+TEST_CASE("no block is durable before the leaf hashes of its piece are written", "[transfer]") {
+  const Content content = make_content(2);
+  Exchange exchange(content);
+  exchange.are_leaves_slow = true;
+  Seed seed(exchange, content, 1);
+  exchange.settle({&seed});
+  seed.send(exchange.now, {0, 0, 2});
+  exchange.pass(seconds(3), {&seed});
+  CHECK(exchange.status().done == 2 * kBlockSize);
+  CHECK(exchange.status().durable == 0);
+  for (const JobId job : exchange.leaves_written) {
+    exchange.engine.on_file(exchange.now, job, FileOutcome{FileDone{}}, exchange.out);
+  }
+  exchange.pass(seconds(2), {&seed});
+  CHECK(exchange.status().durable == 2 * kBlockSize);
 }
 
 TEST_CASE("what of a piece that is not whole cannot be believed is asked for again", "[transfer]") {
