@@ -194,7 +194,7 @@ class Transfer {
   void pump(Turn& turn, Peer& peer);
   void steer(Turn& turn, Peer& peer);
   std::uint64_t block_bytes_held() const;
-  std::uint32_t blocks_allowed(Turn& turn, Peer& peer);
+  std::uint32_t blocks_allowed(Turn& turn, Peer& peer, std::uint32_t wanted);
   // Do no limits count for this peer?
   bool is_exempt(const Peer& peer) const;
   RateLimits& limits_for(const Peer& peer) { return is_exempt(peer) ? unlimited_ : limits_; }
@@ -273,6 +273,9 @@ class Transfer {
   std::uint64_t last_read_ = 0;
 
   Load load_;
+  // Bytes of blocks that were asked for, are being read or wait to be sent: what it was when all
+  // peers were last looked at, and all that was asked for and read since.
+  std::uint64_t held_at_most_ = 0;
   bool is_memory_short_ = false;  // somebody was not asked for want of memory
   RateLimits limits_;
   RateLimits unlimited_;  // stands for those that do not count

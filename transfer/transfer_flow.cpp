@@ -53,7 +53,7 @@ void Transfer::fill(Turn& t, Peer& peer) {
   // Whole runs: a remainder would be a message and a read of its own.
   if (room > kRunBlocksMax) room -= room % kRunBlocksMax;
   if (!peer.is_interesting()) return;
-  room = std::min(room, blocks_allowed(t, peer));
+  room = blocks_allowed(t, peer, room);
   if (room == 0) return;
   TokenBucket& of_node = limits_for(peer).down;
   TokenBucket& of_peer = peer.limits.down;
@@ -88,6 +88,7 @@ void Transfer::fill(Turn& t, Peer& peer) {
     const std::uint32_t asked = swarm->request(t, peer, *share, blocks_within(of_share, wanted));
     swarm->flush_writes(t);  // leaf hashes that needed no asking
     if (asked == 0) continue;
+    held_at_most_ += std::uint64_t{asked} * kBlockSize;
     room -= std::min(room, asked);
     for (TokenBucket* limit : {&of_node, &of_peer, &of_share}) {
       limit->take(t.now, std::uint64_t{asked} * kBlockSize);
@@ -99,9 +100,9 @@ void Transfer::fill(Turn& t, Peer& peer) {
   peer.flush(t.out);
 }
 
-// How many blocks memory lets us ask for; none while a limit of the node or of the peer stands in
-// the way. Then the shares are told why, and the peer is looked at again.
-std::uint32_t Transfer::blocks_allowed(Turn& t, Peer& peer) {
+// How many of so many blocks memory lets us ask for; none while a limit of the node or of the peer
+// stands in the way. Then the shares are told why, and the peer is looked at again.
+std::uint32_t Transfer::blocks_allowed(Turn& t, Peer& peer, std::uint32_t wanted) {
   const auto tell_shares = [&](const auto& tell) {
     for (const auto& [id, share] : peer.shares()) {
       Swarm* swarm = share.is_interesting ? find_swarm(id) : nullptr;
@@ -115,9 +116,15 @@ std::uint32_t Transfer::blocks_allowed(Turn& t, Peer& peer) {
     wait_for_limit(limit->ready_at(t.now));
     return 0;
   }
-  const std::uint64_t held = block_bytes_held();
+  const std::uint64_t wanted_bytes = std::uint64_t{wanted} * kBlockSize;
+  // All peers are looked at only where what was taken since the last look might be too much.
+  if (load_.writing + held_at_most_ + wanted_bytes > config_.memory_max) {
+    held_at_most_ = block_bytes_held() - load_.writing;
+  }
+  const std::uint64_t held = load_.writing + held_at_most_;
   if (held < config_.memory_max) {
-    return static_cast<std::uint32_t>((config_.memory_max - held) / kBlockSize);
+    const std::uint64_t allowed = (config_.memory_max - held) / kBlockSize;
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, allowed));
   }
   is_memory_short_ = true;
   tell_shares([&](Swarm& swarm) { swarm.on_memory_short(t.now); });
@@ -202,6 +209,7 @@ void Transfer::pump(Turn& t, Peer& peer) {
     Swarm* swarm = share == nullptr ? nullptr : find_swarm(share->id);
     if (swarm != nullptr && swarm->can_serve(run->blocks)) {
       peer.upload.on_reading(swarm->read(t, peer.conn(), run->blocks), *run);
+      held_at_most_ += std::uint64_t{run->blocks.count} * kBlockSize;
       continue;
     }
     // It could be served when it was asked for, and cannot any more.

@@ -46,17 +46,18 @@ void Network::down(HostIndex index, Down how) {
   Host& host = hosts_[index];
   host.is_up = false;
   host.down = how;
-  auto conns = std::move(host.conns);
+  std::vector<std::pair<ConnId, Place>> conns(host.conns.begin(), host.conns.end());
+  std::sort(conns.begin(), conns.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   host.conns.clear();
   for (const auto& [conn, place] : conns) {
-    const auto [id, side] = place;
-    Side& mine = streams_.at(id).sides[side];
+    Side& mine = place.stream->sides[place.side];
     mine.is_open = false;
     mine.queued.clear();
     mine.unsent = 0;
     mine.inbox.clear();
-    if (how == Down::process) reached_dead_end(id, 1 - side);
-    forget_if_over(id);
+    if (how == Down::process) reached_dead_end(place.id, 1 - place.side);
+    forget_if_over(place.id);
   }
 }
 
@@ -120,27 +121,40 @@ void Network::datagram_arrives(const Endpoint& from, HostIndex to, const Bytes& 
 Network::Side* Network::find(HostIndex host, ConnId conn, StreamId* id, int* side) {
   const auto found = hosts_[host].conns.find(conn);
   if (found == hosts_[host].conns.end()) return nullptr;
-  if (id != nullptr) *id = found->second.first;
-  if (side != nullptr) *side = found->second.second;
-  return &streams_.at(found->second.first).sides[found->second.second];
+  const Place& place = found->second;
+  if (id != nullptr) *id = place.id;
+  if (side != nullptr) *side = place.side;
+  return &place.stream->sides[place.side];
 }
 
 Network::Stream* Network::find(StreamId id) {
-  const auto found = streams_.find(id);
-  return found == streams_.end() ? nullptr : &found->second;
+  return id < streams_.size() ? streams_[id].get() : nullptr;
+}
+
+Network::Stream& Network::stream_at(StreamId id) {
+  Stream* const stream = find(id);
+  PN_CHECK(stream != nullptr);
+  return *stream;
+}
+
+void Network::forget(StreamId id) {
+  streams_[id].reset();
+  --streams_count_;
 }
 
 std::size_t Network::unsent(HostIndex host, ConnId conn) const {
   const auto found = hosts_[host].conns.find(conn);
   if (found == hosts_[host].conns.end()) return 0;
-  return streams_.at(found->second.first).sides[found->second.second].unsent;
+  return found->second.stream->sides[found->second.side].unsent;
 }
 
 bool Network::connect(HostIndex index, ConnId conn, const Endpoint& to) {
   Host& host = hosts_[index];
-  const StreamId id = ++stream_next_;
-  if (!host.conns.emplace(conn, std::pair{id, 0}).second) return false;
-  Stream& stream = streams_[id];
+  if (host.conns.contains(conn)) return false;
+  const StreamId id = streams_.size();
+  Stream& stream = *streams_.emplace_back(std::make_unique<Stream>());
+  ++streams_count_;
+  host.conns.emplace(conn, Place{&stream, id, 0});
   stream.sides[0].host = index;
   stream.sides[0].conn = conn;
   stream.sides[0].is_open = true;
@@ -178,7 +192,7 @@ void Network::syn_arrives(StreamId id, HostIndex to, const Endpoint& from) {
   Stream* stream = find(id);
   if (stream == nullptr) return;
   if (!stream->sides[0].is_open) {  // given up meanwhile
-    streams_.erase(id);
+    forget(id);
     return;
   }
   Endpoint source = from;
@@ -191,7 +205,7 @@ void Network::syn_arrives(StreamId id, HostIndex to, const Endpoint& from) {
   stream = find(id);
   if (stream == nullptr) return;
   if (conn) {
-    PN_CHECK(hosts_[to].conns.emplace(*conn, std::pair{id, 1}).second);
+    PN_CHECK(hosts_[to].conns.emplace(*conn, Place{stream, id, 1}).second);
     stream->sides[1].conn = *conn;
     stream->sides[1].is_open = true;
   }

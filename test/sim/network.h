@@ -10,8 +10,10 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -112,7 +114,7 @@ class Network {
   std::uint64_t bytes_up(HostIndex host) const { return hosts_[host].bytes_up; }
   std::uint64_t bytes_down(HostIndex host) const { return hosts_[host].bytes_down; }
   std::uint64_t datagrams_count() const { return datagrams_count_; }
-  std::size_t streams_count() const { return streams_.size(); }
+  std::size_t streams_count() const { return streams_count_; }
   LinkOptions& link(HostIndex host) { return hosts_[host].link; }
 
  private:
@@ -146,12 +148,18 @@ class Network {
     Side sides[2];
     bool is_connected = false;
   };
+  // Where a connection of a host is: a stream that is there as long as one of its sides is open.
+  struct Place {
+    Stream* stream = nullptr;
+    StreamId id = 0;
+    int side = 0;
+  };
   struct Host {
     Endpoint address;
     LinkOptions link;
     bool is_up = true;
     Down down = Down::machine;
-    std::map<ConnId, std::pair<StreamId, int>> conns;
+    std::unordered_map<ConnId, Place> conns;
     std::deque<std::pair<StreamId, int>> ready;
     bool is_pump_planned = false;
     Time up_free{};
@@ -164,6 +172,8 @@ class Network {
 
   Side* find(HostIndex host, ConnId conn, StreamId* id = nullptr, int* side = nullptr);
   Stream* find(StreamId id);
+  Stream& stream_at(StreamId id);  // Requires: it is there.
+  void forget(StreamId id);
   bool is_blocked(HostIndex from, HostIndex to) const { return blocked && blocked(from, to); }
   bool is_let_in(HostIndex host, const Endpoint& from) const;
   bool chance(double probability) { return probability > 0 && rng_.unit() < probability; }
@@ -192,9 +202,9 @@ class Network {
   Rng rng_;
   Receiver& receiver_;
   std::vector<Host> hosts_;
-  std::map<Endpoint, HostIndex> by_address_;  // port 0
-  std::map<StreamId, Stream> streams_;
-  StreamId stream_next_ = 0;
+  std::map<Endpoint, HostIndex> by_address_;      // port 0
+  std::vector<std::unique_ptr<Stream>> streams_;  // by number; null: it is over
+  std::size_t streams_count_ = 0;                 // that are not over
   std::uint64_t datagrams_count_ = 0;
 };
 

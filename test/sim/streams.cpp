@@ -71,14 +71,14 @@ bool Network::resume(HostIndex host, ConnId conn) {
 
 void Network::reset_some(double share) {
   std::vector<StreamId> chosen;
-  for (const auto& [id, stream] : streams_) {
-    if (chance(share)) chosen.push_back(id);
+  for (StreamId id = 0; id < streams_.size(); ++id) {
+    if (streams_[id] != nullptr && chance(share)) chosen.push_back(id);
   }
   for (const StreamId id : chosen) reset(id);
 }
 
 void Network::make_ready(StreamId id, int side) {
-  Stream& stream = streams_.at(id);
+  Stream& stream = stream_at(id);
   Side& mine = stream.sides[side];
   const bool has_work = !mine.queued.empty() || (mine.is_closing && !mine.is_finished);
   if (mine.is_ready || !has_work || !stream.is_connected) return;
@@ -114,7 +114,7 @@ void Network::pump(HostIndex index) {
 
 // False when the stream must wait for its reader, or has nothing left to send.
 bool Network::send_segment(StreamId id, int side) {
-  Side& mine = streams_.at(id).sides[side];
+  Side& mine = stream_at(id).sides[side];
   if (mine.queued.empty()) {
     if (mine.is_closing && !mine.is_finished) {
       mine.is_finished = true;
@@ -168,7 +168,7 @@ void Network::segment_left(StreamId id, int side, Bytes bytes) {
 }
 
 void Network::put_on_wire(StreamId id, int side, Segment segment, Duration extra) {
-  Stream& stream = streams_.at(id);
+  Stream& stream = stream_at(id);
   Side& mine = stream.sides[side];
   const Time natural =
       timeline_.now() + delay(mine.host, stream.sides[1 - side].host) + jitter() + extra;
@@ -232,8 +232,8 @@ void Network::wire_arrives(StreamId id, int side) {
 // Nobody stands at the other end of what `side` sends. A machine that is up says so; from one that
 // is down there is silence, until the kernel of the sender gives up.
 void Network::reached_dead_end(StreamId id, int side) {
-  const Side& mine = streams_.at(id).sides[side];
-  const Side& other = streams_.at(id).sides[1 - side];
+  const Side& mine = stream_at(id).sides[side];
+  const Side& other = stream_at(id).sides[1 - side];
   if (!mine.is_open) return;
   const HostIndex there = other.host;
   if ((hosts_[there].is_up || hosts_[there].down == Down::process) &&
@@ -242,7 +242,7 @@ void Network::reached_dead_end(StreamId id, int side) {
                     [this, id, side] { tell_closed(id, side, Errc::closed, "connection reset"); });
     return;
   }
-  Side& silent = streams_.at(id).sides[side];
+  Side& silent = stream_at(id).sides[side];
   if (!silent.blocked_since) silent.blocked_since = timeline_.now();
   if (timeline_.now() - *silent.blocked_since >= kSilenceTimeout) {
     tell_closed(id, side, Errc::timed_out, "no answer for a minute");
@@ -254,7 +254,7 @@ void Network::reached_dead_end(StreamId id, int side) {
 }
 
 void Network::plan_drain(StreamId id, int side, Duration delay) {
-  Side& mine = streams_.at(id).sides[side];
+  Side& mine = stream_at(id).sides[side];
   if (mine.is_draining) return;
   mine.is_draining = true;
   timeline_.after(delay, [this, id, side] {
@@ -327,7 +327,7 @@ void Network::forget_if_over(StreamId id) {
   Stream* stream = find(id);
   if (stream == nullptr || stream->sides[0].is_open || stream->sides[1].is_open) return;
   // A SYN that is still on its way finds nobody.
-  streams_.erase(id);
+  forget(id);
 }
 
 }  // namespace peernet::sim

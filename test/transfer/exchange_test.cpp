@@ -3,9 +3,12 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
+#include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/merkle.h"
@@ -130,7 +133,8 @@ class Seed : public Visitor {
 
 // One share that is fetched to a disk on which everything goes well, unless the test says more.
 struct Exchange : Fixture {
-  explicit Exchange(const Content& wanted) : content(wanted) {
+  explicit Exchange(const Content& wanted, Config config = {})
+      : Fixture(std::move(config)), content(wanted) {
     FetchRequest request;
     request.link.id = content.manifest.id();
     request.directory = "/downloads";
@@ -159,16 +163,15 @@ struct Exchange : Fixture {
   bool carry_out() {
     Effects effects;
     std::swap(effects, out);
-    bool is_any = false;
-    for (Effect& effect : effects) {
-      if (std::holds_alternative<Write>(effect) || std::holds_alternative<Close>(effect)) {
-        out.push_back(std::move(effect));
-        continue;
-      }
-      is_any = true;
-      std::visit([this](const auto& e) { answer(e); }, effect);
+    // What was written stays before what answers to the rest make the engine write.
+    const auto rest = std::stable_partition(effects.begin(), effects.end(), [](const auto& effect) {
+      return std::holds_alternative<Write>(effect) || std::holds_alternative<Close>(effect);
+    });
+    out.assign(std::move_iterator(effects.begin()), std::move_iterator(rest));
+    for (auto at = rest; at != effects.end(); ++at) {
+      std::visit([this](const auto& e) { answer(e); }, *at);
     }
-    return is_any;
+    return rest != effects.end();
   }
   std::uint32_t requests_out(const Seed& seed) {
     for (const PeerStatus& peer : engine.peers(now)) {
@@ -300,6 +303,30 @@ TEST_CASE("what others were quicker with does not count as asked for a second la
   // A cancel may go unanswered where the block had gone already.
   exchange.pass(seconds(2), {&slow, &quick});
   CHECK(exchange.requests_out(slow) == 4 - quick.asked.size());
+}
+
+TEST_CASE("no more is asked of all peers together than memory holds, until all of it has come",
+          "[transfer]") {
+  constexpr std::uint32_t blocks_held = 12;
+  const Content content = make_content(8);
+  Config config;
+  config.memory_max = blocks_held * kBlockSize;
+  Exchange exchange(content, config);
+  Seed one(exchange, content, 1);
+  Seed other(exchange, content, 2);
+  exchange.settle({&one, &other});
+  CHECK(count_of(one.asked) + count_of(other.asked) == blocks_held);
+  std::uint32_t rounds_count = 0;
+  while (exchange.engine.share(exchange.now, content.manifest.id())->done < 8 * kPieceLength) {
+    REQUIRE(++rounds_count < 100);
+    for (Seed* seed : {&one, &other}) {
+      for (const wire::BlockRun& run : std::exchange(seed->asked, {}))
+        seed->send(exchange.now, run);
+      exchange.settle({&one, &other});
+      CHECK(exchange.requests_out(one) + exchange.requests_out(other) <= blocks_held);
+      CHECK(exchange.engine.stats().block_bytes_held <= config.memory_max);
+    }
+  }
 }
 
 TEST_CASE("a piece that is lost while it is being saved is not durable when it is saved",
