@@ -82,6 +82,7 @@ class Seed : public Visitor {
   std::optional<Bitfield> has;  // nullopt: everything
   std::vector<wire::BlockRun> asked;
   std::vector<wire::BlockRun> cancelled;
+  std::vector<std::uint32_t> haves;  // what the other has
 
  private:
   void on(const wire::Message& message) {
@@ -101,6 +102,7 @@ class Seed : public Visitor {
                    [&](const wire::Interested&) { add(wire::Unchoke{}); },
                    [&](const wire::Request& m) { asked.push_back(m.run); },
                    [&](const wire::Cancel& m) { cancelled.push_back(m.run); },
+                   [&](const wire::Have& m) { haves.push_back(m.piece); },
                },
                message);
   }
@@ -313,6 +315,26 @@ TEST_CASE("a piece that is lost while it is being saved is not durable when it i
   for (const JobId job : exchange.saves)
     exchange.engine.on_saved(exchange.now, job, {}, exchange.out);
   CHECK(exchange.engine.stats().pieces_durable == (is_lost ? 0 : 1));
+}
+
+TEST_CASE("who lacks nothing is told of a piece within a second, who lacks something at once",
+          "[transfer]") {
+  const bool is_seed = GENERATE(true, false);
+  const Content content = make_content(2);
+  Exchange exchange(content);
+  Seed giver(exchange, content, 1);
+  Seed other(exchange, content, 2);
+  if (!is_seed) other.has = Bitfield(2);
+  exchange.settle({&giver, &other});
+  const std::vector<wire::BlockRun> asked = is_seed ? other.asked : giver.asked;
+  REQUIRE_FALSE(asked.empty());
+  (is_seed ? other : giver).send(exchange.now, {asked.front().piece, 0, 4});
+  exchange.settle({&giver});
+  exchange.settle({&other});
+  const std::vector<std::uint32_t> whole{asked.front().piece};
+  CHECK((other.haves == whole) == !is_seed);
+  exchange.pass(seconds(1), {&giver, &other});
+  CHECK(other.haves == whole);
 }
 
 }  // namespace peernet::transfer
