@@ -30,7 +30,7 @@ void Peer::start(const HandshakeConfig& config, Rng& rng, Time now, WallTime wal
   last_heard = now;
   handshake_.emplace(config, role(), rng);
   handshake_->start(wall, outbox_);
-  flush(out);
+  flush_all(out);
 }
 
 Result<bool> Peer::on_handshake(Time now, WallTime wall, HandshakeGuard& guard, BytesView& input,
@@ -38,7 +38,7 @@ Result<bool> Peer::on_handshake(Time now, WallTime wall, HandshakeGuard& guard, 
   PN_CHECK(handshake_.has_value());
   if (const auto done = handshake_->on_bytes(input, wall, guard, outbox_); !done)
     return done.error();
-  flush(out);
+  flush_all(out);
   if (!handshake_->is_done()) return false;
   session_ = handshake_->result();
   handshake_.reset();
@@ -66,10 +66,16 @@ void Peer::send_block(const UploadQueue::Block& block, wire::ShareChannel own_ch
   PN_CHECK(channel_.has_value());
   const auto header = wire::piece_header(own_channel, block.piece, block.block);
   channel_->seal({header, block.data}, outbox_);
+  is_due_ = true;
 }
 
 void Peer::flush(Effects& out) {
+  if (is_due_) flush_all(out);
+}
+
+void Peer::flush_all(Effects& out) {
   if (outbox_.empty()) return;
+  is_due_ = false;
   unsent_ += outbox_.size();
   written_ += outbox_.size();
   out.push_back(Write{conn_, std::exchange(outbox_, Bytes{})});

@@ -81,15 +81,24 @@ class Peer {
   // Seals one message into the outbox. Requires: phase() is open.
   template <class M>
   void send(const M& message) {
+    send_encoded(wire::encoded(message));
+  }
+  void send_encoded(const Bytes& plain) {
+    seal(plain);
+    is_due_ = true;
+  }
+  // Likewise, but in no hurry: it leaves with the next thing that is sent, or at the next tick.
+  template <class M>
+  void send_later(const M& message) {
     seal(wire::encoded(message));
   }
-  void send_encoded(const Bytes& plain) { seal(plain); }
   // Seals one block straight from where the disk put it.
   void send_block(const UploadQueue::Block& block, wire::ShareChannel own_channel);
   // So much is about to be sealed: the outbox grows once.
   void expect(std::size_t bytes) { outbox_.reserve(outbox_.size() + bytes); }
-  // What was sealed since the last flush leaves as one Write.
+  // What was sealed since the last flush leaves as one Write, if some of it is due.
   void flush(Effects& out);
+  void flush_all(Effects& out);
   void on_sent(std::size_t bytes_unsent) { unsent_ = bytes_unsent; }
   std::uint64_t written() const { return written_; }  // bytes flushed
   // Sealed and not yet taken by the network, the outbox included.
@@ -169,6 +178,7 @@ class Peer {
   std::optional<HandshakeOutcome> session_;
   std::optional<Channel> channel_;
   Bytes outbox_;
+  bool is_due_ = false;  // some of it
   std::size_t unsent_ = 0;
   std::uint64_t written_ = 0;
   std::map<ShareId, PeerShare> shares_;

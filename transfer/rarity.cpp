@@ -17,7 +17,10 @@ constexpr std::size_t kPiecesComparedMax = 64;
 
 }  // namespace
 
-Rarity::Rarity(const Bitfield& missing, const Rng::Seed& seed) : seed_(seed), missing_(missing) {}
+Rarity::Rarity(const Bitfield& missing, const Rng::Seed& seed)
+    : seed_(seed),
+      missing_(missing),
+      taken_last_(static_cast<std::uint32_t>(Rng(seed).below(missing.size()))) {}
 
 // ---- What the peers have
 
@@ -64,6 +67,7 @@ void Rarity::set_missing(std::uint32_t piece) {
 
 void Rarity::reset_missing(std::uint32_t piece) {
   missing_.reset(piece);
+  taken_last_ = piece;
   if (order_) order_->move_to_zone(piece, order_->zone_of_missing(piece), 0);
 }
 
@@ -121,8 +125,29 @@ void Rarity::Order::change_copies(std::uint32_t piece, int by, bool is_missing) 
 // ---- Choosing
 
 std::vector<std::uint32_t> Rarity::rarest(const Bitfield& has, std::size_t count_max) {
+  if (is_rarest_with_all()) return in_order(has, count_max);
   // Pieces without copies are held by seeds alone.
   return from_place(order().zone_begin[has.all() ? 1 : 2], has, count_max);
+}
+
+bool Rarity::is_rarest_with_all() {
+  const std::vector<std::uint32_t>& zones = order().zone_begin;
+  const std::size_t zone = 1 + std::min(others_count_, kAvailabilityMax);
+  return zone < zones.size() && zones[zone] == zones[1];
+}
+
+std::vector<std::uint32_t> Rarity::in_order(const Bitfield& has, std::size_t count_max) const {
+  std::vector<std::uint32_t> pieces;
+  const auto collect = [&](std::uint32_t from, std::uint32_t end) {
+    for (auto piece = missing_.next_common(has, from);
+         piece && *piece < end && pieces.size() < count_max;
+         piece = missing_.next_common(has, *piece + 1)) {
+      pieces.push_back(*piece);
+    }
+  };
+  collect(taken_last_, missing_.size());
+  collect(0, taken_last_);
+  return pieces;
 }
 
 std::vector<std::uint32_t> Rarity::any(const Bitfield& has, std::size_t count_max) {

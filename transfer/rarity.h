@@ -2,7 +2,9 @@
 
 // Rarity keeps how many connected peers have each piece, and the missing pieces in that order: in a
 // permutation of all pieces in zones, so that a `have` and a pick cost the same in a share of a
-// million pieces. Ties are broken by chance, differently in each node.
+// million pieces. Ties are broken by chance, differently in each node; but when all who are
+// connected have all that is missing, nobody here waits for us, and pieces that follow one another
+// make long reads and writes.
 
 #include <cstdint>
 #include <memory>
@@ -19,7 +21,7 @@ inline constexpr std::uint32_t kAvailabilityMax = 4095;  // more peers than that
 
 class Rarity {
  public:
-  // `missing`: the pieces to choose from.
+  // `missing`: the pieces to choose from. Requires: missing.size() > 0.
   Rarity(const Bitfield& missing, const Rng::Seed& seed);
 
   // Requires of every `has`: has.size() is the number of pieces.
@@ -33,7 +35,8 @@ class Rarity {
   void set_missing(std::uint32_t piece);
   void reset_missing(std::uint32_t piece);
 
-  // Up to count_max missing pieces that a peer has: the rarest first, or any by chance.
+  // Up to count_max missing pieces that a peer has: the rarest first (if all are with everybody, in
+  // their order, from behind the one that was taken last), or any by chance.
   std::vector<std::uint32_t> rarest(const Bitfield& has, std::size_t count_max);
   std::vector<std::uint32_t> any(const Bitfield& has, std::size_t count_max);
 
@@ -63,6 +66,8 @@ class Rarity {
   };
 
   Order& order();
+  bool is_rarest_with_all();
+  std::vector<std::uint32_t> in_order(const Bitfield& has, std::size_t count_max) const;
   std::vector<std::uint32_t> from_place(std::uint32_t place, const Bitfield& has,
                                         std::size_t count_max);
   void append_by_scan(const Bitfield& has, std::size_t count_max, std::vector<std::uint32_t>& out);
@@ -71,6 +76,7 @@ class Rarity {
   Bitfield missing_;
   std::set<ConnId> seeds_;          // peers that had everything when they were added
   std::uint32_t others_count_ = 0;  // peers that had not
+  std::uint32_t taken_last_;        // the last piece that was missing and is not; at first any
   // Made when it is asked for, and gone when nothing is missing and nobody is there: a share that
   // nobody asks for does without.
   std::unique_ptr<Order> order_;

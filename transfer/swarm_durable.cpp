@@ -14,8 +14,8 @@ namespace peernet::transfer {
 namespace {
 
 constexpr std::size_t kWriteBlocksMax = 64;  // in one disk job
-// With so many jobs at the disk, fewer blocks than the goal wait until one of them has reported: a
-// job for each handful of blocks costs more in hand-overs than in work.
+// With so many jobs at the disk, fewer blocks than the goal, and leaves, wait until one of them has
+// reported: a job for each handful costs more in hand-overs than in work.
 constexpr std::uint32_t kWriteJobsBusy = 2;
 constexpr std::size_t kWriteBlocksGoal = 32;
 constexpr std::size_t kWriteLeavesMax = 4096;  // leaves in one disk job
@@ -25,6 +25,7 @@ constexpr std::size_t kWriteLeavesMax = 4096;  // leaves in one disk job
 // ---- Written
 
 void Swarm::flush_writes(Turn& turn) {
+  if (write_jobs_ >= kWriteJobsBusy && pending_blocks_.size() < kWriteBlocksGoal) return;
   if (!pending_leaves_.empty()) {
     const Layout& layout = metadata_.manifest().layout();
     std::ranges::sort(pending_leaves_);
@@ -45,7 +46,6 @@ void Swarm::flush_writes(Turn& turn) {
     pending_leaves_.clear();
   }
   if (pending_blocks_.empty()) return;
-  if (write_jobs_ >= kWriteJobsBusy && pending_blocks_.size() < kWriteBlocksGoal) return;
   std::ranges::sort(pending_blocks_, [](const PendingBlock& a, const PendingBlock& b) {
     return std::pair(a.file_index, a.write.offset) < std::pair(b.file_index, b.write.offset);
   });
@@ -141,7 +141,15 @@ void Swarm::on_piece_had(Turn& turn, std::uint32_t piece) {
   for (const ConnId conn : members_) {
     Peer& peer = turn.peers.at(conn);
     PeerShare& share = *peer.find_share(record_.id);
-    if (share.is_state_sent) peer.send(wire::Have{*share.channel, piece});
+    if (share.is_state_sent) {
+      // Who lacks nothing only counts it: a packet for each piece would cost both sides much.
+      const wire::Have message{*share.channel, piece};
+      if (share.has && share.has->all()) {
+        peer.send_later(message);
+      } else {
+        peer.send(message);
+      }
+    }
     if (share.is_interesting) update_interest(peer, share);
     peer.flush(turn.out);
   }

@@ -261,6 +261,7 @@ void Transfer::tick_peers(Turn& t) {
       peer.send(wire::Ping{peer.ping_nonce});
     }
     settle(t, peer);
+    peer.flush_all(t.out);
   }
   for (const auto& [conn, ending] : endings) {
     if (ending.reject) count(*ending.reject);

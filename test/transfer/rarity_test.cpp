@@ -58,6 +58,37 @@ TEST_CASE("ties in rarity are broken differently by different nodes", "[transfer
   CHECK(by_chance.size() > 15);
 }
 
+TEST_CASE("what all have who are connected comes in its order, from behind what was taken last",
+          "[transfer]") {
+  Rarity rarity(full(64), Rng(1).draw_seed());
+  rarity.add_peer(conn(1), full(64));
+  Bitfield most = full(64);
+  most.reset(20);
+  rarity.add_peer(conn(2), most);
+  rarity.reset_missing(20);
+  rarity.reset_missing(61);
+  using Pieces = std::vector<std::uint32_t>;
+  CHECK(rarity.rarest(full(64), 4) == Pieces{62, 63, 0, 1});
+  CHECK(rarity.rarest(most, 4) == Pieces{62, 63, 0, 1});
+  // Somebody lacks what we lack: any of those may be wanted of us.
+  rarity.set_missing(20);
+  CHECK(rarity.rarest(full(64), 1) == Pieces{20});
+  rarity.on_peer_has(conn(2), 20);
+  CHECK(rarity.rarest(full(64), 4) == Pieces{62, 63, 0, 1});
+  rarity.add_peer(conn(3), Bitfield(64));
+  CHECK(rarity.rarest(full(64), 4) != Pieces{62, 63, 0, 1});
+}
+
+TEST_CASE("a share starts at any of its pieces", "[transfer]") {
+  std::set<std::uint32_t> chosen;
+  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+    Rarity rarity(full(64), Rng(seed).draw_seed());
+    rarity.add_peer(conn(1), full(64));
+    chosen.insert(rarity.rarest(full(64), 1).front());
+  }
+  CHECK(chosen.size() > 15);
+}
+
 TEST_CASE("availability follows what peers have, gain and take away", "[transfer]") {
   constexpr std::uint32_t pieces_count = 60;
   Rng rng(5);
