@@ -479,24 +479,26 @@ TEST_CASE("of a resumed piece others are told, and what is wrong of it is lost",
   CHECK(again.status().durable == (is_wrong ? 0 : 2 * kBlockSize));
   CHECK(again.status().done == again.status().durable);
   CHECK(again.status().reread == (is_wrong ? 0 : kBlockSize));  // hashed before it was served
-  TEST_CASE("who lacks nothing is told of a piece within a second, who lacks something at once",
-            "[transfer]") {
-    const bool is_seed = GENERATE(true, false);
-    const Content content = make_content(2);
-    Exchange exchange(content);
-    Seed giver(exchange, content, 1);
-    Seed other(exchange, content, 2);
-    if (!is_seed) other.has = Bitfield(2);
-    exchange.settle({&giver, &other});
-    const std::vector<wire::BlockRun> asked = is_seed ? other.asked : giver.asked;
-    REQUIRE_FALSE(asked.empty());
-    (is_seed ? other : giver).send(exchange.now, {asked.front().piece, 0, 4});
-    exchange.settle({&giver});
-    exchange.settle({&other});
-    const std::vector<std::uint32_t> whole{asked.front().piece};
-    CHECK((other.haves == whole) == !is_seed);
-    exchange.pass(seconds(1), {&giver, &other});
-    CHECK(other.haves == whole);
-  }
+}
+
+TEST_CASE("who lacks nothing is told of a piece within a second, who lacks something at once",
+          "[transfer]") {
+  const bool is_seed = GENERATE(true, false);
+  const Content content = make_content(2);
+  Exchange exchange(content);
+  Seed giver(exchange, content, 1);
+  Seed other(exchange, content, 2);
+  if (!is_seed) other.has = Bitfield(2);
+  exchange.settle({&giver, &other});
+  const std::vector<wire::BlockRun> asked = is_seed ? other.asked : giver.asked;
+  REQUIRE_FALSE(asked.empty());
+  (is_seed ? other : giver).send(exchange.now, {asked.front().piece, 0, 4});
+  exchange.settle({&giver});
+  exchange.settle({&other});
+  const std::vector<std::uint32_t> whole{asked.front().piece};
+  CHECK((other.haves == whole) == !is_seed);
+  exchange.pass(seconds(1), {&giver, &other});
+  CHECK(other.haves == whole);
+}
 
 }  // namespace peernet::transfer
