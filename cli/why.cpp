@@ -171,7 +171,9 @@ void add_machine(Chain& chain, const Json& why) {
   const Json& limits = at(why, "limits");
   if (flag_at(limits, "is_limited")) {
     const auto rate = integer_at(limits, "down");
-    chain.add("limit", "a download limit" + (rate ? " of " + rate_text(*rate) : std::string()) +
+    const bool is_of_peer = text_at(at(why, "share"), "cause") == "peer_limited";
+    chain.add("limit", std::string(is_of_peer ? "limits.peer_down" : "a download limit") +
+                           (rate ? " of " + rate_text(*rate) : std::string()) +
                            " holds requests back now");
   }
   if (flag_at(limits, "is_memory_short")) {

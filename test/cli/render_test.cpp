@@ -264,6 +264,14 @@ TEST_CASE("why tells the cause first, then the facts behind it in the order of a
         "next retry 10:18:00 UTC\n");
 }
 
+TEST_CASE("why names the limit of each peer when that is the cause", "[cli]") {
+  const Json why = Json::parse(R"({
+    "share": {"id": "s7q2mfx4aaaa", "state": "fetching", "cause": "peer_limited"},
+    "limits": {"is_limited": true, "down": 1024}})");
+  CHECK(render_why(why, std::nullopt, {})
+            .find("limits.peer_down of 1.0 KiB/s holds requests back now") != std::string::npos);
+}
+
 TEST_CASE("why of a complete share says that nothing is in the way", "[cli]") {
   const Json why = Json::parse(R"({"share": {"id": "s7q2mfx4aaaa", "state": "seeding"}})");
   CHECK(render_why(why, std::nullopt, {}) ==
