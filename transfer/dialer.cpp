@@ -47,7 +47,9 @@ void Dialer::add(Time now, const Endpoint& endpoint, const ShareId& share, Sourc
   unschedule(endpoint, address);
   auto& refused_until = address.shares[share];
   if (refused_until && *refused_until <= now) refused_until.reset();
-  shares_[share].addresses.insert(endpoint);
+  Share& of_these = shares_[share];
+  of_these.addresses.insert(endpoint);
+  of_these.full_at.reset();
   if (is_named && !address.is_named) {
     address.is_named = true;
     address.source = source;
@@ -311,6 +313,7 @@ void Dialer::end_use(Time now, Addresses::iterator found) {
   if (address.state == State::dialling) --half_open_;
   address.state = State::waiting;
   ++address.failures;
+  ++ends_count_;
   if (address.failures >= kProofForgottenAfter) address.is_proven = false;
   address.due = now + wait_after_failure(address);
   schedule(found->first, address);
@@ -329,25 +332,35 @@ bool Dialer::may_make_room(const Address& address, bool is_for_named) {
   return !is_in_use(address) && is_held_back(address) && (address.failures > 0 || is_for_named);
 }
 
+// What strangers name finds room only after the use of an address has ended that had none before: a
+// full share is not searched for each of the many that they name.
 bool Dialer::make_room_in(Share& share, bool is_for_named) {
+  if (!is_for_named && share.full_at == ends_count_) return false;
   auto worst = addresses_.end();
   for (const Endpoint& endpoint : share.addresses) {
     const auto found = addresses_.find(endpoint);
     if (!may_make_room(found->second, is_for_named)) continue;
     if (worst == addresses_.end() || worst->second.failures < found->second.failures) worst = found;
   }
-  if (worst == addresses_.end()) return false;
+  if (worst == addresses_.end()) {
+    share.full_at = ends_count_;
+    return false;
+  }
   forget(worst);
   return true;
 }
 
 bool Dialer::make_room(bool is_for_named) {
+  if (!is_for_named && full_at_ == ends_count_) return false;
   auto worst = addresses_.end();
   for (auto found = addresses_.begin(); found != addresses_.end(); ++found) {
     if (!may_make_room(found->second, is_for_named)) continue;
     if (worst == addresses_.end() || worst->second.failures < found->second.failures) worst = found;
   }
-  if (worst == addresses_.end()) return false;
+  if (worst == addresses_.end()) {
+    full_at_ = ends_count_;
+    return false;
+  }
   forget(worst);
   return true;
 }

@@ -154,6 +154,8 @@ class Dialer {
     std::set<Endpoint> addresses;
     std::deque<Failure> failures;
     bool is_enough = false;
+    // ends_count_ when none of its addresses could make room for what a stranger named.
+    std::optional<std::uint64_t> full_at;
   };
   using Addresses = std::map<Endpoint, Address>;
   using Ready = std::tuple<int, std::uint64_t, Endpoint>;  // rank, order
@@ -183,6 +185,8 @@ class Dialer {
   std::set<std::pair<Time, Endpoint>> waiting_;  // by when they are due
   std::set<Ready> ready_;                        // due, unless their address was tried
   std::size_t half_open_ = 0;
+  std::uint64_t ends_count_ = 0;          // uses of addresses that ended
+  std::optional<std::uint64_t> full_at_;  // likewise, of all addresses
   // Unproven addresses dialled in the last kUnprovenWait. Bounded by the dial rate: 12,020, or
   // 120,020 at the highest.
   std::map<Endpoint, Time> tried_;

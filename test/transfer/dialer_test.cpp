@@ -302,6 +302,22 @@ TEST_CASE_METHOD(DialerTest, "a share holds so many addresses, and failed ones m
   for (std::size_t i = 1; i < dialled.size(); ++i) CHECK(dialer.shares(dialled[i]).size() == 1);
 }
 
+TEST_CASE_METHOD(DialerTest, "what failed for another share makes room in a full one",
+                 "[transfer]") {
+  add(host(2000), Source::dht, kOther);
+  REQUIRE(all_due().size() == 1);
+  dialer.on_failed(now, host(2000), "refused");
+  for (std::uint32_t i = 0; i < Dialer::kAddressesPerShareMax; ++i) add(host(i));
+  add(host(1000));
+  CHECK(dialer.shares(host(1000)).empty());
+  dialer.on_self(host(0));
+  add(host(2000));
+  CHECK(dialer.known(kShare) == Dialer::kAddressesPerShareMax);
+  add(host(1000));
+  CHECK(dialer.shares(host(1000)) == std::vector{kShare});
+  CHECK(dialer.shares(host(2000)).empty());
+}
+
 TEST_CASE_METHOD(DialerTest, "all shares together hold 4,096 addresses", "[transfer]") {
   std::uint32_t number = 0;
   for (std::uint64_t share = 0; share < 21; ++share) {
