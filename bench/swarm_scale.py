@@ -11,10 +11,10 @@ the seed alone. Standard library only.
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -24,12 +24,15 @@ WIDTH, HEIGHT, LEFT, TOP = 300, 200, 45, 40
 
 
 def run(program, *words):
-    begun = time.monotonic()
-    done = subprocess.run([program, *map(str, words), "--json"], capture_output=True, text=True, check=False)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    # Gigabytes of small objects: huge pages save a tenth of the time and more.
+    environment = {**os.environ, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+    done = subprocess.run([program, *map(str, words), "--json"], capture_output=True, text=True, check=False,
+                          env=environment)
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, words))}: {done.stderr}")
     row = json.loads(done.stdout)
-    row["wall"] = time.monotonic() - begun
+    row["cpu"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     return row
 
 
@@ -60,7 +63,7 @@ def scale(program, options):
                             "--up", options.up, "--seed-up", options.up, "--seed", options.seeds.split(",")[0])
         print(f"{n:5} leechers: bound {row['bound']:.1f} s, median {row['median'] / row['bound']:.2f}, last "
               f"{row['last'] / row['bound']:.2f} of it, origin {row['copies']:.2f} copies, uplinks "
-              f"{100 * row['uplinks_used']:.0f} %, Jain {row['jain']:.3f}; {row['wall']:.0f} s", flush=True)
+              f"{100 * row['uplinks_used']:.0f} %, Jain {row['jain']:.3f}; {row['cpu']:.0f} s CPU", flush=True)
     peak = max(2.0, max(row["last"] / row["bound"] for row in rows.values()))
     parts = frame(LEFT, "completion / fluid bound, by number of leechers", peak, 0.5)
     for key, colour in (("median", "#1f5fa8"), ("last", "#c4552d")):

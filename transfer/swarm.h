@@ -45,10 +45,10 @@ inline constexpr Duration kSyncInterval = std::chrono::seconds(1);
 inline constexpr std::uint64_t kSyncBytesMax = 256ULL << 20U;
 inline constexpr Duration kAnnounceInterval = std::chrono::minutes(25);
 inline constexpr std::uint32_t kPeersEnough = 4;  // connected; with fewer more are looked for
-// With so many dialled that give us something or are young, all pieces among those connected,
-// nobody else is dialled: what peers are told of each piece grows with their number, and a swarm is
-// held together by fewer. Those that dialled us do not count, nor who gave nothing in kDoubtTime,
-// else liars could keep us to themselves.
+// With so many dialled that give us something or are young (and more while a piece has no holder
+// among them) nobody else is dialled: what peers are told of each piece grows with their number,
+// and a swarm is held together by fewer. Those that dialled us do not count, nor who gave nothing
+// in kDoubtTime, else liars could keep us to themselves.
 inline constexpr std::uint32_t kDialledEnough = 20;
 inline constexpr Duration kDoubtTime = std::chrono::minutes(1);
 

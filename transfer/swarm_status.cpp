@@ -7,6 +7,14 @@
 #include "transfer/swarm.h"
 
 namespace peernet::transfer {
+namespace {
+
+// While pieces are lacking that none of those dialled has, one more is wanted after so long (and a
+// burst of dials goes out when it is): what is at one place in a young swarm comes to all in time,
+// and meanwhile all would dial all.
+constexpr Duration kOneMoreEvery = std::chrono::seconds(2);
+
+}  // namespace
 
 bool Swarm::has_dialled_enough(Time now, const Peers& peers) const {
   const auto is_of_use = [&](ConnId conn) {
@@ -14,9 +22,12 @@ bool Swarm::has_dialled_enough(Time now, const Peers& peers) const {
     if (peer.is_inbound() || peer.is_snubbed || peer.pipeline.is_doubted()) return false;
     return peer.received.total() > 0 || now - peer.since() < kDoubtTime;
   };
-  return members_.size() >= kDialledEnough &&
-         std::ranges::count_if(members_, is_of_use) >= std::ptrdiff_t{kDialledEnough} &&
-         (!is_exchanging() || picker_->without_holder_count() == 0);
+  std::ptrdiff_t enough{kDialledEnough};
+  if (is_exchanging() && picker_->without_holder_count() > 0) {
+    enough += (now - started_) / kOneMoreEvery;
+  }
+  return std::cmp_greater_equal(members_.size(), enough) &&
+         std::ranges::count_if(members_, is_of_use) >= enough;
 }
 
 ShareState Swarm::state() const {

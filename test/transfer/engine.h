@@ -102,7 +102,8 @@ class Visitor {
   // What the engine has said since the last call, as plain records.
   std::vector<Bytes> hear() {
     std::vector<Bytes> records;
-    const Bytes heard = f_.take_written(conn_);
+    Bytes heard = std::exchange(early_, {});
+    append(heard, f_.take_written(conn_));
     BytesView input(heard);
     while (auto record = *channel_->next_record(input)) records.push_back(*std::move(record));
     return records;
@@ -136,6 +137,7 @@ class Visitor {
       const Bytes heard = f_.take_written(conn_);
       BytesView input(heard);
       REQUIRE(handshake.on_bytes(input, kWall, guard, said));
+      early_ = to_bytes(input);
     }
     session_ = handshake.result();
     channel_.emplace(session_.send, session_.receive);
@@ -147,6 +149,7 @@ class Visitor {
   Identity identity_;
   HandshakeOutcome session_;
   std::optional<Channel> channel_;
+  Bytes early_;  // records that came with the end of the handshake
   Bytes waiting_;
 };
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <iterator>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,9 +56,12 @@ class Seed : public Visitor {
       : Visitor(fixture, "198.51." + std::to_string(number) + ".1:4000",
                 static_cast<std::uint8_t>(10 + number)),
         content_(content) {
-    wire::ShareOpen open = opening(kChannel, content.manifest.id());
-    open.flags = wire::kShareHasManifest;
-    add(open);
+    begin();
+  }
+  // One that was dialled.
+  Seed(Fixture& fixture, const Content& content, Time now, ConnId dialled, std::uint8_t number)
+      : Visitor(fixture, now, dialled, static_cast<std::uint8_t>(10 + number)), content_(content) {
+    begin();
   }
 
   // Whether it had something to say.
@@ -130,6 +134,12 @@ class Seed : public Visitor {
     return told;
   }
 
+  void begin() {
+    wire::ShareOpen open = opening(kChannel, content_.manifest.id());
+    open.flags = wire::kShareHasManifest;
+    add(open);
+  }
+
   const Content& content_;
 };
 
@@ -189,6 +199,7 @@ struct Exchange : Fixture {
   Saved saved;                  // what the store has
   std::uint64_t file_size = 0;  // as it is found when the storage is opened
   std::optional<Errc> leaves_error;
+  std::vector<ConnId> dialled;
   std::vector<JobId> saves;  // that wait, while is_store_slow
   bool is_store_slow = false;
   std::vector<JobId> leaves_written;  // that wait, while are_leaves_slow
@@ -198,6 +209,7 @@ struct Exchange : Fixture {
  private:
   template <class E>
   void answer(const E&) {}
+  void answer(const Connect& e) { dialled.push_back(e.conn); }
   void answer(const OpenStorage& e) {
     StorageOpened opened;
     opened.free_bytes = std::uint64_t{1} << 40U;
@@ -329,6 +341,39 @@ TEST_CASE("no more is asked of all peers together than memory holds, until all o
       CHECK(exchange.engine.stats().block_bytes_held <= config.memory_max);
     }
   }
+}
+
+TEST_CASE("while none of twenty has a piece some more are dialled, and in time all", "[transfer]") {
+  const Content content = make_content(2);
+  Exchange exchange(content);
+  std::vector<Endpoint> known;
+  for (std::uint32_t i = 0; i < 60; ++i) {
+    known.push_back(Endpoint::v4(0x08000000U + (i << 8U), 7341));
+  }
+  exchange.engine.add_peers(exchange.now, dht_key(content.manifest.id()), known, exchange.out);
+  std::vector<std::unique_ptr<Seed>> those;
+  const auto pass = [&](Duration time) {
+    for (const Time end = exchange.now + time; exchange.now < end;) {
+      exchange.now += milliseconds(100);
+      exchange.engine.on_time(exchange.now, exchange.out);
+      exchange.carry_out();
+      for (const ConnId conn : std::exchange(exchange.dialled, {})) {
+        const auto number = static_cast<std::uint8_t>(those.size());
+        those.push_back(std::make_unique<Seed>(exchange, content, exchange.now, conn, number));
+        those.back()->has = Bitfield(2);
+        those.back()->has->set(0);
+      }
+      std::vector<Seed*> seeds;
+      for (const auto& one : those) seeds.push_back(one.get());
+      exchange.settle(seeds);
+    }
+  };
+  pass(seconds(8));
+  CHECK(those.size() >= kDialledEnough + 3);
+  CHECK(those.size() <= kDialledEnough + Dialer::kDialBurst + 5);
+  // None of them has given us anything.
+  pass(seconds(80));
+  CHECK(those.size() == known.size());
 }
 
 TEST_CASE("a piece that is lost while it is being saved is not durable when it is saved",
