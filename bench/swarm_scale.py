@@ -2,7 +2,7 @@
 """Runs the swarm simulator and draws what came of it. Virtual time: figures depend on the arguments and
 the seed alone. Standard library only.
 
-  swarm_scale.py scale [--sizes 16,50,100,200,300]    completion against the fluid bound as a swarm grows:
+  swarm_scale.py scale [--sizes 16,50,...]    completion against the fluid bound as a swarm grows:
                                                     bench/swarm_scale.svg
   swarm_scale.py fair [--seeds 1,2]                 the product's way of choking beside tit-for-tat, PropShare and remembered credit, with
                                                     4 of 16 leechers hostile: bench/swarm_fair.svg
@@ -117,7 +117,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["scale", "fair"])
     parser.add_argument("--build", default=str(HERE.parent / "build"))
-    parser.add_argument("--sizes", default="16,50,100,200,300")
+    parser.add_argument("--sizes", default="16,50,100,200,300,1000")
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--hostile", type=int, default=4)
     parser.add_argument("--seeds", default="1,2")
