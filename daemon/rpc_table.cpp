@@ -27,7 +27,7 @@ constexpr std::array<EventRow, kEventKindsCount> kEvents{
              "each 500 ms for every share in which something moved", &kProgress, false},
     EventRow{EventKind::completed, "completed",
              "every piece is verified and durable, and the share stands at its place", &kCompleted},
-    EventRow{EventKind::durable, "durable", "pieces are safely on disk", &kDurable, false},
+    EventRow{EventKind::durable, "durable", "more is safely on disk", &kDurable, false},
     EventRow{EventKind::state, "state", "a share is in another state", &kState},
     EventRow{EventKind::removed, "removed", "a share is gone", &kRemoved},
     EventRow{EventKind::peer_joined, "peer_joined", "a peer is connected", &kPeerJoined},

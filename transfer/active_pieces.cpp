@@ -96,6 +96,15 @@ std::vector<std::uint32_t> ActivePieces::idle() const {
   return idle;
 }
 
+std::vector<std::uint32_t> ActivePieces::resting() const {
+  std::vector<std::uint32_t> resting;
+  for (const auto& [piece, active] : pieces_) {
+    const bool is_resting = active.missing_count + active.have_count == active.blocks.size();
+    if (active.have_count > 0 && is_resting) resting.push_back(piece);
+  }
+  return resting;
+}
+
 bool ActivePieces::has_blocks(const BlockRun& run) const {
   const Piece* const active = find(run.piece);
   if (active == nullptr) return false;

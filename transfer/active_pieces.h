@@ -101,6 +101,8 @@ class ActivePieces {
   const std::set<std::pair<std::uint64_t, std::uint32_t>>& open() const { return open_; }
   // Those of which no block was asked for or received.
   std::vector<std::uint32_t> idle() const;
+  // Those with written blocks of which no block is asked for or being written.
+  std::vector<std::uint32_t> resting() const;
   // Are these blocks written? False if the piece is not active.
   bool has_blocks(const BlockRun& run) const;
   // The blocks written.

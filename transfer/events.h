@@ -136,7 +136,7 @@ struct ManifestKnown {
 struct Completed {
   ShareId id;
 };
-// After the pieces became durable: what a crash cannot take back any more.
+// More became durable: what a crash cannot take back any more.
 struct Durable {
   ShareId id;
   std::uint64_t bytes = 0;

@@ -132,7 +132,9 @@ bool Picker::prepare(std::uint32_t piece) {
 }
 
 bool Picker::resume(std::uint32_t piece, Bitfield written) {
-  if (!prepare(piece)) return false;
+  const bool is_room = active_blocks_ + layout_.blocks_count(piece) <= kActiveBlocksMax;
+  if (state(piece) != PieceState::missing || !is_room) return false;
+  change_state(piece, PieceState::preparing);
   resumed_.emplace(piece, std::move(written));
   return true;
 }
@@ -159,6 +161,14 @@ std::vector<std::uint32_t> Picker::release_idle() {
     change_state(piece, PieceState::missing);
   }
   return idle;
+}
+
+std::vector<std::uint32_t> Picker::stranded() const {
+  std::vector<std::uint32_t> pieces = active_.resting();
+  std::erase_if(pieces, [this](std::uint32_t piece) {
+    return availability(piece) > 0 || partial_copies(piece) > 0;
+  });
+  return pieces;
 }
 
 void Picker::set_have(std::uint32_t piece) {

@@ -88,7 +88,8 @@ class Picker {
   std::vector<std::uint32_t> wanted_in_part(ConnId peer, std::size_t count_max) const;
   // missing -> preparing; false when there is no room or the piece is not missing.
   bool prepare(std::uint32_t piece);
-  // The same with blocks that are written already: some of the piece, not all.
+  // The same with blocks that are written already: some of the piece, not all. All that was under
+  // way together has room together.
   bool resume(std::uint32_t piece, Bitfield written);
   // preparing -> missing; else nothing. What was written of it is not there.
   void abandon(std::uint32_t piece);
@@ -97,6 +98,9 @@ class Picker {
   // Active pieces of which no block was asked for or received return to missing, so that there is
   // room again; gives them.
   std::vector<std::uint32_t> release_idle();
+  // Active pieces with written blocks of which nothing is under way, and of which no connected peer
+  // has anything.
+  std::vector<std::uint32_t> stranded() const;
   // Found complete on disk or elsewhere. Any state -> have. Requests out for it are forgotten.
   void set_have(std::uint32_t piece);
   // Lost (a failed sync, bit rot): have or active -> missing.

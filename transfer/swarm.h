@@ -423,6 +423,7 @@ class Swarm {
   void on_piece_written(Turn& turn, std::uint32_t piece);
   void on_piece_had(Turn& turn, std::uint32_t piece);
   void lose_piece(Turn& turn, std::uint32_t piece);
+  bool drop_piece(std::uint32_t piece);
   void maybe_sync(Turn& turn);
   void on_synced(Turn& turn, SyncJob job, const FileResult& result);
   void save(Turn& turn, SaveKind kind, Record record, Progress synced = {});
@@ -508,6 +509,7 @@ class Swarm {
   std::uint64_t durable_bytes_ = 0;
   std::uint64_t done_bytes_ = 0;  // of served_
   std::uint64_t dirty_bytes_ = 0;
+  std::optional<std::uint32_t> part_unreadable_;  // the piece whose leaves last met a fault
   bool is_syncing_ = false;
   Time last_sync_{};
   Time last_progress_save_{};

@@ -142,9 +142,10 @@ void Swarm::on_piece_had(Turn& turn, std::uint32_t piece) {
     Peer& peer = turn.peers.at(conn);
     PeerShare& share = *peer.find_share(record_.id);
     if (share.is_state_sent) {
-      // Who lacks nothing only counts it: a packet for each piece would cost both sides much.
+      // Who lacks nothing only counts it, and we ask it for more all the time: a packet for each
+      // piece would cost both sides much.
       const wire::Have message{*share.channel, piece};
-      if (share.has && share.has->all()) {
+      if (share.has && share.has->all() && !peer.is_choking) {
         peer.send_later(message);
       } else {
         peer.send(message);
@@ -161,10 +162,22 @@ void Swarm::on_piece_had(Turn& turn, std::uint32_t piece) {
 
 // All of it, also of one that is not whole: which of its blocks is wrong is not looked for.
 void Swarm::lose_piece(Turn& turn, std::uint32_t piece) {
+  if (!drop_piece(piece)) return;
+  save_synced(turn, synced());
+  for (const ConnId conn : members_) {
+    Peer& peer = turn.peers.at(conn);
+    update_interest(peer, *peer.find_share(record_.id));
+    peer.flush(turn.out);
+  }
+  tell_state(turn);
+}
+
+// Nothing of it is here any more; the store is not told. Gives whether anything was.
+bool Swarm::drop_piece(std::uint32_t piece) {
   if (served_.reset(piece)) {
     done_bytes_ -= metadata_.manifest().layout().piece_size(piece);
   } else if (!picker_->has_part(piece)) {
-    return;
+    return false;
   }
   if (record_.stage == ShareStage::complete && !is_repairing_) {
     picker_->give_up(piece);
@@ -179,13 +192,7 @@ void Swarm::lose_piece(Turn& turn, std::uint32_t piece) {
     if (auto* sync = std::get_if<SyncJob>(&numbered.job)) sync->written.lose(piece);
   }
   for (auto& [job, saved] : saves_) saved.synced.lose(piece);
-  save_synced(turn, synced());
-  for (const ConnId conn : members_) {
-    Peer& peer = turn.peers.at(conn);
-    update_interest(peer, *peer.find_share(record_.id));
-    peer.flush(turn.out);
-  }
-  tell_state(turn);
+  return true;
 }
 
 void Swarm::drop_pending(Turn& turn) {
@@ -250,14 +257,16 @@ void Swarm::on_part_leaves_read(Turn& turn, const ResumePieceJob& job, FileResul
   if (!is_waiting) return;  // not wanted any more
   const bool is_fault =
       !result && result.error().code != Errc::not_found && result.error().code != Errc::corrupt;
-  if (is_fault) {
+  // The second time for the same piece it is that place of the disk, and no passing fault.
+  if (is_fault && std::exchange(part_unreadable_, job.piece) != job.piece) {
     fail(turn, result.error());
     return;
   }
   auto* read = result ? std::get_if<LeavesRead>(&*result) : nullptr;
   if (read == nullptr ||
       !metadata_.layers().check_leaves(metadata_.manifest(), job.piece, read->leaves)) {
-    lose_piece(turn, job.piece);
+    // The store may say what it says: the next time it is found out again.
+    drop_piece(job.piece);
     return;
   }
   picker_->activate(job.piece);

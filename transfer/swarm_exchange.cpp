@@ -15,6 +15,14 @@ namespace {
 // A block is told of ahead of its piece while fewer peers than these have any of the piece.
 constexpr std::uint32_t kEarlyHoldersMax = 4;
 
+// Pieces of which a newcomer is told the blocks: bounds the work for who opens a share again and
+// again.
+constexpr std::uint32_t kPartsToldMax = 64;
+
+bool is_told_of_blocks(const Peer& peer, const PeerShare& share) {
+  return (peer.session().capabilities & wire::kCapabilityHaveBlocks) != 0 && share.is_state_sent;
+}
+
 std::vector<wire::BlockRun> runs_of(std::uint32_t piece, const Bitfield& blocks) {
   std::vector<wire::BlockRun> runs;
   for (auto first = blocks.next_set(0); first;) {
@@ -190,9 +198,7 @@ void Swarm::tell_blocks(Turn& turn, const wire::BlockRun& run) {
 }
 
 void Swarm::tell_blocks(Turn& turn, Peer& peer, const PeerShare& share, const wire::BlockRun& run) {
-  const bool is_understood =
-      (peer.session().capabilities & wire::kCapabilityHaveBlocks) != 0 && share.is_state_sent;
-  if (!is_understood || !share.has || share.has->test(run.piece)) return;
+  if (!is_told_of_blocks(peer, share) || !share.has || share.has->test(run.piece)) return;
   if (const Bitfield* part = picker_->blocks_of(peer.conn(), run.piece)) {
     const auto end = std::uint32_t{run.first_block} + run.count;
     if (part->next_unset(run.first_block).value_or(end) >= end) return;
@@ -206,8 +212,10 @@ void Swarm::tell_part(Turn& turn, std::uint32_t piece, const Bitfield& blocks) {
 }
 
 void Swarm::tell_parts(Turn& turn, Peer& peer, const PeerShare& share) {
-  if (share.has->all()) return;
+  if (share.has->all() || !is_told_of_blocks(peer, share)) return;
+  std::uint32_t told = 0;
   for (const auto& [piece, blocks] : picker_->parts()) {
+    if (++told > kPartsToldMax) return;
     if (picker_->state(piece) != Picker::PieceState::active || !is_told_early(piece)) continue;
     for (const wire::BlockRun& run : runs_of(piece, blocks)) tell_blocks(turn, peer, share, run);
   }

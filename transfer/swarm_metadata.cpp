@@ -260,8 +260,8 @@ Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
 void Swarm::on_leaves(Turn& /*turn*/, std::uint32_t piece, std::vector<Hash> leaves) {
   if (!picker_->activate(piece)) return;
   leaves_[piece] = std::move(leaves);
-  leaves_unwritten_.insert(piece);
-  pending_leaves_.push_back(piece);
+  // Of a piece that was released and is started again they may be on their way to the disk still.
+  if (leaves_unwritten_.insert(piece).second) pending_leaves_.push_back(piece);
 }
 
 void Swarm::request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_wanted) {
@@ -277,6 +277,11 @@ void Swarm::request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32
   if (!picker_->has_room()) {
     for (const std::uint32_t piece : picker_->release_idle()) {
       if (!leaves_unwritten_.contains(piece)) leaves_.erase(piece);
+    }
+    // Begun pieces that nobody here can finish do not keep us from all others for ever.
+    for (const std::uint32_t piece : picker_->stranded()) {
+      if (picker_->has_room()) break;
+      lose_piece(turn, piece);
     }
   }
   while (ahead < blocks_wanted && peer.may_ask_leaves()) {

@@ -113,7 +113,12 @@ void Swarm::on_read_failed(Turn& turn, const ReadJob& job, const Error& error) {
     fail(turn, Error{Errc::corrupt, "a file was changed after it was shared: " + error.what,
                      "put it back as it was; or peernet verify --repair puts it right"});
   } else {
-    lose_piece(turn, piece);
+    // Not if it was lost meanwhile, and is being fetched again.
+    const std::uint64_t begin = (job.offset - layout.piece(piece).offset) / kBlockSize;
+    const std::uint64_t blocks_count = (std::uint64_t{job.size} + kBlockSize - 1) / kBlockSize;
+    const wire::BlockRun run{piece, static_cast<std::uint16_t>(begin),
+                             static_cast<std::uint16_t>(blocks_count)};
+    if (picker_ && picker_->has_blocks(run)) lose_piece(turn, piece);
   }
   serve_reads(turn);
 }

@@ -130,7 +130,8 @@ void Swarm::on_range_verified(Turn& turn, const VerifyJob& job, const FileResult
     run.done += job.size;
     run.damaged.push_back(job.piece);
     run.damaged_bytes += job.size;
-    lose_piece(turn, job.piece);
+    // What was lost meanwhile is being fetched again.
+    if (served_.test(job.piece)) lose_piece(turn, job.piece);
   }
   turn.events.emplace_back(VerifyProgress{record_.id, run.done, run.total, run.damaged_bytes});
   pump_verification(turn);

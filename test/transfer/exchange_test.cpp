@@ -482,7 +482,10 @@ TEST_CASE("what of a piece that is not whole cannot be believed is asked for aga
   CHECK(count_of(other.asked) == 6 + lost);
 }
 
-TEST_CASE("a fault of the disk takes nothing of a piece that is not whole", "[transfer]") {
+TEST_CASE(
+    "a passing fault of the disk takes nothing of a piece that is not whole, a lasting one all",
+    "[transfer]") {
+  const bool is_lasting = GENERATE(false, true);
   const Content content = make_content(2);
   Exchange exchange(content);
   Seed seed(exchange, content, 1);
@@ -493,11 +496,11 @@ TEST_CASE("a fault of the disk takes nothing of a piece that is not whole", "[tr
   again.leaves_error = Errc::io;
   again.settle({});
   CHECK(again.status().state == ShareState::failed);
-  again.leaves_error.reset();
+  if (!is_lasting) again.leaves_error.reset();
   again.pass(seconds(10), {});
   Seed other(again, content, 2);
   again.settle({&other});
-  CHECK(count_of(other.asked) == 6);
+  CHECK(count_of(other.asked) == (is_lasting ? 8 : 6));
 }
 
 TEST_CASE("of a resumed piece others are told, and what is wrong of it is lost", "[transfer]") {

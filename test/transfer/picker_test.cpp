@@ -337,6 +337,46 @@ TEST_CASE("of named pieces only those are picked, in their order", "[transfer]")
   CHECK(blocks_in(picker.pick(conn(1), has, 10, at(0))) == 4);
 }
 
+TEST_CASE("begun pieces that nobody connected can finish are told", "[transfer]") {
+  constexpr std::uint32_t piece_length = 16U << 20U;
+  constexpr std::uint32_t begun = kActiveBlocksMax / (piece_length / kBlockSize);
+  Picker picker = make_picker(begun + 1, piece_length);
+  const Bitfield all = full(begun + 1);
+  picker.add_peer(conn(1), all);
+  for (std::uint32_t piece = 0; piece < begun; ++piece) {
+    REQUIRE(picker.activate(piece));
+    REQUIRE(blocks_in(picker.pick_of({piece}, conn(1), all, 1, at(0))) == 1);
+    REQUIRE(picker.on_block_received(conn(1), piece, 0).is_wanted);
+    if (piece > 0) picker.on_block_written(piece, 0);
+  }
+  REQUIRE_FALSE(picker.has_room());
+  CHECK(picker.release_idle().empty());
+  CHECK(picker.stranded().empty());
+  picker.remove_peer(conn(1), all);
+  CHECK(picker.stranded().size() == begun - 1);  // of piece 0 a block is being written
+  picker.on_block_written(0, 0);
+  CHECK(picker.stranded().size() == begun);
+  picker.add_peer(conn(2), bits(begun + 1, {7}));
+  picker.on_peer_has_blocks(conn(2), {9, 0, 1});
+  const std::vector<std::uint32_t> stranded = picker.stranded();
+  CHECK(stranded.size() == begun - 2);
+  CHECK(std::count(stranded.begin(), stranded.end(), 7U) == 0);
+  CHECK(std::count(stranded.begin(), stranded.end(), 9U) == 0);
+}
+
+TEST_CASE("what was under way together has room together again", "[transfer]") {
+  constexpr std::uint32_t piece_length = 16U << 20U;
+  constexpr std::uint32_t whole = kActiveBlocksMax / (piece_length / kBlockSize) - 1;
+  std::vector<std::uint64_t> sizes(whole, piece_length);
+  sizes.resize(whole + 2, piece_length / 2);
+  const Layout layout(piece_length, sizes);
+  Picker picker(layout, Bitfield(whole + 2), Rng(1).draw_seed());
+  for (std::uint32_t piece = 0; piece < whole + 2; ++piece) {
+    CHECK(picker.resume(piece, bits(layout.blocks_count(piece), {0})));
+  }
+  CHECK(picker.active_blocks() == kActiveBlocksMax);
+}
+
 TEST_CASE("active pieces are bounded, and idle ones make room", "[transfer]") {
   const std::uint32_t fit = kActiveBlocksMax / kBlocksPerPieceMax;
   Picker picker = make_picker(fit + 2, kPieceLengthMax);
