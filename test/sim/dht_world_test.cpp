@@ -27,7 +27,7 @@ void check_attack(const Setting& setting, Attack kind, std::size_t hostile) {
 }  // namespace
 
 TEST_CASE("in a hundred nodes everything announced is found, also right after 30 % have died",
-          "[sim]") {
+          "[sim][days]") {
   Setting setting;
   const SteadyReport report = steady(setting);
   CHECK(report.announces.acknowledged == report.announces.asked);
@@ -60,7 +60,8 @@ TEST_CASE("a DHT world is the same for the same seed, and another for another", 
   CHECK(steady(setting).digest != digest);
 }
 
-TEST_CASE("a newcomer is usable within 0.6 s of its first query, however it starts", "[sim]") {
+TEST_CASE("a newcomer is usable within 0.6 s of its first query, however it starts",
+          "[sim][days]") {
   for (const Start how : {Start::bootstrap, Start::saved, Start::late_bootstrap}) {
     const StartsReport report = starts({}, how, 30);
     CHECK(report.usable == report.starts);
@@ -73,14 +74,15 @@ TEST_CASE("a newcomer is usable within 0.6 s of its first query, however it star
   }
 }
 
-TEST_CASE("a table soon holds nearly all of a small network, and then costs little", "[sim]") {
+TEST_CASE("a table soon holds nearly all of a small network, and then costs little",
+          "[sim][days]") {
   const IdleReport report = idle({});
   CHECK(report.table_percent.p50 >= 90);
   CHECK(report.queries.max <= 0.2);
   CHECK(report.bytes.mean <= 80);
 }
 
-TEST_CASE("sybils around a key do not hide what is announced or put there", "[sim]") {
+TEST_CASE("sybils around a key do not hide what is announced or put there", "[sim][days]") {
   for (const Attack kind : {Attack::sybils, Attack::sybils_bep42}) {
     for (const std::size_t hostile : {std::size_t{20}, std::size_t{60}}) {
       Setting setting;
@@ -93,7 +95,7 @@ TEST_CASE("sybils around a key do not hide what is announced or put there", "[si
 }
 
 TEST_CASE("30 % of colluders that invent nearer nodes do not hide what is announced or put",
-          "[sim]") {
+          "[sim][days]") {
   for (const Attack kind : {Attack::colluders, Attack::colluders_alive, Attack::colluders_dead}) {
     Setting setting;
     setting.nodes = 70;
@@ -102,7 +104,8 @@ TEST_CASE("30 % of colluders that invent nearer nodes do not hide what is announ
   }
 }
 
-TEST_CASE("a node that sybils surround finds what is announced or put all the same", "[sim]") {
+TEST_CASE("a node that sybils surround finds what is announced or put all the same",
+          "[sim][days]") {
   Setting setting;
   setting.nodes = 60;
   setting.keys = 40;
