@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 
 from nodes import PEERNET, World, check, run, wait_for, write_random
 from schema import faults
@@ -71,18 +72,25 @@ def on_terminal(home, *arguments):
     process = subprocess.Popen([PEERNET, "--home", home, *arguments], stdin=subprocess.DEVNULL,
                                stdout=follower, stderr=follower,
                                env={**os.environ, "NO_COLOR": "1", "TERM": "xterm"})
-    os.close(follower)
-    data = b""
-    while True:
+    # Who reads until the other side is closed may miss the end of what was written: it stays open until
+    # a mark behind the last byte has come.
+    def end():
         try:
-            part = os.read(leader, 65536)
-        except OSError:  # the other side is closed
-            break
-        if not part:
-            break
-        data += part
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        os.write(follower, b"\0")
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    data = b""
+    while not data.endswith(b"\0"):
+        data += os.read(leader, 65536)
+    ending.join()
     os.close(leader)
-    return data.decode(), process.wait(60)
+    os.close(follower)
+    return data[:-1].decode(), process.returncode
 
 
 def commands():
