@@ -271,6 +271,19 @@ std::uint32_t count_of(const std::vector<wire::BlockRun>& runs) {
   return count;
 }
 
+// A share of two pieces of which a seed has sent these blocks; they are durable.
+struct Begun {
+  explicit Begun(const std::vector<wire::BlockRun>& sent) {
+    exchange.settle({&seed});
+    for (const wire::BlockRun& run : sent) seed.send(exchange.now, run);
+    exchange.pass(seconds(2), {&seed});
+  }
+
+  Content content = make_content(2);
+  Exchange exchange{content};
+  Seed seed{exchange, content, 1};
+};
+
 }  // namespace
 
 TEST_CASE("what a late peer was asked for is cancelled there and asked of another", "[transfer]") {
@@ -403,12 +416,9 @@ TEST_CASE("a piece that is lost while it is being saved is not durable when it i
 
 TEST_CASE("blocks of a piece that is not whole are durable, and never asked for again",
           "[transfer]") {
-  const Content content = make_content(2);
-  Exchange exchange(content);
-  Seed seed(exchange, content, 1);
-  exchange.settle({&seed});
-  seed.send(exchange.now, {0, 1, 2});
-  exchange.pass(seconds(2), {&seed});
+  Begun begun({{0, 1, 2}});
+  Exchange& exchange = begun.exchange;
+  const Content& content = begun.content;
   CHECK(exchange.status().durable == 2 * kBlockSize);
 
   Exchange again(exchange);
@@ -446,13 +456,9 @@ TEST_CASE("no block is durable before the leaf hashes of its piece are written",
 }
 
 TEST_CASE("what of a piece that is not whole cannot be believed is asked for again", "[transfer]") {
-  const Content content = make_content(2);
-  Exchange exchange(content);
-  Seed seed(exchange, content, 1);
-  exchange.settle({&seed});
-  seed.send(exchange.now, {0, 0, 1});
-  seed.send(exchange.now, {0, 2, 1});
-  exchange.pass(seconds(2), {&seed});
+  Begun begun({{0, 0, 1}, {0, 2, 1}});
+  Exchange& exchange = begun.exchange;
+  const Content& content = begun.content;
   REQUIRE(exchange.status().durable == 2 * kBlockSize);
   std::uint32_t lost = 2;
   SECTION("the file ends before one of them") {
@@ -486,12 +492,9 @@ TEST_CASE(
     "a passing fault of the disk takes nothing of a piece that is not whole, a lasting one all",
     "[transfer]") {
   const bool is_lasting = GENERATE(false, true);
-  const Content content = make_content(2);
-  Exchange exchange(content);
-  Seed seed(exchange, content, 1);
-  exchange.settle({&seed});
-  seed.send(exchange.now, {0, 0, 2});
-  exchange.pass(seconds(2), {&seed});
+  Begun begun({{0, 0, 2}});
+  Exchange& exchange = begun.exchange;
+  const Content& content = begun.content;
   Exchange again(exchange);
   again.leaves_error = Errc::io;
   again.settle({});
@@ -505,12 +508,9 @@ TEST_CASE(
 
 TEST_CASE("of a resumed piece others are told, and what is wrong of it is lost", "[transfer]") {
   const bool is_wrong = GENERATE(true, false);
-  const Content content = make_content(2);
-  Exchange exchange(content);
-  Seed seed(exchange, content, 1);
-  exchange.settle({&seed});
-  seed.send(exchange.now, {0, 0, 2});
-  exchange.pass(seconds(2), {&seed});
+  Begun begun({{0, 0, 2}});
+  Exchange& exchange = begun.exchange;
+  const Content& content = begun.content;
 
   Exchange again(exchange);
   again.settle({});
