@@ -212,6 +212,13 @@ void Swarm::on_opened_unfinished(Turn& turn, const StorageOpened& opened) {
     for (auto piece = served_.next_set(0); piece; piece = served_.next_set(*piece + 1)) {
       if (!have.pieces.test(*piece)) lose_piece(turn, *piece);
     }
+    const Parts begun = picker_->parts();
+    Progress left{served_, begun};
+    left.cut(layout, opened.file_sizes);
+    for (const auto& [piece, blocks] : begun) {
+      const auto found = left.parts.find(piece);
+      if (found == left.parts.end() || found->second != blocks) lose_piece(turn, piece);
+    }
     want(turn, wanted_);
     serve_reads(turn);
     on_all_durable(turn);
