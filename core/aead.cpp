@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -71,11 +72,15 @@ void AeadKey::seal(std::uint64_t nonce, BytesView associated,
   make_room(out, plain_size + kTagSize);
   out.resize(at + plain_size + kTagSize);
 
-  start(context_, nonce, kSealing, associated);
+  // Gathered and sealed where they lie: a short part before a long one makes every later step of
+  // libcrypto an odd one, which takes it a sixth longer than the copy and the steps together.
+  const std::size_t begin = at;
   for (const BytesView part : parts) {
-    update(context_, part, &out[at]);
+    std::copy(part.begin(), part.end(), out.begin() + static_cast<std::ptrdiff_t>(at));
     at += part.size();
   }
+  start(context_, nonce, kSealing, associated);
+  update(context_, BytesView(out).subspan(begin, plain_size), out.data() + begin);
   int size = 0;
   PN_CHECK(EVP_CipherFinal_ex(context_of(context_), &out[at], &size) == 1);
   PN_CHECK(EVP_CIPHER_CTX_ctrl(context_of(context_), EVP_CTRL_AEAD_GET_TAG, kTagSize, &out[at]) ==
