@@ -42,8 +42,11 @@ ActivePieces::ActivePieces(std::uint32_t run_blocks_max) : run_blocks_max_(run_b
 
 // ---- Pieces
 
-void ActivePieces::add(std::uint32_t piece, std::uint32_t blocks_count, const Bitfield* written) {
+void ActivePieces::add(std::uint32_t piece, std::uint32_t blocks_count, std::uint32_t first,
+                       const Bitfield* written) {
+  PN_CHECK(first < blocks_count);
   Piece active;
+  active.next = first;
   active.order = next_order_++;
   active.blocks.resize(blocks_count);
   active.missing_count = blocks_count;
@@ -154,23 +157,21 @@ std::uint32_t ActivePieces::missing_count(std::uint32_t piece, const Bitfield* p
 std::uint32_t ActivePieces::take(std::uint32_t piece, const Bitfield* part, ConnId peer,
                                  std::uint32_t count_max, Time now, std::vector<BlockRun>& out) {
   Piece& active = pieces_.at(piece);
+  const auto end = static_cast<std::uint32_t>(active.blocks.size());
   std::uint32_t taken = 0;
-  if (part != nullptr) {
-    for (auto block = part->next_set(active.first_missing); block && taken < count_max;
-         block = part->next_set(*block + 1)) {
-      if (active.blocks[*block].state != BlockState::missing) continue;
-      add_request(active, piece, *block, peer, now, out);
+  const auto take_between = [&](std::uint32_t from, std::uint32_t to) {
+    for (std::uint32_t block = from; block < to; ++block) {
+      if (taken == count_max || active.missing_count == 0) return;
+      if (active.blocks[block].state != BlockState::missing) continue;
+      if (part != nullptr && !part->test(block)) continue;
+      add_request(active, piece, block, peer, now, out);
       ++taken;
+      active.next = block + 1 == end ? 0 : block + 1;
     }
-    return taken;
-  }
-  std::uint32_t block = active.first_missing;
-  for (; active.missing_count > 0 && taken < count_max; ++block) {
-    if (active.blocks[block].state != BlockState::missing) continue;
-    add_request(active, piece, block, peer, now, out);
-    ++taken;
-  }
-  active.first_missing = block;
+  };
+  const std::uint32_t begin = active.next;
+  take_between(begin, end);
+  take_between(0, begin);
   return taken;
 }
 
@@ -199,7 +200,6 @@ void ActivePieces::block_to_missing(Piece& active, std::uint32_t piece, std::uin
   Block& at = active.blocks[block];
   if (at.state == BlockState::requested) --active.requested_count;
   at.state = BlockState::missing;
-  active.first_missing = std::min(active.first_missing, block);
   if (active.missing_count++ == 0) open_.emplace(active.order, piece);
 }
 

@@ -42,8 +42,8 @@ class ActivePieces {
     bool remove_requester(ConnId peer);
   };
   struct Piece {
-    std::uint64_t order = 0;          // of activation
-    std::uint32_t first_missing = 0;  // no block before this one is missing
+    std::uint64_t order = 0;  // of activation
+    std::uint32_t next = 0;   // where asking goes on, from the last block to the first
     std::uint32_t missing_count = 0;
     std::uint32_t requested_count = 0;
     std::uint32_t have_count = 0;
@@ -69,14 +69,16 @@ class ActivePieces {
   // `run_blocks_max`: blocks in one request, at least 1.
   explicit ActivePieces(std::uint32_t run_blocks_max);
 
-  // `written`: blocks that are there already; null: none. Requires: the piece is not active, and
-  // not all of it is written.
-  void add(std::uint32_t piece, std::uint32_t blocks_count, const Bitfield* written = nullptr);
+  // `first`: the block to begin with. `written`: blocks that are there already; null: none.
+  // Requires: first < blocks_count, the piece is not active, and not all of it is written.
+  void add(std::uint32_t piece, std::uint32_t blocks_count, std::uint32_t first = 0,
+           const Bitfield* written = nullptr);
   // Requests out for it are forgotten. Nothing happens if it is not active.
   void drop(std::uint32_t piece);
 
-  // Asks the peer for missing blocks of an active piece, in order, at most count_max: appends to
-  // `out` and gives how many. `part`: of these blocks only; null: of all.
+  // Asks the peer for missing blocks of an active piece, at most count_max, in order from where it
+  // was asked for last, and round: appends to `out` and gives how many. `part`: of these blocks
+  // only; null: of all.
   std::uint32_t take(std::uint32_t piece, const Bitfield* part, ConnId peer,
                      std::uint32_t count_max, Time now, std::vector<BlockRun>& out);
   // Asks the peer for a block that one other is asked for.

@@ -14,10 +14,10 @@ void PeerShare::suggest(std::uint32_t piece) {
   suggested.push_back(piece);
 }
 
-Peer::Peer(ConnId conn, const Endpoint& endpoint, const Network& network, bool is_inbound, Time now)
+Peer::Peer(ConnId conn, const Endpoint& endpoint, Network network, bool is_inbound, Time now)
     : conn_(conn),
       endpoint_(endpoint),
-      network_(network),
+      network_(std::move(network)),
       is_inbound_(is_inbound),
       phase_(is_inbound ? Phase::handshaking : Phase::dialling),
       since_(now) {

@@ -66,7 +66,7 @@ class Peer {
  public:
   enum class Phase : std::uint8_t { dialling, handshaking, open };
 
-  Peer(ConnId conn, const Endpoint& endpoint, const Network& network, bool is_inbound, Time now);
+  Peer(ConnId conn, const Endpoint& endpoint, Network network, bool is_inbound, Time now);
 
   // ---- The connection
   // Connected, or accepted: begins the handshake.

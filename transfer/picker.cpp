@@ -149,13 +149,14 @@ bool Picker::activate(std::uint32_t piece) {
   if (from != PieceState::missing && from != PieceState::preparing) return false;
   const auto resumed = resumed_.find(piece);
   const Bitfield* const written = resumed == resumed_.end() ? nullptr : &resumed->second;
-  active_.add(piece, layout_.blocks_count(piece), written);
+  const std::uint32_t blocks_count = layout_.blocks_count(piece);
+  active_.add(piece, blocks_count, rarity_.first_block(blocks_count), written);
   change_state(piece, PieceState::active);
   return true;
 }
 
 std::vector<std::uint32_t> Picker::release_idle() {
-  const std::vector<std::uint32_t> idle = active_.idle();
+  std::vector<std::uint32_t> idle = active_.idle();
   for (const std::uint32_t piece : idle) {
     active_.drop(piece);
     change_state(piece, PieceState::missing);

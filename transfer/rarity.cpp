@@ -130,6 +130,11 @@ std::vector<std::uint32_t> Rarity::rarest(const Bitfield& has, std::size_t count
   return from_place(order().zone_begin[has.all() ? 1 : 2], has, count_max);
 }
 
+std::uint32_t Rarity::first_block(std::uint32_t blocks_count) {
+  if (is_rarest_with_all()) return 0;
+  return static_cast<std::uint32_t>(order().rng.below(blocks_count));
+}
+
 bool Rarity::is_rarest_with_all() {
   const std::vector<std::uint32_t>& zones = order().zone_begin;
   const std::size_t zone = 1 + std::min(others_count_, kAvailabilityMax);

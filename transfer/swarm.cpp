@@ -469,7 +469,7 @@ Swarm::Outcome Swarm::on_file(Turn& turn, JobId job, FileResult result) {
                  [&](WriteLeavesJob& done) { on_leaves_written(turn, done, result); },
                  [&](ReadLeavesJob& done) { on_leaves_read(turn, done, result); },
                  [&](ResumePieceJob& done) { on_part_leaves_read(turn, done, result); },
-                 [&](ReadJob& done) { on_read(turn, std::move(done), result, outcome); },
+                 [&](ReadJob& done) { on_read(turn, done, result, outcome); },
                  [&](SyncJob& done) { on_synced(turn, std::move(done), result); },
                  [&](FinishJob&) { on_finished(turn, result); },
                  [&](VerifyJob& done) { on_range_verified(turn, done, result); },

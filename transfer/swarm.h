@@ -394,8 +394,8 @@ class Swarm {
   void forget_leaf_requests(ConnId conn);
 
   // Serving: swarm_serve.cpp
-  void on_read(Turn& turn, ReadJob job, FileResult& result, Outcome& outcome);
-  void issue_read(Turn& turn, JobId job, ReadJob read);
+  void on_read(Turn& turn, ReadJob& job, FileResult& result, Outcome& outcome);
+  void issue_read(Turn& turn, JobId job, const ReadJob& read);
   void on_read_failed(Turn& turn, const ReadJob& job, const Error& error);
 
   // Readers.

@@ -314,10 +314,10 @@ void Swarm::save_synced(Turn& turn, Progress synced) {
 
 // What the store has when it has saved all that it was given.
 const Progress& Swarm::synced() const {
-  for (auto at = saves_.rbegin(); at != saves_.rend(); ++at) {
-    if (at->second.kind == SaveKind::progress) return at->second.synced;
-  }
-  return durable_;
+  const auto newest = std::find_if(saves_.rbegin(), saves_.rend(), [](const auto& entry) {
+    return entry.second.kind == SaveKind::progress;
+  });
+  return newest == saves_.rend() ? durable_ : newest->second.synced;
 }
 
 void Swarm::on_saved(Turn& turn, JobId job, const Result<void>& result) {

@@ -13,7 +13,7 @@ namespace peernet::transfer {
 namespace {
 
 // A block is told of ahead of its piece while fewer peers than these have any of the piece.
-constexpr std::uint32_t kEarlyHoldersMax = 4;
+constexpr std::uint32_t kEarlyHoldersMax = 16;
 
 // Pieces of which a newcomer is told the blocks: bounds the work for who opens a share again and
 // again.

@@ -117,7 +117,7 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& share,
 Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
                                const wire::ManifestData& message) {
   if (metadata_.source() != peer.conn()) return {};
-  if (const auto taken = metadata_.on_manifest_data(turn.now, message); !taken) {
+  if (auto taken = metadata_.on_manifest_data(turn.now, message); !taken) {
     if (metadata_.is_unacceptable()) {
       metadata_.drop_source();
       fail(turn, taken.error(), Failing::for_good);

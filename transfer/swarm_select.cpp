@@ -114,9 +114,7 @@ std::vector<FileSpec> Swarm::file_specs() const {
 // Files that were added to what is wanted meanwhile are not there yet, and come afterwards.
 void Swarm::finish_storage(Turn& turn) {
   FinishStorage finish{add_job(turn, FinishJob{}), record_.storage, record_.name, {}};
-  for (std::uint32_t i = 0; i < wanted_files_.size(); ++i) {
-    finish.is_left_out.push_back(!wanted_files_[i]);
-  }
+  for (const bool is_wanted : wanted_files_) finish.is_left_out.push_back(!is_wanted);
   turn.out.push_back(std::move(finish));
 }
 

@@ -53,17 +53,17 @@ JobId Swarm::read(Turn& turn, ConnId conn, const wire::BlockRun& run) {
   }
   const JobId job = turn.next_job(record_.id);
   read.ticket = job;
-  issue_read(turn, job, std::move(read));
+  issue_read(turn, job, read);
   return job;
 }
 
-void Swarm::issue_read(Turn& turn, JobId job, ReadJob read) {
+void Swarm::issue_read(Turn& turn, JobId job, const ReadJob& read) {
   turn.out.push_back(ReadBlocks{job, record_.storage, read.file_index, read.offset, read.size,
                                 read.first_leaf, read.is_verified});
-  jobs_.emplace(job, NumberedJob{generation_, std::move(read)});
+  jobs_.emplace(job, NumberedJob{generation_, read});
 }
 
-void Swarm::on_read(Turn& turn, ReadJob job, FileResult& result, Outcome& outcome) {
+void Swarm::on_read(Turn& turn, ReadJob& job, FileResult& result, Outcome& outcome) {
   if (!result) {
     if (!job.read) outcome.read = ReadDone{job.conn, job.ticket, std::nullopt};
     on_read_failed(turn, job, result.error());
@@ -78,7 +78,7 @@ void Swarm::on_read(Turn& turn, ReadJob job, FileResult& result, Outcome& outcom
       verified_.reset(static_cast<std::uint32_t>(file.first_leaf + i));
     }
     job.is_verified = false;
-    issue_read(turn, turn.next_job(record_.id), std::move(job));
+    issue_read(turn, turn.next_job(record_.id), job);
     return;
   }
   PN_CHECK(read->data.size() == job.size);

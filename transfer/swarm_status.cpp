@@ -272,14 +272,14 @@ WhyFacts Swarm::why(Time now, const Peers& peers, const Dialer& dialer) const {
 }
 
 std::optional<Duration> Swarm::eta(Time now) const {
-  constexpr double kLongestShown = 1e9;  // seconds
+  constexpr double longest_shown = 1e9;  // seconds
   if (state() != ShareState::fetching && state() != ShareState::repairing) return std::nullopt;
   const double rate = down_.rate(now, 10);
   const std::uint64_t done = done_bytes_ + picker_->partial_bytes();
   const std::uint64_t size = wanted_bytes_;
   if (rate <= 0 || done >= size) return std::nullopt;
   const double rest = static_cast<double>(size - done) / rate;
-  if (rest > kLongestShown) return std::nullopt;
+  if (rest > longest_shown) return std::nullopt;
   return Duration(static_cast<std::int64_t>(rest * 1e6));
 }
 

@@ -68,7 +68,7 @@ struct Fixture {
     return job.job;
   }
   void sync() { disk.sync({next(), kStorage}); }
-  std::optional<std::uint8_t> at(std::uint64_t index) {
+  std::optional<std::uint8_t> at(std::uint64_t index) const {
     const auto bytes = disk.bytes("/d/.part");
     if (!bytes || bytes->size() < (index + 1) * kBlock) return std::nullopt;
     return (*bytes)[index * kBlock];

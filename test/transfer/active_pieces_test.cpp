@@ -51,6 +51,21 @@ TEST_CASE("runs are contiguous, within one piece and not longer than asked", "[t
   CHECK(take(pieces, 0, 2, 5, 0) == std::vector<BlockRun>{{0, 6, 5}});
 }
 
+TEST_CASE("a piece is asked for from the block it begins with, and round", "[transfer]") {
+  ActivePieces pieces(16);
+  pieces.add(0, 8, 5);
+  CHECK(take(pieces, 0, 1, 2, 0) == std::vector<BlockRun>{{0, 5, 2}});
+  CHECK(take(pieces, 0, 2, 3, 0) == std::vector<BlockRun>{{0, 7, 1}, {0, 0, 2}});
+  Bitfield part(8);
+  for (const std::uint32_t block : {1U, 3U, 6U}) part.set(block);
+  std::vector<BlockRun> runs;
+  CHECK(pieces.take(0, &part, conn(3), 8, at(0), runs) == 1);
+  CHECK(runs == std::vector<BlockRun>{{0, 3, 1}});
+  // What was asked for before and is missing again is not forgotten.
+  pieces.on_rejected(conn(1), {0, 5, 2});
+  CHECK(take(pieces, 0, 2, 4, 0) == std::vector<BlockRun>{{0, 4, 3}, {0, 2, 1}});
+}
+
 TEST_CASE("a request that is not answered expires once, and its late block is welcome",
           "[transfer]") {
   ActivePieces pieces(16);

@@ -153,7 +153,7 @@ struct Exchange : Fixture {
     REQUIRE(engine.fetch(now, request, out));
   }
   // The process ended, and another one begins with what its store and its disk had.
-  explicit Exchange(const Exchange& before)
+  Exchange(const Exchange& before)
       : Fixture(Config{}, before.saved), content(before.content), file_size(before.file_size) {}
 
   // Until nobody has anything to say.
@@ -377,6 +377,7 @@ TEST_CASE("while none of twenty has a piece some more are dialled, and in time a
         those.back()->has->set(0);
       }
       std::vector<Seed*> seeds;
+      seeds.reserve(those.size());
       for (const auto& one : those) seeds.push_back(one.get());
       exchange.settle(seeds);
     }

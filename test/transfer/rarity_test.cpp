@@ -79,6 +79,16 @@ TEST_CASE("what all have who are connected comes in its order, from behind what 
   CHECK(rarity.rarest(full(64), 4) != Pieces{62, 63, 0, 1});
 }
 
+TEST_CASE("a piece begins at any of its blocks, unless all are with everybody", "[transfer]") {
+  Rarity rarity(full(8), Rng(3).draw_seed());
+  rarity.add_peer(conn(1), full(8));
+  for (int i = 0; i < 50; ++i) CHECK(rarity.first_block(16) == 0);
+  rarity.add_peer(conn(2), Bitfield(8));
+  std::set<std::uint32_t> first;
+  for (int i = 0; i < 200; ++i) first.insert(rarity.first_block(4));
+  CHECK(first == std::set<std::uint32_t>{0, 1, 2, 3});
+}
+
 TEST_CASE("a share starts at any of its pieces", "[transfer]") {
   std::set<std::uint32_t> chosen;
   for (std::uint64_t seed = 0; seed < 30; ++seed) {
