@@ -162,8 +162,12 @@ std::uint32_t ActivePieces::take(std::uint32_t piece, const Bitfield* part, Conn
   const auto take_between = [&](std::uint32_t from, std::uint32_t to) {
     for (std::uint32_t block = from; block < to; ++block) {
       if (taken == count_max || active.missing_count == 0) return;
+      if (part != nullptr) {
+        const auto next = part->next_set(block);
+        if (!next || *next >= to) return;
+        block = *next;
+      }
       if (active.blocks[block].state != BlockState::missing) continue;
-      if (part != nullptr && !part->test(block)) continue;
       add_request(active, piece, block, peer, now, out);
       ++taken;
       active.next = block + 1 == end ? 0 : block + 1;

@@ -150,7 +150,7 @@ bool Picker::activate(std::uint32_t piece) {
   const auto resumed = resumed_.find(piece);
   const Bitfield* const written = resumed == resumed_.end() ? nullptr : &resumed->second;
   const std::uint32_t blocks_count = layout_.blocks_count(piece);
-  active_.add(piece, blocks_count, rarity_.first_block(blocks_count), written);
+  active_.add(piece, blocks_count, rarity_.first_block(piece, blocks_count), written);
   change_state(piece, PieceState::active);
   return true;
 }

@@ -130,8 +130,8 @@ std::vector<std::uint32_t> Rarity::rarest(const Bitfield& has, std::size_t count
   return from_place(order().zone_begin[has.all() ? 1 : 2], has, count_max);
 }
 
-std::uint32_t Rarity::first_block(std::uint32_t blocks_count) {
-  if (is_rarest_with_all()) return 0;
+std::uint32_t Rarity::first_block(std::uint32_t piece, std::uint32_t blocks_count) {
+  if (copies(piece) >= others_count_) return 0;
   return static_cast<std::uint32_t>(order().rng.below(blocks_count));
 }
 

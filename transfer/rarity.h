@@ -41,8 +41,8 @@ class Rarity {
   std::vector<std::uint32_t> any(const Bitfield& has, std::size_t count_max);
 
   // The block to begin a piece of so many with: by chance, for those who ask a slow peer for the
-  // same blocks have nothing to give each other; but if all are with everybody, the first.
-  std::uint32_t first_block(std::uint32_t blocks_count);
+  // same blocks have nothing to give each other; but the first if everybody here has the piece.
+  std::uint32_t first_block(std::uint32_t piece, std::uint32_t blocks_count);
 
   const Bitfield& missing() const { return missing_; }
   std::uint32_t missing_without_holder_count() const;

@@ -42,9 +42,8 @@ inline constexpr std::size_t kImportsMax = 16;  // at a time
 // More than this unsent, and the peer asks without reading: it is closed. A full have-state of the
 // largest share and a few hash answers fit.
 inline constexpr std::size_t kUnsentMax = std::size_t{2} << 20U;
-// Sealed and not yet sent, at the least, while there is something to send: with as much a peer is
-// held up by the network. Our own requests wait behind it, a second behind four times as much where
-// sixteen peers share 1 MB/s.
+// Sealed and not yet sent, at the least, while there is something to send. Our own requests wait
+// behind it: a second behind four times as much where sixteen peers share 1 MB/s.
 inline constexpr std::size_t kUnsentGoalMin = std::size_t{16} << 10U;
 
 class Transfer {

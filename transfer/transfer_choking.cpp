@@ -20,6 +20,8 @@ constexpr std::uint32_t kSlotsMax = 32;
 // many there is always somebody who lacks what we have; but a block should not take long on its
 // way.
 constexpr double kSlotRate = 64 * 1024;
+// Bytes for a peer that the disk gave and the network did not take: it is held up by the network.
+constexpr std::uint64_t kHeldUp = 64 * 1024;
 
 }  // namespace
 
@@ -39,7 +41,7 @@ void Transfer::adapt_slots(Time now) {
   for (const auto& [conn, peer] : peers_) {
     if (peer.phase() != Peer::Phase::open || peer.is_choked || !peer.is_interested()) continue;
     ++unchoked;
-    if (peer.upload.has_ready() || peer.unsent() >= kUnsentGoalMin) ++held_up;
+    if (peer.unsent() + peer.upload.ready_bytes() >= kHeldUp) ++held_up;
   }
   if (unchoked < adaptive_slots_) return;
   if (held_up == 0) {

@@ -79,13 +79,20 @@ TEST_CASE("what all have who are connected comes in its order, from behind what 
   CHECK(rarity.rarest(full(64), 4) != Pieces{62, 63, 0, 1});
 }
 
-TEST_CASE("a piece begins at any of its blocks, unless all are with everybody", "[transfer]") {
+TEST_CASE("a piece begins at any of its blocks, unless it is with everybody", "[transfer]") {
   Rarity rarity(full(8), Rng(3).draw_seed());
   rarity.add_peer(conn(1), full(8));
-  for (int i = 0; i < 50; ++i) CHECK(rarity.first_block(16) == 0);
-  rarity.add_peer(conn(2), Bitfield(8));
+  CHECK(rarity.first_block(5, 16) == 0);
+  Bitfield has = full(8);
+  has.reset(5);
+  rarity.add_peer(conn(2), has);
+  // Whether or not anything is left to choose from.
+  for (std::uint32_t piece = 0; piece < 8; ++piece) rarity.reset_missing(piece);
   std::set<std::uint32_t> first;
-  for (int i = 0; i < 200; ++i) first.insert(rarity.first_block(4));
+  for (int i = 0; i < 200; ++i) {
+    first.insert(rarity.first_block(5, 4));
+    CHECK(rarity.first_block(6, 4) == 0);
+  }
   CHECK(first == std::set<std::uint32_t>{0, 1, 2, 3});
 }
 
