@@ -449,6 +449,7 @@ Swarm::Outcome Swarm::on_file(Turn& turn, JobId job, FileResult result) {
 
   if (auto* write = std::get_if<WriteJob>(&numbered.job)) {
     for (const WrittenBlock& block : write->blocks) turn.load.writing -= block.size;
+    turn.load.silent_since = turn.now;
     --write_jobs_;
   }
   if (numbered.generation != generation_) {

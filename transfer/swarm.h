@@ -58,6 +58,7 @@ using Peers = std::map<ConnId, Peer>;
 // bounds.
 struct Load {
   std::uint64_t writing = 0;  // bytes
+  Time silent_since{};        // when the disk last reported, or began with the first of it
 };
 
 // What one input has at hand while it is worked on: given down, never kept.

@@ -108,7 +108,7 @@ void Transfer::on_file(Time now, JobId job, FileResult result, Effects& out) {
       settle(t, peer);
     }
   }
-  if (std::exchange(is_memory_short_, false)) {
+  if (std::exchange(is_held_back_, false)) {
     settle_in_turn(t);
   }
   swarm.flush_writes(t);

@@ -276,7 +276,7 @@ class Transfer {
   // Bytes of blocks that were asked for, are being read or wait to be sent: what it was when all
   // peers were last looked at, and all that was asked for and read since.
   std::uint64_t held_at_most_ = 0;
-  bool is_memory_short_ = false;  // somebody was not asked for want of memory
+  bool is_held_back_ = false;  // somebody was not asked for want of memory, or of the disk
   RateLimits limits_;
   RateLimits unlimited_;  // stands for those that do not count
   Timers<ShareId> announces_;
@@ -286,7 +286,7 @@ class Transfer {
   Time last_announce_at_{};
   std::set<ShareId> held_by_few_;  // announced at fewer nodes than wanted
   ConnId limit_turn_{};       // who got something first when a limit last let something through
-  Time limit_wait_ = kNever;  // when a rate limit lets somebody go on
+  Time limit_wait_ = kNever;  // when a rate limit or the disk lets somebody go on
   Time next_tick_ = kNever;
   Time next_rechoke_ = kNever;
   Time last_rechoke_{};

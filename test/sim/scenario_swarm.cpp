@@ -175,6 +175,7 @@ void capped_unequal(World& world, Report& report) {
   Capped swarm = kMeasured;
   swarm.up = 3'000'000;
   swarm.up_other = 1'000'000;
+  swarm.median_max = 1.35;
   capped_swarm(world, report, swarm);
 }
 
@@ -202,6 +203,8 @@ void capped_slow(World& world, Report& report) {
   swarm.piece_length = kPiece;
   swarm.seed_up = 100'000;
   swarm.up = 100'000;
+  swarm.median_max = 1.3;
+  swarm.fairness_min = 0.97;
   capped_swarm(world, report, swarm);
 }
 

@@ -204,6 +204,8 @@ struct Exchange : Fixture {
   bool is_store_slow = false;
   std::vector<JobId> leaves_written;  // that wait, while are_leaves_slow
   bool are_leaves_slow = false;
+  std::vector<JobId> blocks_written;  // that wait, while is_disk_slow
+  bool is_disk_slow = false;
   bool is_disk_corrupt = false;  // whatever is read
 
  private:
@@ -220,7 +222,11 @@ struct Exchange : Fixture {
     for (const BlockToWrite& block : e.blocks) {
       file_size = std::max(file_size, block.offset + block.size);
     }
-    engine.on_file(now, e.job, FileOutcome{BlocksWritten{}}, out);
+    if (is_disk_slow) {
+      blocks_written.push_back(e.job);
+    } else {
+      engine.on_file(now, e.job, FileOutcome{BlocksWritten{}}, out);
+    }
   }
   void answer(const WriteLeaves& e) {
     if (are_leaves_slow) {
@@ -354,6 +360,51 @@ TEST_CASE("no more is asked of all peers together than memory holds, until all o
       CHECK(exchange.engine.stats().block_bytes_held <= config.memory_max);
     }
   }
+}
+
+TEST_CASE("while 2 MiB wait for the disk nothing more is asked for, but over a pause of it",
+          "[transfer]") {
+  constexpr std::size_t waiting_max = (2U << 20U) / kBlockSize;
+  const Content content = make_content(256);
+  Exchange exchange(content);
+  Seed seed(exchange, content, 1);
+  exchange.is_disk_slow = true;
+  exchange.settle({&seed});
+  const auto send_all = [&] {
+    const std::size_t count = count_of(seed.asked);
+    for (const wire::BlockRun& run : std::exchange(seed.asked, {})) seed.send(exchange.now, run);
+    exchange.settle({&seed});
+    return count;
+  };
+  std::size_t sent = 0;
+  while (!seed.asked.empty()) {
+    REQUIRE(sent < 2 * waiting_max);
+    sent += send_all();
+  }
+  CHECK(sent >= waiting_max);
+  CHECK(exchange.requests_out(seed) == 0);
+
+  // It reports, and less waits.
+  REQUIRE(exchange.blocks_written.size() > 1);
+  for (const JobId job : std::exchange(exchange.blocks_written, {})) {
+    exchange.now += milliseconds(10);
+    exchange.engine.on_file(exchange.now, job, FileOutcome{BlocksWritten{}}, exchange.out);
+  }
+  exchange.settle({&seed});
+  CHECK(!seed.asked.empty());
+  for (sent = 0; !seed.asked.empty();) sent += send_all();
+  CHECK(sent >= waiting_max);
+
+  // It makes a pause.
+  exchange.now += milliseconds(99);
+  exchange.engine.on_time(exchange.now, exchange.out);
+  exchange.settle({&seed});
+  CHECK(seed.asked.empty());
+  exchange.now += milliseconds(1);
+  CHECK(exchange.engine.deadline() <= exchange.now);
+  exchange.engine.on_time(exchange.now, exchange.out);
+  exchange.settle({&seed});
+  CHECK(!seed.asked.empty());
 }
 
 TEST_CASE("while none of twenty has a piece some more are dialled, and in time all", "[transfer]") {
