@@ -448,8 +448,8 @@ Swarm::Outcome Swarm::on_file(Turn& turn, JobId job, FileResult result) {
   jobs_.erase(found);
 
   if (auto* write = std::get_if<WriteJob>(&numbered.job)) {
-    for (const WrittenBlock& block : write->blocks) turn.load.writing -= block.size;
-    turn.load.silent_since = turn.now;
+    for (const WrittenBlock& block : write->blocks) end_writing(turn, block.size);
+    disk_silent_since_ = turn.now;
     --write_jobs_;
   }
   if (numbered.generation != generation_) {

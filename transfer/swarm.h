@@ -58,7 +58,6 @@ using Peers = std::map<ConnId, Peer>;
 // bounds.
 struct Load {
   std::uint64_t writing = 0;  // bytes
-  Time silent_since{};        // when the disk last reported, or began with the first of it
 };
 
 // What one input has at hand while it is worked on: given down, never kept.
@@ -260,6 +259,10 @@ class Swarm {
   // A request was not made, because a limit (of so many bytes a second) or memory held it back.
   // `cause`: limited, or peer_limited.
   void on_limited(Time now, Cause cause, std::optional<std::uint64_t> rate);
+  // So much waits for the disk that nothing more is asked for: until is_disk_ready(), or then.
+  std::optional<Time> await_disk(Time now);
+  // It was awaited, and is no more; given once.
+  bool is_disk_ready(Time now) { return is_disk_awaited_ && !await_disk(now); }
   void on_memory_short(Time now) { memory_short_at_ = now; }
   // Once a second: since when the cause is what it is.
   void watch_cause(Time now, const Peers& peers, const Dialer& dialer);
@@ -418,6 +421,8 @@ class Swarm {
   static Error protocol_error(const char* what);
 
   // From received to durable: swarm_durable.cpp
+  void begin_writing(Turn& turn, std::uint32_t size);
+  void end_writing(Turn& turn, std::uint32_t size);
   void drop_pending(Turn& turn);
   void on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Outcome& outcome);
   void on_leaves_written(Turn& turn, const WriteLeavesJob& job, const FileResult& result);
@@ -497,6 +502,9 @@ class Swarm {
   std::vector<std::uint32_t> pending_leaves_;
   std::vector<PendingBlock> pending_blocks_;
   std::uint32_t write_jobs_ = 0;  // of blocks, at the disk
+  std::uint64_t writing_ = 0;     // bytes of those and of pending_blocks_: our part of the load
+  Time disk_silent_since_{};      // when it last reported of them, or began with the first
+  bool is_disk_awaited_ = false;
 
   Bitfield served_;    // pieces that may be served and that `have` told: what picker_ has, less
                        // those waiting for leaves

@@ -20,9 +20,32 @@ constexpr std::uint32_t kWriteJobsBusy = 2;
 constexpr std::size_t kWriteBlocksGoal = 32;
 constexpr std::size_t kWriteLeavesMax = 4096;  // leaves in one disk job
 
+// While so much waits for the disk, nothing more is asked for: it would cost memory that has to be
+// found, and fall out of the caches before it is hashed, and those who have it keep it as well. But
+// a disk that has not reported for so long pauses, and the network is kept busy meanwhile.
+constexpr std::uint64_t kWritingMax = std::uint64_t{2} << 20U;
+constexpr Duration kDiskPause = std::chrono::milliseconds(100);
+
 }  // namespace
 
 // ---- Written
+
+void Swarm::begin_writing(Turn& turn, std::uint32_t size) {
+  if (writing_ == 0) disk_silent_since_ = turn.now;
+  writing_ += size;
+  turn.load.writing += size;
+}
+
+void Swarm::end_writing(Turn& turn, std::uint32_t size) {
+  writing_ -= size;
+  turn.load.writing -= size;
+}
+
+std::optional<Time> Swarm::await_disk(Time now) {
+  const Time until = disk_silent_since_ + kDiskPause;
+  is_disk_awaited_ = writing_ >= kWritingMax && now < until;
+  return is_disk_awaited_ ? std::optional(until) : std::nullopt;
+}
 
 void Swarm::flush_writes(Turn& turn) {
   if (write_jobs_ >= kWriteJobsBusy && pending_blocks_.size() < kWriteBlocksGoal) return;
@@ -196,7 +219,7 @@ bool Swarm::drop_piece(std::uint32_t piece) {
 }
 
 void Swarm::drop_pending(Turn& turn) {
-  for (const PendingBlock& pending : pending_blocks_) turn.load.writing -= pending.block.size;
+  for (const PendingBlock& pending : pending_blocks_) end_writing(turn, pending.block.size);
   pending_blocks_.clear();
   pending_leaves_.clear();
 }

@@ -370,8 +370,7 @@ Result<void> Swarm::on_block(Turn& turn, Peer& peer, PeerShare& share,
   const auto leaves = leaves_.find(block.piece);
   PN_CHECK(leaves != leaves_.end());
   const Piece piece = layout.piece(block.piece);
-  if (turn.load.writing == 0) turn.load.silent_since = turn.now;
-  turn.load.writing += block.data_size;
+  begin_writing(turn, block.data_size);
   PendingBlock pending;
   pending.block = {block.piece, block.block,         block.data_size,
                    peer.conn(), peer.session().peer, peer.endpoint()};

@@ -108,9 +108,8 @@ void Transfer::on_file(Time now, JobId job, FileResult result, Effects& out) {
       settle(t, peer);
     }
   }
-  if (std::exchange(is_held_back_, false)) {
-    settle_in_turn(t);
-  }
+  const bool is_disk_ready = swarm.is_disk_ready(now);
+  if (std::exchange(is_memory_short_, false) || is_disk_ready) settle_in_turn(t);
   swarm.flush_writes(t);
   schedule_share(now, swarm);
   sweep(t);

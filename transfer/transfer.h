@@ -276,7 +276,7 @@ class Transfer {
   // Bytes of blocks that were asked for, are being read or wait to be sent: what it was when all
   // peers were last looked at, and all that was asked for and read since.
   std::uint64_t held_at_most_ = 0;
-  bool is_held_back_ = false;  // somebody was not asked for want of memory, or of the disk
+  bool is_memory_short_ = false;  // somebody was not asked for want of memory
   RateLimits limits_;
   RateLimits unlimited_;  // stands for those that do not count
   Timers<ShareId> announces_;

@@ -16,12 +16,6 @@ constexpr std::size_t kUnsentGoalMax = std::size_t{512} << 10U;
 constexpr std::size_t kRecordsOverhead = 2048;  // lengths, headers and tags around so many blocks
 constexpr std::uint16_t kReadBlocksMax = 16;    // in one disk job
 
-// While so much waits for the disk, nothing more is asked for: it would cost memory that has to be
-// found, and fall out of the caches before it is hashed, and those who have it keep it as well. But
-// a disk that has not reported for so long pauses, and the network is kept busy meanwhile.
-constexpr std::uint64_t kWritingMax = std::uint64_t{2} << 20U;
-constexpr Duration kDiskPause = std::chrono::milliseconds(100);
-
 // Under a download limit a twentieth of a second's worth is asked for at a time.
 constexpr std::uint64_t kLimitedAskShare = 20;
 constexpr Duration kLimitedAskInterval = std::chrono::milliseconds(20);
@@ -77,6 +71,10 @@ void Transfer::fill(Turn& t, Peer& peer) {
     Swarm* swarm = find_swarm(id);
     PeerShare* share = peer.find_share(id);
     if (swarm == nullptr || share == nullptr) continue;
+    if (const auto until = swarm->await_disk(t.now)) {
+      wait_for_limit(*until);
+      continue;
+    }
     TokenBucket& of_share = limits_for(peer, *swarm).down;
     if (!of_share.may_take(t.now)) {
       swarm->on_limited(t.now, Cause::limited, of_share.rate());
@@ -106,9 +104,8 @@ void Transfer::fill(Turn& t, Peer& peer) {
   peer.flush(t.out);
 }
 
-// How many of so many blocks memory lets us ask for; none while the disk is behind, or a limit of
-// the node or of the peer stands in the way, of which the shares are told. The peer is looked at
-// again when that has changed.
+// How many of so many blocks memory lets us ask for; none while a limit of the node or of the peer
+// stands in the way. Then the shares are told why, and the peer is looked at again.
 std::uint32_t Transfer::blocks_allowed(Turn& t, Peer& peer, std::uint32_t wanted) {
   const auto tell_shares = [&](const auto& tell) {
     for (const auto& [id, share] : peer.shares()) {
@@ -123,11 +120,6 @@ std::uint32_t Transfer::blocks_allowed(Turn& t, Peer& peer, std::uint32_t wanted
     wait_for_limit(limit->ready_at(t.now));
     return 0;
   }
-  if (load_.writing >= kWritingMax && t.now - load_.silent_since < kDiskPause) {
-    is_held_back_ = true;
-    wait_for_limit(load_.silent_since + kDiskPause);
-    return 0;
-  }
   const std::uint64_t wanted_bytes = std::uint64_t{wanted} * kBlockSize;
   // All peers are looked at only where what was taken since the last look might be too much.
   if (load_.writing + held_at_most_ + wanted_bytes > config_.memory_max) {
@@ -138,7 +130,7 @@ std::uint32_t Transfer::blocks_allowed(Turn& t, Peer& peer, std::uint32_t wanted
     const std::uint64_t allowed = (config_.memory_max - held) / kBlockSize;
     return static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, allowed));
   }
-  is_held_back_ = true;
+  is_memory_short_ = true;
   tell_shares([&](Swarm& swarm) { swarm.on_memory_short(t.now); });
   return 0;
 }

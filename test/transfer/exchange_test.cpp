@@ -362,7 +362,7 @@ TEST_CASE("no more is asked of all peers together than memory holds, until all o
   }
 }
 
-TEST_CASE("while 2 MiB wait for the disk nothing more is asked for, but over a pause of it",
+TEST_CASE("while 2 MiB of a share wait for the disk nothing more is asked for, but over a pause",
           "[transfer]") {
   constexpr std::size_t waiting_max = (2U << 20U) / kBlockSize;
   const Content content = make_content(256);
@@ -390,21 +390,30 @@ TEST_CASE("while 2 MiB wait for the disk nothing more is asked for, but over a p
     exchange.now += milliseconds(10);
     exchange.engine.on_file(exchange.now, job, FileOutcome{BlocksWritten{}}, exchange.out);
   }
+  CHECK(exchange.requests_out(seed) > 0);
   exchange.settle({&seed});
-  CHECK(!seed.asked.empty());
   for (sent = 0; !seed.asked.empty();) sent += send_all();
   CHECK(sent >= waiting_max);
 
+  // It reports of little, and in time.
+  const auto pass = [&](milliseconds time) {
+    exchange.now += time;
+    exchange.engine.on_time(exchange.now, exchange.out);
+  };
+  REQUIRE(exchange.blocks_written.size() > 1);
+  pass(milliseconds(60));
+  exchange.engine.on_file(exchange.now, exchange.blocks_written.back(),
+                          FileOutcome{BlocksWritten{}}, exchange.out);
+  exchange.blocks_written.pop_back();
+  pass(milliseconds(60));
+  CHECK(exchange.requests_out(seed) == 0);
+
   // It makes a pause.
-  exchange.now += milliseconds(99);
-  exchange.engine.on_time(exchange.now, exchange.out);
-  exchange.settle({&seed});
-  CHECK(seed.asked.empty());
-  exchange.now += milliseconds(1);
-  CHECK(exchange.engine.deadline() <= exchange.now);
-  exchange.engine.on_time(exchange.now, exchange.out);
-  exchange.settle({&seed});
-  CHECK(!seed.asked.empty());
+  pass(milliseconds(39));
+  CHECK(exchange.requests_out(seed) == 0);
+  CHECK(exchange.engine.deadline() <= exchange.now + milliseconds(1));
+  pass(milliseconds(1));
+  CHECK(exchange.requests_out(seed) > 0);
 }
 
 TEST_CASE("while none of twenty has a piece some more are dialled, and in time all", "[transfer]") {
