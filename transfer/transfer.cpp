@@ -23,7 +23,7 @@ constexpr std::uint32_t kSlotsInitial = 16;
 Transfer::Transfer(Config config, const Identity& identity, Rng rng, Log& log)
     : config_(std::move(config)),
       identity_(identity),
-      rng_(std::move(rng)),
+      rng_(rng),
       log_(log),
       handshake_{&identity_, DhKeyPair::make(rng_), config_.network_key, config_.listen_port,
                  wire::kCapabilityHaveBlocks},
@@ -77,6 +77,7 @@ void Transfer::on_file(Time now, JobId job, FileResult result, Effects& out) {
   const auto owner = job_owners_.find(job);
   if (owner == job_owners_.end()) {
     for (auto& [id, importer] : importers_) {
+      // Only the one whose job it is takes the result. NOLINTNEXTLINE(bugprone-use-after-move)
       if (!importer.on_file(now, job, std::move(result), jobs_, out)) continue;
       on_import(t, importer);
       break;
@@ -88,10 +89,10 @@ void Transfer::on_file(Time now, JobId job, FileResult result, Effects& out) {
   job_owners_.erase(owner);
   Swarm::Outcome outcome = swarm.on_file(t, job, std::move(result));
   for (const Swarm::Liar& liar : outcome.liars) {
-    constexpr const char* kWhy = "it sent a block that was wrong";
+    const char* const why = "it sent a block that was wrong";
     ++counted_.hash_failures;
-    swarm.on_ban({liar.peer, liar.endpoint, kWhy, now});
-    ban(t, liar, kWhy);
+    swarm.on_ban({liar.peer, liar.endpoint, why, now});
+    ban(t, liar, why);
   }
   if (outcome.read) {
     const auto found = peers_.find(outcome.read->conn);
