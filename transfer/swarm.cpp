@@ -323,10 +323,7 @@ void Swarm::fail(Turn& turn, Error error, Failing how) {
   is_syncing_ = false;
   ++generation_;
   picker_.reset();
-  leaves_.clear();
-  leaf_requests_.clear();
-  leaves_unwritten_.clear();
-  waiting_for_leaves_.clear();
+  if (arriving_) arriving_->forget_leaves();
   drop_pending(turn);
   dirty_bytes_ = 0;
   serve_reads(turn);
@@ -412,8 +409,13 @@ void Swarm::on_tick(Turn& turn) {
     const auto peer = turn.peers.find(expired.peer);
     if (peer != turn.peers.end()) peer->second.pipeline.on_rejected(expired.run.count);
   }
+  if (!arriving_) return;
+  if (arriving_->is_over()) {
+    arriving_.reset();
+    return;
+  }
   std::vector<std::uint32_t> late;
-  for (const auto& [piece, request] : leaf_requests_) {
+  for (const auto& [piece, request] : arriving_->leaf_requests) {
     const Duration waited = turn.now - request.at;
     const wire::BlockRun all{
         piece, 0, static_cast<std::uint16_t>(metadata_.manifest().layout().blocks_count(piece))};
@@ -422,12 +424,12 @@ void Swarm::on_tick(Turn& turn) {
     if (is_elsewhere || waited > kRequestPatience) late.push_back(piece);
   }
   for (const std::uint32_t piece : late) {
-    const auto peer = turn.peers.find(leaf_requests_.at(piece).conn);
+    const auto peer = turn.peers.find(arriving_->leaf_requests.at(piece).conn);
     if (peer != turn.peers.end()) {
       PeerShare* share = peer->second.find_share(record_.id);
       if (share != nullptr && share->leaf_requests > 0) --share->leaf_requests;
     }
-    leaf_requests_.erase(piece);
+    arriving_->leaf_requests.erase(piece);
     picker_->abandon(piece);
   }
 }
@@ -449,8 +451,8 @@ Swarm::Outcome Swarm::on_file(Turn& turn, JobId job, FileResult result) {
 
   if (auto* write = std::get_if<WriteJob>(&numbered.job)) {
     for (const WrittenBlock& block : write->blocks) end_writing(turn, block.size);
-    disk_silent_since_ = turn.now;
-    --write_jobs_;
+    arriving_->disk_silent_since = turn.now;
+    --arriving_->write_jobs;
   }
   if (numbered.generation != generation_) {
     if (auto* read = std::get_if<ReadJob>(&numbered.job)) {

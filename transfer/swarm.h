@@ -262,7 +262,9 @@ class Swarm {
   // So much waits for the disk that nothing more is asked for: until is_disk_ready(), or then.
   std::optional<Time> await_disk(Time now);
   // It was awaited, and is no more; given once.
-  bool is_disk_ready(Time now) { return is_disk_awaited_ && !await_disk(now); }
+  bool is_disk_ready(Time now) {
+    return arriving_ && arriving_->is_disk_awaited && !await_disk(now);
+  }
   void on_memory_short(Time now) { memory_short_at_ = now; }
   // Once a second: since when the cause is what it is.
   void watch_cause(Time now, const Peers& peers, const Dialer& dialer);
@@ -343,6 +345,24 @@ class Swarm {
     ConnId conn{};
     Time at{};
   };
+  // Asked for, or between a peer and the disk.
+  struct Arriving {
+    std::map<std::uint32_t, std::vector<Hash>> leaves;  // of active pieces, and until written
+    std::map<std::uint32_t, LeafRequest> leaf_requests;
+    std::set<std::uint32_t> leaves_unwritten;    // received, not yet reported as written
+    std::set<std::uint32_t> waiting_for_leaves;  // pieces all of whose blocks are written
+    std::vector<std::uint32_t> pending_leaves;
+    std::vector<PendingBlock> pending_blocks;
+    std::uint32_t write_jobs = 0;  // of blocks, at the disk
+    std::uint64_t writing = 0;     // bytes of those and of pending_blocks: our part of the load
+    Time disk_silent_since{};      // when it last reported of them, or began with the first
+    bool is_disk_awaited = false;
+
+    bool is_over() const {
+      return leaves.empty() && leaf_requests.empty() && leaves_unwritten.empty() && writing == 0;
+    }
+    void forget_leaves();
+  };
 
   // Life.
   void select_files();
@@ -421,6 +441,9 @@ class Swarm {
   static Error protocol_error(const char* what);
 
   // From received to durable: swarm_durable.cpp
+  Arriving& arriving();
+  const std::vector<Hash>* leaves_of(std::uint32_t piece) const;  // null: not at hand
+  void forget_leaves(std::uint32_t piece);  // unless they are on their way to the disk
   void begin_writing(Turn& turn, std::uint32_t size);
   void end_writing(Turn& turn, std::uint32_t size);
   void drop_pending(Turn& turn);
@@ -459,6 +482,7 @@ class Swarm {
   // What few shares have at a time stands apart from the others.
   std::unique_ptr<Steering> steering_;          // while we seed, from the second peer on
   std::unique_ptr<Verification> verification_;  // while it runs
+  std::unique_ptr<Arriving> arriving_;          // from the first leaves asked for to the last write
   std::optional<Picker> picker_;  // once the storage is open and the piece layers are known
   Readers readers_;
   // The share is at its place, and its storage writable. Not saved: after a restart it is damaged.
@@ -494,17 +518,6 @@ class Swarm {
   std::map<JobId, NumberedJob> jobs_;
   std::map<JobId, SaveJob> saves_;
   std::optional<ShareState> told_state_;  // by the last StateChanged
-
-  std::map<std::uint32_t, std::vector<Hash>> leaves_;  // of active pieces, and until written
-  std::map<std::uint32_t, LeafRequest> leaf_requests_;
-  std::set<std::uint32_t> leaves_unwritten_;    // received, not yet reported as written
-  std::set<std::uint32_t> waiting_for_leaves_;  // all blocks written, leaves not yet
-  std::vector<std::uint32_t> pending_leaves_;
-  std::vector<PendingBlock> pending_blocks_;
-  std::uint32_t write_jobs_ = 0;  // of blocks, at the disk
-  std::uint64_t writing_ = 0;     // bytes of those and of pending_blocks_: our part of the load
-  Time disk_silent_since_{};      // when it last reported of them, or began with the first
-  bool is_disk_awaited_ = false;
 
   Bitfield served_;    // pieces that may be served and that `have` told: what picker_ has, less
                        // those waiting for leaves

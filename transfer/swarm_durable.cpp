@@ -30,63 +30,91 @@ constexpr Duration kDiskPause = std::chrono::milliseconds(100);
 
 // ---- Written
 
+Swarm::Arriving& Swarm::arriving() {
+  if (!arriving_) arriving_ = std::make_unique<Arriving>();
+  return *arriving_;
+}
+
+// What was given to the disk before is reported all the same.
+void Swarm::Arriving::forget_leaves() {
+  leaves.clear();
+  leaf_requests.clear();
+  leaves_unwritten.clear();
+  waiting_for_leaves.clear();
+}
+
+const std::vector<Hash>* Swarm::leaves_of(std::uint32_t piece) const {
+  if (!arriving_) return nullptr;
+  const auto found = arriving_->leaves.find(piece);
+  return found == arriving_->leaves.end() ? nullptr : &found->second;
+}
+
+void Swarm::forget_leaves(std::uint32_t piece) {
+  if (arriving_ && !arriving_->leaves_unwritten.contains(piece)) arriving_->leaves.erase(piece);
+}
+
 void Swarm::begin_writing(Turn& turn, std::uint32_t size) {
-  if (writing_ == 0) disk_silent_since_ = turn.now;
-  writing_ += size;
+  Arriving& arriving = this->arriving();
+  if (arriving.writing == 0) arriving.disk_silent_since = turn.now;
+  arriving.writing += size;
   turn.load.writing += size;
 }
 
 void Swarm::end_writing(Turn& turn, std::uint32_t size) {
-  writing_ -= size;
+  arriving_->writing -= size;
   turn.load.writing -= size;
 }
 
 std::optional<Time> Swarm::await_disk(Time now) {
-  const Time until = disk_silent_since_ + kDiskPause;
-  is_disk_awaited_ = writing_ >= kWritingMax && now < until;
-  return is_disk_awaited_ ? std::optional(until) : std::nullopt;
+  if (!arriving_) return std::nullopt;
+  const Time until = arriving_->disk_silent_since + kDiskPause;
+  arriving_->is_disk_awaited = arriving_->writing >= kWritingMax && now < until;
+  return arriving_->is_disk_awaited ? std::optional(until) : std::nullopt;
 }
 
 void Swarm::flush_writes(Turn& turn) {
-  if (write_jobs_ >= kWriteJobsBusy && pending_blocks_.size() < kWriteBlocksGoal) return;
-  if (!pending_leaves_.empty()) {
+  if (!arriving_) return;
+  auto& pending_leaves = arriving_->pending_leaves;
+  auto& pending_blocks = arriving_->pending_blocks;
+  if (arriving_->write_jobs >= kWriteJobsBusy && pending_blocks.size() < kWriteBlocksGoal) return;
+  if (!pending_leaves.empty()) {
     const Layout& layout = metadata_.manifest().layout();
-    std::ranges::sort(pending_leaves_);
+    std::ranges::sort(pending_leaves);
     std::size_t i = 0;
-    while (i < pending_leaves_.size()) {
+    while (i < pending_leaves.size()) {
       WriteLeavesJob job;
-      WriteLeaves write{JobId{}, record_.storage, layout.piece(pending_leaves_[i]).first_leaf, {}};
-      for (; i < pending_leaves_.size() && write.leaves.size() < kWriteLeavesMax; ++i) {
-        const std::uint32_t piece = pending_leaves_[i];
+      WriteLeaves write{JobId{}, record_.storage, layout.piece(pending_leaves[i]).first_leaf, {}};
+      for (; i < pending_leaves.size() && write.leaves.size() < kWriteLeavesMax; ++i) {
+        const std::uint32_t piece = pending_leaves[i];
         if (layout.piece(piece).first_leaf != write.first + write.leaves.size()) break;
-        const auto& leaves = leaves_.at(piece);
+        const auto& leaves = arriving_->leaves.at(piece);
         write.leaves.insert(write.leaves.end(), leaves.begin(), leaves.end());
         job.pieces.push_back(piece);
       }
       write.job = add_job(turn, std::move(job));
       turn.out.push_back(std::move(write));
     }
-    pending_leaves_.clear();
+    pending_leaves.clear();
   }
-  if (pending_blocks_.empty()) return;
-  std::ranges::sort(pending_blocks_, [](const PendingBlock& a, const PendingBlock& b) {
+  if (pending_blocks.empty()) return;
+  std::ranges::sort(pending_blocks, [](const PendingBlock& a, const PendingBlock& b) {
     return std::pair(a.file_index, a.write.offset) < std::pair(b.file_index, b.write.offset);
   });
   std::size_t i = 0;
-  while (i < pending_blocks_.size()) {
+  while (i < pending_blocks.size()) {
     WriteJob job;
-    WriteBlocks write{JobId{}, record_.storage, pending_blocks_[i].file_index, {}};
-    for (; i < pending_blocks_.size() && write.blocks.size() < kWriteBlocksMax; ++i) {
-      PendingBlock& pending = pending_blocks_[i];
+    WriteBlocks write{JobId{}, record_.storage, pending_blocks[i].file_index, {}};
+    for (; i < pending_blocks.size() && write.blocks.size() < kWriteBlocksMax; ++i) {
+      PendingBlock& pending = pending_blocks[i];
       if (pending.file_index != write.file_index) break;
       job.blocks.push_back(pending.block);
       write.blocks.push_back(std::move(pending.write));
     }
     write.job = add_job(turn, std::move(job));
-    ++write_jobs_;
+    ++arriving_->write_jobs;
     turn.out.push_back(std::move(write));
   }
-  pending_blocks_.clear();
+  pending_blocks.clear();
 }
 
 void Swarm::on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Outcome& outcome) {
@@ -133,8 +161,8 @@ void Swarm::on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Out
 }
 
 void Swarm::on_piece_written(Turn& turn, std::uint32_t piece) {
-  if (leaves_unwritten_.contains(piece)) {
-    waiting_for_leaves_.insert(piece);
+  if (arriving_ && arriving_->leaves_unwritten.contains(piece)) {
+    arriving_->waiting_for_leaves.insert(piece);
   } else {
     on_piece_had(turn, piece);
   }
@@ -146,19 +174,19 @@ void Swarm::on_leaves_written(Turn& turn, const WriteLeavesJob& job, const FileR
     return;
   }
   for (const std::uint32_t piece : job.pieces) {
-    leaves_unwritten_.erase(piece);
+    arriving_->leaves_unwritten.erase(piece);
     dirty_bytes_ += std::uint64_t{metadata_.manifest().layout().blocks_count(piece)} * Hash::kSize;
-    if (waiting_for_leaves_.erase(piece) > 0) {
+    if (arriving_->waiting_for_leaves.erase(piece) > 0) {
       on_piece_had(turn, piece);
     } else if (const auto state = picker_->state(piece);
                state == Picker::PieceState::missing || state == Picker::PieceState::unwanted) {
-      leaves_.erase(piece);  // released while it waited
+      arriving_->leaves.erase(piece);  // released while it waited
     }
   }
 }
 
 void Swarm::on_piece_had(Turn& turn, std::uint32_t piece) {
-  leaves_.erase(piece);
+  forget_leaves(piece);
   served_.set(piece);
   done_bytes_ += metadata_.manifest().layout().piece_size(piece);
   for (const ConnId conn : members_) {
@@ -207,7 +235,7 @@ bool Swarm::drop_piece(std::uint32_t piece) {
   } else {
     picker_->set_missing(piece);
   }
-  if (!leaves_unwritten_.contains(piece)) leaves_.erase(piece);
+  forget_leaves(piece);
   durable_.lose(piece);
   durable_bytes_ = bytes_of(durable_);
   // What is being synced or saved was so before.
@@ -219,9 +247,12 @@ bool Swarm::drop_piece(std::uint32_t piece) {
 }
 
 void Swarm::drop_pending(Turn& turn) {
-  for (const PendingBlock& pending : pending_blocks_) end_writing(turn, pending.block.size);
-  pending_blocks_.clear();
-  pending_leaves_.clear();
+  if (!arriving_) return;
+  for (const PendingBlock& pending : arriving_->pending_blocks) {
+    end_writing(turn, pending.block.size);
+  }
+  arriving_->pending_blocks.clear();
+  arriving_->pending_leaves.clear();
 }
 
 // ---- Synced
@@ -256,7 +287,8 @@ Progress Swarm::written() const {
   Progress written{served_, {}};
   if (record_.stage == ShareStage::complete) return written;
   written.parts = picker_->parts();
-  for (const std::uint32_t piece : leaves_unwritten_) written.parts.erase(piece);
+  if (!arriving_) return written;
+  for (const std::uint32_t piece : arriving_->leaves_unwritten) written.parts.erase(piece);
   return written;
 }
 
@@ -293,7 +325,7 @@ void Swarm::on_part_leaves_read(Turn& turn, const ResumePieceJob& job, FileResul
     return;
   }
   picker_->activate(job.piece);
-  leaves_[job.piece] = std::move(read->leaves);
+  arriving().leaves[job.piece] = std::move(read->leaves);
   tell_part(turn, job.piece, job.blocks);
 }
 

@@ -367,8 +367,8 @@ Result<void> Swarm::on_block(Turn& turn, Peer& peer, PeerShare& share,
         wire::Cancel{*slower.find_share(record_.id)->channel, {block.piece, block.block, 1}});
     slower.flush(turn.out);
   }
-  const auto leaves = leaves_.find(block.piece);
-  PN_CHECK(leaves != leaves_.end());
+  const std::vector<Hash>* const leaves = leaves_of(block.piece);
+  PN_CHECK(leaves != nullptr);
   const Piece piece = layout.piece(block.piece);
   begin_writing(turn, block.data_size);
   PendingBlock pending;
@@ -376,8 +376,8 @@ Result<void> Swarm::on_block(Turn& turn, Peer& peer, PeerShare& share,
                    peer.conn(), peer.session().peer, peer.endpoint()};
   pending.file_index = piece.file_index;
   pending.write = {piece.offset + std::uint64_t{block.block} * kBlockSize, std::move(record),
-                   block.data_begin, block.data_size, leaves->second[block.block]};
-  pending_blocks_.push_back(std::move(pending));
+                   block.data_begin, block.data_size, (*leaves)[block.block]};
+  arriving().pending_blocks.push_back(std::move(pending));
   return {};
 }
 

@@ -138,7 +138,8 @@ Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
 // ---- Hashes
 
 void Swarm::forget_leaf_requests(ConnId conn) {
-  std::erase_if(leaf_requests_, [&](const auto& entry) {
+  if (!arriving_) return;
+  std::erase_if(arriving_->leaf_requests, [&](const auto& entry) {
     if (entry.second.conn != conn) return false;
     if (picker_) picker_->abandon(entry.first);
     return true;
@@ -175,8 +176,8 @@ Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
     reject();
     return {};
   }
-  if (const auto leaves = leaves_.find(span.first); leaves != leaves_.end()) {
-    peer.send(wire::Hashes{*share.channel, span, leaves->second});
+  if (const std::vector<Hash>* const leaves = leaves_of(span.first)) {
+    peer.send(wire::Hashes{*share.channel, span, *leaves});
     return {};
   }
   if (!served_.test(span.first)) {
@@ -227,13 +228,15 @@ Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
     }
     return {};
   }
-  const auto found = leaf_requests_.find(message.span.first);
-  if (found == leaf_requests_.end() || found->second.conn != peer.conn()) return {};  // late
+  if (!arriving_) return {};
+  auto& requests = arriving_->leaf_requests;
+  const auto found = requests.find(message.span.first);
+  if (found == requests.end() || found->second.conn != peer.conn()) return {};  // late
   const std::uint32_t piece = message.span.first;
   if (!metadata_.layers().check_leaves(metadata_.manifest(), piece, message.hashes)) {
     return Error{Errc::corrupt, "it sent leaf hashes that do not belong to the piece", {}};
   }
-  leaf_requests_.erase(found);
+  requests.erase(found);
   if (share.leaf_requests > 0) --share.leaf_requests;
   on_leaves(turn, piece, message.hashes);
   return {};
@@ -249,9 +252,11 @@ Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
     }
     return {};
   }
-  const auto found = leaf_requests_.find(message.span.first);
-  if (found == leaf_requests_.end() || found->second.conn != peer.conn()) return {};
-  leaf_requests_.erase(found);
+  if (!arriving_) return {};
+  auto& requests = arriving_->leaf_requests;
+  const auto found = requests.find(message.span.first);
+  if (found == requests.end() || found->second.conn != peer.conn()) return {};
+  requests.erase(found);
   if (share.leaf_requests > 0) --share.leaf_requests;
   if (picker_) picker_->abandon(message.span.first);
   return {};
@@ -259,9 +264,10 @@ Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
 
 void Swarm::on_leaves(Turn& /*turn*/, std::uint32_t piece, std::vector<Hash> leaves) {
   if (!picker_->activate(piece)) return;
-  leaves_[piece] = std::move(leaves);
+  Arriving& arriving = this->arriving();
+  arriving.leaves[piece] = std::move(leaves);
   // Of a piece that was released and is started again they may be on their way to the disk still.
-  if (leaves_unwritten_.insert(piece).second) pending_leaves_.push_back(piece);
+  if (arriving.leaves_unwritten.insert(piece).second) arriving.pending_leaves.push_back(piece);
 }
 
 void Swarm::request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_wanted) {
@@ -275,9 +281,7 @@ void Swarm::request_leaves(Turn& turn, Peer& peer, PeerShare& share, std::uint32
                         share.leaf_requests * layout.blocks_per_piece();
   if (ahead >= blocks_wanted) return;
   if (!picker_->has_room()) {
-    for (const std::uint32_t piece : picker_->release_idle()) {
-      if (!leaves_unwritten_.contains(piece)) leaves_.erase(piece);
-    }
+    for (const std::uint32_t piece : picker_->release_idle()) forget_leaves(piece);
     // Begun pieces that nobody here can finish do not keep us from all others for ever.
     for (const std::uint32_t piece : picker_->stranded()) {
       if (picker_->has_room()) break;
@@ -307,7 +311,7 @@ bool Swarm::request_leaves_of(Turn& turn, Peer& peer, PeerShare& share, std::uin
   }
   const auto blocks_count = static_cast<std::uint16_t>(layout.blocks_count(piece));
   peer.send(wire::HashRequest{*share.channel, {wire::HashKind::leaves, piece, blocks_count}});
-  leaf_requests_[piece] = {peer.conn(), turn.now};
+  arriving().leaf_requests[piece] = {peer.conn(), turn.now};
   ++share.leaf_requests;
   return true;
 }

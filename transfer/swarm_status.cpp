@@ -263,7 +263,7 @@ WhyFacts Swarm::why(Time now, const Peers& peers, const Dialer& dialer) const {
   }
   facts.bans = bans_;
   facts.last_data = last_data_;
-  facts.writes_at_disk = write_jobs_;
+  facts.writes_at_disk = arriving_ ? arriving_->write_jobs : 0;
   facts.is_syncing = is_syncing_;
   facts.is_limited = limited_at_ && now - *limited_at_ <= kWhyHeldBack;
   facts.is_memory_short = memory_short_at_ && now - *memory_short_at_ <= kWhyHeldBack;
