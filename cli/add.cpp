@@ -16,7 +16,7 @@ constexpr std::size_t kLeftOutShownMax = 20;
 namespace {
 
 void tell_left_out(Screen& screen, const Json& result) {
-  const std::uint64_t total = integer_at(result, "left_out_count").value_or(0);
+  const std::uint64_t total = count_at(result, "left_out_count");
   if (total == 0 || screen.is_json()) return;
   screen.story("left out (a share holds only files, and not what is excluded):");
   std::size_t told = 0;
@@ -39,7 +39,7 @@ int finish_add(Screen& screen, const Json& result, const std::string& name, std:
     }
     return kExitDone;
   }
-  const std::uint64_t size = integer_at(result, "size").value_or(0);
+  const std::uint64_t size = count_at(result, "size");
   screen.end_moving_line(false);
   if (flag_at(result, "was_known")) {
     screen.story("shared already: " + shown(text_at(result, "name")));
@@ -99,14 +99,13 @@ int add_one(Session& session, const AddOptions& options, const std::string& give
         return finish_add(screen, message.value, name, rate, added);
       case Message::Kind::event: {
         if (text_at(message.value, "path") != path) break;
-        rate = integer_at(message.value, "rate").value_or(0);
+        rate = count_at(message.value, "rate");
         if (screen.is_json()) {
           screen.story_json(message.value);
           break;
         }
-        screen.moving_line(hashing_line(name, integer_at(message.value, "done").value_or(0),
-                                        integer_at(message.value, "total").value_or(0), rate,
-                                        screen.err_look()));
+        screen.moving_line(hashing_line(name, count_at(message.value, "done"),
+                                        count_at(message.value, "total"), rate, screen.err_look()));
         break;
       }
       case Message::Kind::quiet: break;

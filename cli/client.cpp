@@ -10,12 +10,11 @@
 #include <cstring>
 #include <utility>
 
+#include "cli/exit_codes.h"
 #include "core/check.h"
 
 namespace peernet::cli {
 
-constexpr int kExitUsage = 2;
-constexpr int kExitNoDaemon = 4;
 constexpr int kExitCodeMax = 99;
 constexpr std::int64_t kMethodNotFound = -32601;
 constexpr std::int64_t kInvalidParams = -32602;
@@ -51,7 +50,7 @@ Message message_of(const std::string& line) {
     return message;
   }
   message.kind = Message::Kind::answer;
-  message.id = integer_at(json, "id").value_or(0);
+  message.id = count_at(json, "id");
   message.value = take(json, "result");
   if (const Json& error = at(json, "error"); error.is_object()) message.failure = failure_of(error);
   return message;
@@ -202,7 +201,7 @@ Message Client::receive(std::chrono::milliseconds timeout) {
 
 // The daemon has all of it before it says so: it comes without a pause.
 bool Client::receive_payload(Message& message) {
-  const std::uint64_t size = integer_at(message.value, "payload").value_or(0);
+  const std::uint64_t size = count_at(message.value, "payload");
   if (message.kind != Message::Kind::answer || size == 0) return true;
   if (size > kPayloadSizeMax) return false;
   const std::size_t here = std::min<std::size_t>(size, buffer_.size());

@@ -10,19 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "cli/exit_codes.h"
 #include "cli/selection.h"
 #include "cli/session.h"
 
 namespace peernet::cli {
-
-inline constexpr int kExitDone = 0;
-inline constexpr int kExitOther = 1;
-inline constexpr int kExitUsage = 2;
-inline constexpr int kExitNotFound = 3;
-inline constexpr int kExitNoDaemon = 4;
-inline constexpr int kExitTimedOut = 5;
-inline constexpr int kExitUnfinished = 7;
-inline constexpr int kExitCorrupt = 8;
 
 struct AddOptions {
   std::vector<std::string> paths;           // one share each

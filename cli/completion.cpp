@@ -138,8 +138,7 @@ void add_files(Session& session, const std::string& word, Candidates& found) {
   const auto* answer = std::get_if<Json>(&files);
   if (answer == nullptr) return;
   for (const Json& file : at(*answer, "files")) {
-    found.push_back(
-        {id + "/" + shown(text_at(file, "path")), size_text(integer_at(file, "size").value_or(0))});
+    found.push_back({id + "/" + shown(text_at(file, "path")), size_text(count_at(file, "size"))});
   }
 }
 

@@ -421,7 +421,7 @@ int doctor(Session& session) {
   const auto answer = session.call("node.doctor");
   if (const auto* failure = std::get_if<Failure>(&answer)) return screen.fail(*failure);
   const Json& result = std::get<Json>(answer);
-  const bool is_ill = integer_at(result, "faults_count").value_or(0) > 0;
+  const bool is_ill = count_at(result, "faults_count") > 0;
   if (screen.is_json()) {
     screen.answer_json(result);
     return is_ill ? kExitOther : kExitDone;

@@ -67,9 +67,8 @@ std::string milliseconds(const Json& result) {
 }
 
 std::string effort(const Json& result) {
-  return std::to_string(integer_at(result, "nodes_answered").value_or(0)) + " of " +
-         plural(integer_at(result, "nodes_asked").value_or(0), "node") + " answered, " +
-         milliseconds(result);
+  return std::to_string(count_at(result, "nodes_answered")) + " of " +
+         plural(count_at(result, "nodes_asked"), "node") + " answered, " + milliseconds(result);
 }
 
 void tell_steps(Session& session, const DhtOptions& options, const Json& result) {
@@ -167,7 +166,7 @@ int dht_announce(Session& session, const DhtOptions& options) {
   if (screen.is_json()) {
     screen.answer_json(result);
   } else {
-    screen.story("announced to " + plural(integer_at(result, "stored").value_or(0), "node") + " (" +
+    screen.story("announced to " + plural(count_at(result, "stored"), "node") + " (" +
                  effort(result) + ")");
   }
   return kExitDone;
@@ -208,7 +207,7 @@ int dht_put(Session& session, const DhtOptions& options) {
     screen.answer_json(result);
     return kExitDone;
   }
-  std::string story = "stored at " + plural(integer_at(result, "stored").value_or(0), "node");
+  std::string story = "stored at " + plural(count_at(result, "stored"), "node");
   if (const auto seq = integer_at(result, "seq")) {
     story += ", sequence number " + std::to_string(*seq) + ", public key " +
              shown(text_at(result, "public_key"));

@@ -44,7 +44,7 @@ class FetchStory {
   // In a log: a line for each tenth, and for each state or reason that lasts.
   void tell_plainly(const Json& share, std::optional<std::uint64_t> dht_nodes) {
     const std::string state = text_at(share, "state") + text_at(share, "reason");
-    const auto done = percent(integer_at(share, "done").value_or(0), wanted_size(share));
+    const auto done = percent(count_at(share, "done"), wanted_size(share));
     const unsigned step = done.value_or(0) / kPlainStep;
     if (state != state_) {
       state_ = state;
@@ -142,8 +142,8 @@ class Follower {
   }
 
   int time_is_up() {
-    const bool is_nobody = integer_at(share_, "peers_known").value_or(0) == 0 &&
-                           integer_at(share_, "peers_connected").value_or(0) == 0;
+    const bool is_nobody =
+        count_at(share_, "peers_known") == 0 && count_at(share_, "peers_connected") == 0;
     if (is_nobody) {
       return session_.screen().fail({kExitNotFound, "not_found",
                                      "no one who has it was found in time",
@@ -356,9 +356,8 @@ int preview(Session& session, const FetchOptions& options) {
     screen.answer_json(answer);
     return kExitDone;
   }
-  screen.story(shown(text_at(result, "name")) + "  " +
-               size_text(integer_at(result, "size").value_or(0)) + ", " +
-               plural(integer_at(result, "files_count").value_or(0), "file") +
+  screen.story(shown(text_at(result, "name")) + "  " + size_text(count_at(result, "size")) + ", " +
+               plural(count_at(result, "files_count"), "file") +
                (flag_at(result, "is_known") ? "; it is here already" : "; nothing is fetched"));
   screen.answer(render_files(all, text_at(result, "name"), screen.out_look()));
   return kExitDone;

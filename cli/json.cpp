@@ -30,6 +30,10 @@ std::optional<std::uint64_t> integer_at(const Json& object, std::string_view key
   return value.get<std::uint64_t>();
 }
 
+std::uint64_t count_at(const Json& object, std::string_view key) {
+  return integer_at(object, key).value_or(0);
+}
+
 std::optional<double> number_at(const Json& object, std::string_view key) {
   const Json& value = at(object, key);
   if (!value.is_number()) return std::nullopt;

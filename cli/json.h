@@ -21,6 +21,7 @@ const Json& at(const Json& object, std::string_view key);
 Json take(Json& object, std::string_view key);
 std::string text_at(const Json& object, std::string_view key);
 std::optional<std::uint64_t> integer_at(const Json& object, std::string_view key);
+std::uint64_t count_at(const Json& object, std::string_view key);  // 0 if there is none
 std::optional<double> number_at(const Json& object, std::string_view key);
 bool flag_at(const Json& object, std::string_view key);
 

@@ -15,10 +15,9 @@
 #include <cstring>
 #include <utility>
 
+#include "cli/exit_codes.h"
+
 namespace peernet::cli {
-
-constexpr int kExitOther = 1;
-
 namespace {
 
 // Both ends close with it.

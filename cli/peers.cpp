@@ -10,7 +10,6 @@
 namespace peernet::cli {
 
 constexpr std::chrono::milliseconds kConnectTimeout{60'000};
-constexpr int kExitNetwork = 6;
 constexpr std::size_t kStepWidth = 10;
 
 namespace {

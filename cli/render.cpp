@@ -20,10 +20,6 @@ constexpr std::size_t kWidthUnlimited = 100;  // of the moving line where there 
 
 namespace {
 
-std::uint64_t count(const Json& object, std::string_view key) {
-  return integer_at(object, key).value_or(0);
-}
-
 // "only *.pdf docs, skip old", for people.
 std::string selection_text(const Json& selection) {
   std::string text;
@@ -38,8 +34,8 @@ std::string selection_text(const Json& selection) {
 }
 
 std::string files_text(const Json& share) {
-  const std::uint64_t all = count(share, "files_count");
-  const std::uint64_t wanted = count(share, "files_wanted");
+  const std::uint64_t all = count_at(share, "files_count");
+  const std::uint64_t wanted = count_at(share, "files_wanted");
   std::string text = std::to_string(all);
   const Json& selections = at(share, "selections");
   if (!selections.is_array() || selections.empty()) return text;
@@ -55,7 +51,7 @@ std::string rate_or_dash(std::uint64_t rate) {
 }
 
 std::string percent_or_dash(const Json& share) {
-  const auto value = percent(count(share, "done"), wanted_size(share));
+  const auto value = percent(count_at(share, "done"), wanted_size(share));
   return value ? std::to_string(*value) + "%" : "-";
 }
 
@@ -119,11 +115,11 @@ std::string bar_text(unsigned percent_done, std::size_t width) {
 // What follows the bar.
 std::string pace_text(const Json& share) {
   const std::string state = text_at(share, "state");
-  std::string text = rate_text(count(share, "rate_down"));
-  if (const auto up = count(share, "rate_up"); up > 0) text += "  up " + rate_text(up);
+  std::string text = rate_text(count_at(share, "rate_down"));
+  if (const auto up = count_at(share, "rate_up"); up > 0) text += "  up " + rate_text(up);
   if (state == "stalled") return text + "   stalled: " + why_of(share);
   if (const auto eta = integer_at(share, "eta")) text += "   ETA " + countdown_text(*eta);
-  return text + "   " + plural(count(share, "peers_connected"), "peer");
+  return text + "   " + plural(count_at(share, "peers_connected"), "peer");
 }
 
 // The states in which there is no pace to show.
@@ -177,19 +173,19 @@ std::string render_node(const Json& node, const Look& look) {
     who += " \"" + shown(name) + "\"";
   }
   parts.push_back(who);
-  parts.push_back("up " + age_text(count(node, "uptime")));
+  parts.push_back("up " + age_text(count_at(node, "uptime")));
   const Json& dht = at(node, "dht");
-  parts.push_back(flag_at(dht, "is_enabled") ? "dht " + plural(count(dht, "nodes_count"), "node")
+  parts.push_back(flag_at(dht, "is_enabled") ? "dht " + plural(count_at(dht, "nodes_count"), "node")
                                              : "dht off");
   const auto with_limit = [&](const char* word, const char* rate, const char* limit) {
-    std::string part = std::string(word) + " " + rate_text(count(node, rate));
+    std::string part = std::string(word) + " " + rate_text(count_at(node, rate));
     if (const auto most = integer_at(node, limit)) part += " (limit " + rate_text(*most) + ")";
     return part;
   };
   parts.push_back(with_limit("down", "rate_down", "limit_down") + "  " +
                   with_limit("up", "rate_up", "limit_up"));
-  parts.push_back(plural(count(node, "peers_connected"), "peer"));
-  parts.push_back("port " + std::to_string(count(node, "port")));
+  parts.push_back(plural(count_at(node, "peers_connected"), "peer"));
+  parts.push_back("port " + std::to_string(count_at(node, "port")));
   if (const std::string network = text_at(node, "network"); !network.empty()) {
     parts.push_back("network " + shown(network));
   }
@@ -220,11 +216,11 @@ std::string render_shares(const std::vector<Json>& shares, const Look& look) {
                {shown(state), color_of(state)},
                {percent_or_dash(share)},
                {size_or_dash(share)},
-               {rate_or_dash(count(share, "rate_down"))},
-               {rate_or_dash(count(share, "rate_up"))},
+               {rate_or_dash(count_at(share, "rate_down"))},
+               {rate_or_dash(count_at(share, "rate_up"))},
                {eta ? countdown_text(*eta) : "-"},
-               {std::to_string(count(share, "peers_connected")) + "/" +
-                std::to_string(count(share, "peers_known"))},
+               {std::to_string(count_at(share, "peers_connected")) + "/" +
+                std::to_string(count_at(share, "peers_known"))},
                {ratio ? two_decimals(*ratio) : "-"},
                {name_of(share) + (why.empty() ? "" : "   why: " + why)}});
   }
@@ -235,20 +231,20 @@ std::string render_share(const Json& share, const Look& look) {
   std::vector<Fact> facts{
       {"id", shown(text_at(share, "id"))},
       {"path", shown(text_at(share, "path"))},
-      {"done", size_text(count(share, "done")) + " of " + size_or_dash(share) + ", " +
-                   std::to_string(count(share, "pieces_done")) + " of " +
-                   plural(count(share, "pieces_count"), "piece") + ", " +
-                   size_text(count(share, "durable")) + " durable"},
+      {"done", size_text(count_at(share, "done")) + " of " + size_or_dash(share) + ", " +
+                   std::to_string(count_at(share, "pieces_done")) + " of " +
+                   plural(count_at(share, "pieces_count"), "piece") + ", " +
+                   size_text(count_at(share, "durable")) + " durable"},
       {"files", files_text(share)},
-      {"received", size_text(count(share, "downloaded")) + ", of this session " +
-                       size_text(count(share, "wasted")) + " wasted"},
-      {"sent", size_text(count(share, "uploaded"))},
-      {"peers", plural(count(share, "peers_connected"), "peer") + " connected, " +
-                    std::to_string(count(share, "peers_known")) + " known"},
+      {"received", size_text(count_at(share, "downloaded")) + ", of this session " +
+                       size_text(count_at(share, "wasted")) + " wasted"},
+      {"sent", size_text(count_at(share, "uploaded"))},
+      {"peers", plural(count_at(share, "peers_connected"), "peer") + " connected, " +
+                    std::to_string(count_at(share, "peers_known")) + " known"},
   };
   if (const Json& lookup = at(share, "lookup"); lookup.is_object()) {
-    facts.push_back({"lookup", plural(count(lookup, "nodes_asked"), "node") + " asked, " +
-                                   plural(count(lookup, "peers_found"), "peer") + " found, " +
+    facts.push_back({"lookup", plural(count_at(lookup, "nodes_asked"), "node") + " asked, " +
+                                   plural(count_at(lookup, "peers_found"), "peer") + " found, " +
                                    time_text(text_at(lookup, "time"))});
   }
   facts.push_back({"added", time_text(text_at(share, "added"))});
@@ -256,11 +252,11 @@ std::string render_share(const Json& share, const Look& look) {
     facts.push_back({"completed", time_text(completed)});
   }
   if (const Json& run = at(share, "verification"); run.is_object()) {
-    const std::uint64_t damaged = count(run, "damaged");
+    const std::uint64_t damaged = count_at(run, "damaged");
     facts.push_back(
         {"verifying",
-         std::to_string(percent(count(run, "done"), integer_at(run, "total")).value_or(0)) + "%" +
-             (damaged > 0 ? ", " + size_text(damaged) + " damaged" : std::string())});
+         std::to_string(percent(count_at(run, "done"), integer_at(run, "total")).value_or(0)) +
+             "%" + (damaged > 0 ? ", " + size_text(damaged) + " damaged" : std::string())});
   }
   if (const std::string why = why_of(share); !why.empty()) facts.push_back({"why", why});
   const std::string hint = text_at(at(share, "error"), "hint");
@@ -273,7 +269,7 @@ std::string render_list(const std::vector<Json>& shares, const Look& look) {
   Table table({{"ID"}, {"STATE", false, 1}, {"SIZE", true}, {"FILES", true, 2}, {"NAME"}});
   for (const Json& share : shares) {
     const std::string state = text_at(share, "state");
-    const auto files = count(share, "files_count");
+    const auto files = count_at(share, "files_count");
     table.add({{short_id(text_at(share, "id"))},
                {shown(state), color_of(state)},
                {size_or_dash(share)},
@@ -287,8 +283,8 @@ std::string render_files(const std::vector<Json>& files, const std::string& name
                          const Look& look) {
   Table table({{"DONE", true}, {"SIZE", true}, {"NAME"}});
   for (const Json& file : files) {
-    const std::uint64_t size = count(file, "size");
-    const auto done = size == 0 ? 100 : percent(count(file, "done"), size).value_or(0);
+    const std::uint64_t size = count_at(file, "size");
+    const auto done = size == 0 ? 100 : percent(count_at(file, "done"), size).value_or(0);
     const std::string path = text_at(file, "path");
     table.add({{flag_at(file, "is_wanted") ? std::to_string(done) + "%" : "skipped"},
                {size_text(size)},
@@ -326,13 +322,13 @@ std::string render_peers(const std::vector<Json>& peers, const Look& look) {
     table.add(
         {{short_id(text_at(peer, "id"))},
          {shown(text_at(peer, "endpoint")) + (flag_at(peer, "is_inbound") ? " in" : " out")},
-         {rate_or_dash(count(peer, "rate_down"))},
-         {rate_or_dash(count(peer, "rate_up"))},
-         {size_text(count(peer, "downloaded"))},
-         {size_text(count(peer, "uploaded"))},
+         {rate_or_dash(count_at(peer, "rate_down"))},
+         {rate_or_dash(count_at(peer, "rate_up"))},
+         {size_text(count_at(peer, "downloaded"))},
+         {size_text(count_at(peer, "uploaded"))},
          {trip ? std::to_string(static_cast<int>(std::clamp(*trip, 0.0, 999.0) * 1000)) + " ms"
                : "-"},
-         {age_text(count(peer, "connected"))},
+         {age_text(count_at(peer, "connected"))},
          {state}});
   }
   return table.render(look);
@@ -400,10 +396,10 @@ std::string hashing_line(const std::string& name, std::uint64_t done, std::uint6
 std::string fetch_head(const Json& share, const Look& look) {
   std::string text = name_of(share) + "  " + size_or_dash(share) + "   ";
   if (const Json& lookup = at(share, "lookup"); lookup.is_object()) {
-    text += "lookup " + plural(count(lookup, "nodes_asked"), "node") + ", " +
-            plural(count(lookup, "peers_found"), "provider") + ", ";
+    text += "lookup " + plural(count_at(lookup, "nodes_asked"), "node") + ", " +
+            plural(count_at(lookup, "peers_found"), "provider") + ", ";
   }
-  text += std::to_string(count(share, "peers_connected")) + " connected";
+  text += std::to_string(count_at(share, "peers_connected")) + " connected";
   return look.width == 0 ? text : cut(text, look.width);
 }
 
@@ -412,9 +408,10 @@ std::string fetch_line(const Json& share, std::optional<std::uint64_t> dht_nodes
   const std::size_t width = look.width == 0 ? kWidthUnlimited : look.width;
   if (const auto still = still_text(share, dht_nodes)) return cut(*still, width);
   const std::uint64_t size = wanted_size(share).value_or(0);
-  const unsigned done = percent(count(share, "done"), size).value_or(0);
+  const unsigned done = percent(count_at(share, "done"), size).value_or(0);
   const std::string head = pad_left(std::to_string(done), 3) + "% ";
-  const std::string tail = "  " + done_text(count(share, "done"), size) + "   " + pace_text(share);
+  const std::string tail =
+      "  " + done_text(count_at(share, "done"), size) + "   " + pace_text(share);
   const std::size_t used = width_of(head) + width_of(tail) + 2;
   // Without room for a bar the numbers stand alone.
   if (used + kBarWidthMin > width) return cut(head + tail.substr(2), width);
@@ -424,7 +421,7 @@ std::string fetch_line(const Json& share, std::optional<std::uint64_t> dht_nodes
 std::string fetch_plain(const Json& share, std::optional<std::uint64_t> dht_nodes) {
   if (auto still = still_text(share, dht_nodes)) return *std::move(still);
   const std::uint64_t size = wanted_size(share).value_or(0);
-  return percent_or_dash(share) + "  " + done_text(count(share, "done"), size) + "   " +
+  return percent_or_dash(share) + "  " + done_text(count_at(share, "done"), size) + "   " +
          pace_text(share);
 }
 

@@ -15,10 +15,6 @@ constexpr std::uint64_t kIdBits = 160;
 
 namespace {
 
-std::uint64_t count(const Json& object, std::string_view key) {
-  return integer_at(object, key).value_or(0);
-}
-
 std::string milliseconds(const Json& object, std::string_view key) {
   std::array<char, 32> text{};
   const double value = std::clamp(number_at(object, key).value_or(0), 0.0, 1e6);
@@ -26,7 +22,7 @@ std::string milliseconds(const Json& object, std::string_view key) {
   return {text.data(), static_cast<std::size_t>(std::clamp(size, 0, 31))};
 }
 
-Color color_of(const std::string& outcome) {
+Color outcome_color(const std::string& outcome) {
   if (outcome == "answered") return Color::green;
   return outcome == "failed" ? Color::red : Color::yellow;
 }
@@ -41,8 +37,8 @@ std::string render_dht(const Json& stats, const Look& look) {
       {"node", shown(text_at(dht, "id"))},
       {"joined", flag_at(dht, "is_joined") ? "yes" : "no: nobody answers"},
       {"address", address.empty() ? "not known yet" : shown(address)},
-      {"table", plural(count(dht, "nodes_count"), "node") + ", " +
-                    std::to_string(count(dht, "nodes_good")) + " of them good"},
+      {"table", plural(count_at(dht, "nodes_count"), "node") + ", " +
+                    std::to_string(count_at(dht, "nodes_good")) + " of them good"},
   };
   if (flag_at(dht, "is_hidden")) {
     facts.push_back({"reach", "no stranger reaches us yet, so it only asks (BEP 43)"});
@@ -50,24 +46,25 @@ std::string render_dht(const Json& stats, const Look& look) {
   if (const auto estimate = integer_at(stats, "estimate")) {
     facts.push_back({"network", "about " + plural(*estimate, "node")});
   }
-  facts.push_back({"lookups", std::to_string(count(dht, "lookups_count")) + " running or waiting"});
-  facts.push_back({"stored here", plural(count(dht, "peers_stored"), "peer") + " under " +
-                                      plural(count(dht, "keys_stored"), "key") + ", " +
-                                      plural(count(stats, "items_stored"), "item")});
-  facts.push_back({"queries", std::to_string(count(dht, "queries_in")) + " in, " +
-                                  std::to_string(count(dht, "queries_out")) + " out; " +
-                                  std::to_string(count(dht, "replies_in")) + " replies, " +
-                                  plural(count(dht, "errors_in"), "error") + ", " +
-                                  std::to_string(count(dht, "dropped_in")) + " dropped"});
-  facts.push_back({"traffic", size_text(count(dht, "bytes_in")) + " in, " +
-                                  size_text(count(dht, "bytes_out")) + " out"});
+  facts.push_back(
+      {"lookups", std::to_string(count_at(dht, "lookups_count")) + " running or waiting"});
+  facts.push_back({"stored here", plural(count_at(dht, "peers_stored"), "peer") + " under " +
+                                      plural(count_at(dht, "keys_stored"), "key") + ", " +
+                                      plural(count_at(stats, "items_stored"), "item")});
+  facts.push_back({"queries", std::to_string(count_at(dht, "queries_in")) + " in, " +
+                                  std::to_string(count_at(dht, "queries_out")) + " out; " +
+                                  std::to_string(count_at(dht, "replies_in")) + " replies, " +
+                                  plural(count_at(dht, "errors_in"), "error") + ", " +
+                                  std::to_string(count_at(dht, "dropped_in")) + " dropped"});
+  facts.push_back({"traffic", size_text(count_at(dht, "bytes_in")) + " in, " +
+                                  size_text(count_at(dht, "bytes_out")) + " out"});
   std::string text = render_facts(facts);
   const Json& buckets = at(stats, "buckets");
   if (!buckets.is_array() || buckets.empty()) return text;
   Table table({{"SHARED BITS", true}, {"NODES", true}, {""}});
   for (const Json& bucket : buckets) {
-    const std::uint64_t nodes = count(bucket, "nodes_count");
-    table.add({{std::to_string(count(bucket, "shared_bits"))},
+    const std::uint64_t nodes = count_at(bucket, "nodes_count");
+    table.add({{std::to_string(count_at(bucket, "shared_bits"))},
                {std::to_string(nodes)},
                {std::string(std::min<std::uint64_t>(nodes, kIdBits), '#'), Color::cyan}});
   }
@@ -97,9 +94,9 @@ std::string render_steps(const Json& steps, const Look& look) {
                {milliseconds(*step, "took")},
                {distance ? std::to_string(*distance) : "-"},
                {shown(text_at(*step, "node"))},
-               {verb + shown(outcome), color_of(outcome)},
-               {std::to_string(count(*step, "nodes"))},
-               {std::to_string(count(*step, "peers"))},
+               {verb + shown(outcome), outcome_color(outcome)},
+               {std::to_string(count_at(*step, "nodes"))},
+               {std::to_string(count_at(*step, "peers"))},
                {shown(text_at(*step, "id"))}});
   }
   return table.render(look);

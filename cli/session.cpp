@@ -64,7 +64,7 @@ Outcome<std::vector<Json>> Session::call_all(std::string_view method, std::strin
     Json& page = std::get<Json>(answer);
     Json items = take(page, list);
     for (Json& item : items) all.push_back(std::move(item));
-    if (items.empty() || all.size() >= integer_at(page, "count").value_or(0)) return all;
+    if (items.empty() || all.size() >= count_at(page, "count")) return all;
   }
 }
 

@@ -16,7 +16,7 @@ std::string damaged_lines(const Json& result, const std::string& name) {
   std::string text;
   for (const Json& range : at(result, "damaged")) {
     const std::string path = text_at(range, "path");
-    const std::uint64_t offset = integer_at(range, "offset").value_or(0);
+    const std::uint64_t offset = count_at(range, "offset");
     const std::uint64_t size = integer_at(range, "size").value_or(1);
     text += shown(path.empty() ? name : path) + "  " + std::to_string(offset) + "-" +
             std::to_string(offset + size - 1) + "\n";
@@ -29,8 +29,8 @@ int finish(Session& session, Client& client, const Interrupt& interrupt, const J
   Screen& screen = session.screen();
   screen.end_moving_line(false);
   const std::string id = text_at(result, "id");
-  const std::uint64_t count = integer_at(result, "damaged_count").value_or(0);
-  const std::string size = size_text(integer_at(result, "size").value_or(0));
+  const std::uint64_t count = count_at(result, "damaged_count");
+  const std::string size = size_text(count_at(result, "size"));
   const bool is_repairing = flag_at(result, "is_repairing");
   if (count == 0 && !is_repairing) {
     screen.story("intact  " + shown(name) + "  " + size);
@@ -38,8 +38,7 @@ int finish(Session& session, Client& client, const Interrupt& interrupt, const J
     return kExitDone;
   }
   const std::string damage = plural(count, "piece") + " damaged, " +
-                             size_text(integer_at(result, "damaged_size").value_or(0)) + " of " +
-                             size;
+                             size_text(count_at(result, "damaged_size")) + " of " + size;
   if (is_repairing) {
     screen.story(damage + "; fetched again now");
     if (!screen.is_json()) {
@@ -89,9 +88,8 @@ int verify(Session& session, const std::string& id, bool is_repair) {
           screen.story_json(event);
           break;
         }
-        screen.moving_line(hashing_line(name, integer_at(event, "done").value_or(0),
-                                        integer_at(event, "total").value_or(0),
-                                        integer_at(event, "rate").value_or(0), screen.err_look()));
+        screen.moving_line(hashing_line(name, count_at(event, "done"), count_at(event, "total"),
+                                        count_at(event, "rate"), screen.err_look()));
         break;
       }
       case Message::Kind::quiet: break;

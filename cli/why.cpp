@@ -18,10 +18,6 @@ constexpr std::size_t kPeersShownMax = 5;
 
 namespace {
 
-std::uint64_t count(const Json& object, std::string_view key) {
-  return integer_at(object, key).value_or(0);
-}
-
 std::string short_endpoint(const Json& object) {
   return shown(text_at(object, "endpoint"));
 }
@@ -53,11 +49,11 @@ void add_lookup(Chain& chain, const Json& why) {
   if (!lookup.is_object()) {
     text = "none     no lookup has ended yet";
   } else {
-    const std::uint64_t found = count(lookup, "peers_found");
+    const std::uint64_t found = count_at(lookup, "peers_found");
     // Who fetches announces itself: the lookup finds us too.
-    const bool is_useless = found > 0 && count(why, "dials_count") == 0;
+    const bool is_useless = found > 0 && count_at(why, "dials_count") == 0;
     text = (found > 0 && !is_useless ? "ok       " : "nobody   ") +
-           plural(count(lookup, "nodes_asked"), "node") + " asked, " + std::to_string(found) +
+           plural(count_at(lookup, "nodes_asked"), "node") + " asked, " + std::to_string(found) +
            (found == 1 ? " address found" : " addresses found") +
            (is_useless ? ", our own or not to be dialled" : "") + " (" +
            clock_of(text_at(lookup, "time")) + ")";
@@ -84,7 +80,7 @@ void add_dials(Chain& chain, const Json& why) {
       ++open;
     }
   }
-  const std::uint64_t total = count(why, "dials_count");
+  const std::uint64_t total = count_at(why, "dials_count");
   if (total == 0) {
     chain.add("dial", "none     no address is known");
     return;
@@ -121,18 +117,18 @@ std::string peer_words(const Json& peer) {
   const double done = number_at(peer, "done").value_or(0);
   text += "has " + std::to_string(static_cast<unsigned>(std::clamp(done, 0.0, 1.0) * 100)) + "%";
   if (!flag_at(peer, "is_interesting")) return text + ", nothing of it that we miss";
-  const std::string age = age_text(count(peer, "choke_age"));
+  const std::string age = age_text(count_at(peer, "choke_age"));
   if (flag_at(peer, "is_choking")) {
     return text + ", chokes us for " + age + " (why is unknown: a peer does not say)";
   }
-  text += ", serves us for " + age + ": " + plural(count(peer, "requests_out"), "block") +
-          " asked for, last one " + age_text(count(peer, "quiet")) + " ago";
+  text += ", serves us for " + age + ": " + plural(count_at(peer, "requests_out"), "block") +
+          " asked for, last one " + age_text(count_at(peer, "quiet")) + " ago";
   if (flag_at(peer, "is_snubbed")) text += ", snubbed";
   return text;
 }
 
 void add_peers(Chain& chain, const Json& why) {
-  const std::uint64_t total = count(why, "peers_count");
+  const std::uint64_t total = count_at(why, "peers_count");
   chain.add("peers", total == 0 ? "none     nobody is connected for this share"
                                 : plural(total, "peer") + " connected");
   std::size_t told = 0;
@@ -151,14 +147,14 @@ void add_peers(Chain& chain, const Json& why) {
 
 void add_pieces(Chain& chain, const Json& why) {
   const Json& share = at(why, "share");
-  const std::uint64_t pieces = count(share, "pieces_count");
+  const std::uint64_t pieces = count_at(share, "pieces_count");
   if (pieces == 0) return;
   std::string text =
-      std::to_string(count(share, "pieces_done")) + " of " + plural(pieces, "piece") + " here";
+      std::to_string(count_at(share, "pieces_done")) + " of " + plural(pieces, "piece") + " here";
   const Json& lost = at(why, "lost");
-  if (const std::uint64_t number = count(lost, "count"); number > 0) {
+  if (const std::uint64_t number = count_at(lost, "count"); number > 0) {
     text += ", " + std::to_string(number) + " without a connected holder (" +
-            plural(count(lost, "files_count"), "file") + "):";
+            plural(count_at(lost, "files_count"), "file") + "):";
     for (const Json& piece : at(lost, "pieces")) {
       if (piece.is_number_unsigned()) text += " " + std::to_string(piece.get<std::uint64_t>());
     }
@@ -184,8 +180,8 @@ void add_machine(Chain& chain, const Json& why) {
   if (error.is_object()) {
     chain.add(text_at(error, "kind") == "no_space" ? "disk" : "fault",
               shown(text_at(error, "message")));
-  } else if (count(disk, "writes") > 0 || flag_at(disk, "is_syncing")) {
-    chain.add("disk", plural(count(disk, "writes"), "write") + " under way" +
+  } else if (count_at(disk, "writes") > 0 || flag_at(disk, "is_syncing")) {
+    chain.add("disk", plural(count_at(disk, "writes"), "write") + " under way" +
                           (flag_at(disk, "is_syncing") ? ", syncing" : ""));
   }
 }

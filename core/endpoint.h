@@ -48,6 +48,15 @@ struct Endpoint {
   Endpoint prefix(unsigned bits) const;
 };
 
+// What counts as one for limits per host and per network (SECURITY.md 1.4): an IPv6 subscriber
+// holds at least a /64, and often a /48.
+inline Endpoint host_of(const Endpoint& endpoint) {
+  return endpoint.prefix(endpoint.is_v6 ? 64 : 32);
+}
+inline Endpoint network_of(const Endpoint& endpoint) {
+  return endpoint.prefix(endpoint.is_v6 ? 48 : 24);
+}
+
 // May an address learnt from `source` be listed or dialled? `special_use_is_global` is the testing
 // switch that makes every address count as global. Ports under 1024 never.
 bool may_learn(const Endpoint& learnt, const Endpoint& source, bool special_use_is_global);

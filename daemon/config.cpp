@@ -194,7 +194,7 @@ Verdict read_hook_timeout(const Json& value, DaemonConfig& config) {
 
 // ---- The table ----
 
-struct Key {
+struct ConfigKey {
   std::string_view name;
   std::string_view expects;
   std::string_view meaning;
@@ -219,140 +219,157 @@ Verdict read_level(const Json& value, std::optional<std::string>& into) {
 }
 
 const std::array kKeys{
-    Key{"identity.name", "text of at most 64 bytes without control characters",
+    ConfigKey{
+        "identity.name", "text of at most 64 bytes without control characters",
         "what this node is called on your own screens; never sent",
         [](const Json& v, DaemonConfig& c) { return read_text_up_to(v, kNameSizeMax, c.name); }},
-    Key{"listen",
-        "a list of 1 to 8 different addresses with ports, such as [\"0.0.0.0:7341\", "
-        "\"[::]:7341\"]",
-        "where TCP and UDP are bound; port 0 takes any free port, which status shows", read_listen},
-    Key{"bootstrap", "a list of at most 64 texts HOST:PORT",
-        "DHT nodes to join through, PeerNet's or any Mainline node", read_bootstrap},
-    Key{"network.key_file", "an absolute path, or null",
+    ConfigKey{"listen",
+              "a list of 1 to 8 different addresses with ports, such as [\"0.0.0.0:7341\", "
+              "\"[::]:7341\"]",
+              "where TCP and UDP are bound; port 0 takes any free port, which status shows",
+              read_listen},
+    ConfigKey{"bootstrap", "a list of at most 64 texts HOST:PORT",
+              "DHT nodes to join through, PeerNet's or any Mainline node", read_bootstrap},
+    ConfigKey{
+        "network.key_file", "an absolute path, or null",
         "the key of a private network (peernet network new FILE makes one); null: the public one",
         [](const Json& v, DaemonConfig& c) { return read_absolute_path(v, c.network_key_file); }},
-    Key{"discovery.dht", "true or false", "find peers through the DHT",
-        [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.dht); }},
-    Key{"discovery.lan", "true or false", "find peers on the local network",
-        [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.lan); }},
-    Key{"discovery.pex", "true or false", "hear of peers from peers",
-        [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.pex); }},
-    Key{"nat.port_mapping", "true or false", "ask the router to map the port",
-        [](const Json& v, DaemonConfig& /*c*/) { return read_not_built_boolean(v); },
-        "port mapping"},
-    Key{"paths.downloads", "an absolute path, or null",
-        "where fetch puts things when not told; null: as peernetd --print-paths says",
-        [](const Json& v, DaemonConfig& c) { return read_absolute_path(v, c.downloads); }},
-    Key{"limits.up", R"(a rate such as "8MB/s" or "512KiB/s", or null for no limit)",
-        "upload, over all shares and peers",
-        [](const Json& v, DaemonConfig& c) { return read_rate(v, c.limit_up); }},
-    Key{"limits.down", R"(a rate such as "8MB/s" or "512KiB/s", or null for no limit)",
-        "download, over all shares and peers",
-        [](const Json& v, DaemonConfig& c) { return read_rate(v, c.limit_down); }},
-    Key{"limits.peer_up", R"(a rate such as "8MB/s" or "512KiB/s", or null for no limit)",
-        "upload to each peer, over all shares",
-        [](const Json& v, DaemonConfig& c) { return read_rate(v, c.peer_limits.each.up); }},
-    Key{"limits.peer_down", R"(a rate such as "8MB/s" or "512KiB/s", or null for no limit)",
-        "download from each peer, over all shares",
-        [](const Json& v, DaemonConfig& c) { return read_rate(v, c.peer_limits.each.down); }},
-    Key{"limits.lan", "true or false",
-        "rate limits, those of shares too, count for peers at private and loopback addresses",
-        [](const Json& v, DaemonConfig& c) {
-          return read_boolean(v, c.peer_limits.is_lan_limited);
-        }},
-    Key{"limits.connections", "a whole number from 1 to 65535", "peers connected at a time",
-        [](const Json& v, DaemonConfig& c) {
-          return read_integer(v, 1, kConnectionsMax, c.connections);
-        }},
-    Key{"limits.half_open", "a whole number from 8 to 16384",
-        "inbound connections at a time that have not proved yet who they are",
-        [](const Json& v, DaemonConfig& c) {
-          return read_integer(v, kHalfOpenMin, kHalfOpenMax, c.half_open);
-        }},
-    Key{"limits.handshakes", "a whole number from 1 to 10000",
-        "inbound handshakes computed in a second; beyond half of it each network has five",
-        [](const Json& v, DaemonConfig& c) {
-          return read_integer(v, 1, kHandshakesMax, c.handshakes);
-        }},
-    Key{"limits.dials", "a whole number from 1 to 200", "connections begun in a second",
+    ConfigKey{"discovery.dht", "true or false", "find peers through the DHT",
+              [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.dht); }},
+    ConfigKey{"discovery.lan", "true or false", "find peers on the local network",
+              [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.lan); }},
+    ConfigKey{"discovery.pex", "true or false", "hear of peers from peers",
+              [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.pex); }},
+    ConfigKey{"nat.port_mapping", "true or false", "ask the router to map the port",
+              [](const Json& v, DaemonConfig& /*c*/) { return read_not_built_boolean(v); },
+              "port mapping"},
+    ConfigKey{"paths.downloads", "an absolute path, or null",
+              "where fetch puts things when not told; null: as peernetd --print-paths says",
+              [](const Json& v, DaemonConfig& c) { return read_absolute_path(v, c.downloads); }},
+    ConfigKey{"limits.up", R"(a rate such as "8MB/s" or "512KiB/s", or null for no limit)",
+              "upload, over all shares and peers",
+              [](const Json& v, DaemonConfig& c) { return read_rate(v, c.limit_up); }},
+    ConfigKey{"limits.down", R"(a rate such as "8MB/s" or "512KiB/s", or null for no limit)",
+              "download, over all shares and peers",
+              [](const Json& v, DaemonConfig& c) { return read_rate(v, c.limit_down); }},
+    ConfigKey{"limits.peer_up", R"(a rate such as "8MB/s" or "512KiB/s", or null for no limit)",
+              "upload to each peer, over all shares",
+              [](const Json& v, DaemonConfig& c) { return read_rate(v, c.peer_limits.each.up); }},
+    ConfigKey{"limits.peer_down", R"(a rate such as "8MB/s" or "512KiB/s", or null for no limit)",
+              "download from each peer, over all shares",
+              [](const Json& v, DaemonConfig& c) { return read_rate(v, c.peer_limits.each.down); }},
+    ConfigKey{"limits.lan", "true or false",
+              "rate limits, those of shares too, count for peers at private and loopback addresses",
+              [](const Json& v, DaemonConfig& c) {
+                return read_boolean(v, c.peer_limits.is_lan_limited);
+              }},
+    ConfigKey{"limits.connections", "a whole number from 1 to 65535", "peers connected at a time",
+              [](const Json& v, DaemonConfig& c) {
+                return read_integer(v, 1, kConnectionsMax, c.connections);
+              }},
+    ConfigKey{"limits.half_open", "a whole number from 8 to 16384",
+              "inbound connections at a time that have not proved yet who they are",
+              [](const Json& v, DaemonConfig& c) {
+                return read_integer(v, kHalfOpenMin, kHalfOpenMax, c.half_open);
+              }},
+    ConfigKey{"limits.handshakes", "a whole number from 1 to 10000",
+              "inbound handshakes computed in a second; beyond half of it each network has five",
+              [](const Json& v, DaemonConfig& c) {
+                return read_integer(v, 1, kHandshakesMax, c.handshakes);
+              }},
+    ConfigKey{
+        "limits.dials", "a whole number from 1 to 200", "connections begun in a second",
         [](const Json& v, DaemonConfig& c) { return read_integer(v, 1, kDialsMax, c.dials); }},
-    Key{"limits.upload_slots", "a whole number from 1 to 1000, or null to adapt to the uplink",
-        "peers served at a time", read_upload_slots},
-    Key{"limits.memory", R"(a size from "16MiB" to "1TiB")", "block data held at a time",
-        [](const Json& v, DaemonConfig& c) {
-          return read_size(v, kMemoryMin, kMemoryMax, c.memory);
-        }},
-    Key{"limits.manifest_size", R"(a size from "64KiB" to "128MiB")",
+    ConfigKey{"limits.upload_slots",
+              "a whole number from 1 to 1000, or null to adapt to the uplink",
+              "peers served at a time", read_upload_slots},
+    ConfigKey{"limits.memory", R"(a size from "16MiB" to "1TiB")", "block data held at a time",
+              [](const Json& v, DaemonConfig& c) {
+                return read_size(v, kMemoryMin, kMemoryMax, c.memory);
+              }},
+    ConfigKey{
+        "limits.manifest_size", R"(a size from "64KiB" to "128MiB")",
         "of the list of files of a share that is added or fetched; it is held four times over",
         [](const Json& v, DaemonConfig& c) {
           return read_size(v, kManifestSizeMin, transfer::kManifestLimitsMost.encoded_size_max,
                            c.manifest_size);
         }},
-    Key{"limits.manifest_entries", "a whole number from 1 to 1000000",
-        "files and directories of such a share",
-        [](const Json& v, DaemonConfig& c) {
-          return read_integer(v, 1, transfer::kManifestLimitsMost.entries_max, c.manifest_entries);
-        }},
-    Key{"limits.dht_keys", "a whole number from 16 to 65536",
-        "keys under which others announce themselves here, in each address family",
-        [](const Json& v, DaemonConfig& c) {
-          return read_integer(v, kDhtStoreMin, kDhtKeysMax, c.dht_store.keys);
-        }},
-    Key{"limits.dht_peers", "a whole number from 16 to 1048576",
+    ConfigKey{"limits.manifest_entries", "a whole number from 1 to 1000000",
+              "files and directories of such a share",
+              [](const Json& v, DaemonConfig& c) {
+                return read_integer(v, 1, transfer::kManifestLimitsMost.entries_max,
+                                    c.manifest_entries);
+              }},
+    ConfigKey{"limits.dht_keys", "a whole number from 16 to 65536",
+              "keys under which others announce themselves here, in each address family",
+              [](const Json& v, DaemonConfig& c) {
+                return read_integer(v, kDhtStoreMin, kDhtKeysMax, c.dht_store.keys);
+              }},
+    ConfigKey{
+        "limits.dht_peers", "a whole number from 16 to 1048576",
         "addresses under all those keys, in each address family; 10 bytes each in IPv4, 22 in "
         "IPv6, "
         "and when each runs out",
         [](const Json& v, DaemonConfig& c) {
           return read_integer(v, kDhtStoreMin, kDhtPeersMax, c.dht_store.peers);
         }},
-    Key{"limits.dht_items", "a whole number from 16 to 16384",
-        "items that others put here (BEP 44), in each address family; 1 KB each",
-        [](const Json& v, DaemonConfig& c) {
-          return read_integer(v, kDhtStoreMin, kDhtItemsMax, c.dht_store.items);
-        }},
-    Key{"limits.control_clients", "a whole number from 4 to 4096",
-        "connections of the control socket at a time",
-        [](const Json& v, DaemonConfig& c) {
-          return read_integer(v, kControlClientsMin, kControlClientsMax, c.control_clients);
-        }},
-    Key{"limits.control_requests", "a whole number from 10 to 100000",
-        "requests a second that one of them gets done; the rest waits",
-        [](const Json& v, DaemonConfig& c) {
-          return read_integer(v, kControlRequestsMin, kControlRequestsMax, c.control_requests);
-        }},
-    Key{"hooks.completed", kProgramExpects,
-        "a program that is run when a fetched share stands at its place",
-        [](const Json& v, DaemonConfig& c) { return read_program(v, c.hooks.completed); }},
-    Key{"hooks.scan", kProgramExpects,
+    ConfigKey{"limits.dht_items", "a whole number from 16 to 16384",
+              "items that others put here (BEP 44), in each address family; 1 KB each",
+              [](const Json& v, DaemonConfig& c) {
+                return read_integer(v, kDhtStoreMin, kDhtItemsMax, c.dht_store.items);
+              }},
+    ConfigKey{"limits.control_clients", "a whole number from 4 to 4096",
+              "connections of the control socket at a time",
+              [](const Json& v, DaemonConfig& c) {
+                return read_integer(v, kControlClientsMin, kControlClientsMax, c.control_clients);
+              }},
+    ConfigKey{"limits.control_requests", "a whole number from 10 to 100000",
+              "requests a second that one of them gets done; the rest waits",
+              [](const Json& v, DaemonConfig& c) {
+                return read_integer(v, kControlRequestsMin, kControlRequestsMax,
+                                    c.control_requests);
+              }},
+    ConfigKey{"hooks.completed", kProgramExpects,
+              "a program that is run when a fetched share stands at its place",
+              [](const Json& v, DaemonConfig& c) { return read_program(v, c.hooks.completed); }},
+    ConfigKey{
+        "hooks.scan", kProgramExpects,
         "a program that looks at a fetched share before it goes to its place; unless it ends with "
         "0, the share is kept back",
         [](const Json& v, DaemonConfig& c) { return read_program(v, c.hooks.scan); }},
-    Key{"hooks.timeout", R"(a duration from "1s" to "24h")",
-        "after this a hook is killed; a scan has then not let the share pass", read_hook_timeout},
-    Key{"log.level", kLevelExpects, "the least important lines that are still written",
+    ConfigKey{"hooks.timeout", R"(a duration from "1s" to "24h")",
+              "after this a hook is killed; a scan has then not let the share pass",
+              read_hook_timeout},
+    ConfigKey{
+        "log.level", kLevelExpects, "the least important lines that are still written",
         [](const Json& v, DaemonConfig& c) { return read_word(v, kLogLevels, c.log_levels.all); }},
-    Key{"log.shares", kLevelOrNullExpects, "the same for lines about shares; null: as log.level",
-        [](const Json& v, DaemonConfig& c) { return read_level(v, c.log_levels.shares); }},
-    Key{"log.peers", kLevelOrNullExpects, "the same for lines about peers; null: as log.level",
-        [](const Json& v, DaemonConfig& c) { return read_level(v, c.log_levels.peers); }},
-    Key{"log.format", R"(one of "text", "json")", "lines for people or for programs",
+    ConfigKey{"log.shares", kLevelOrNullExpects,
+              "the same for lines about shares; null: as log.level",
+              [](const Json& v, DaemonConfig& c) { return read_level(v, c.log_levels.shares); }},
+    ConfigKey{"log.peers", kLevelOrNullExpects,
+              "the same for lines about peers; null: as log.level",
+              [](const Json& v, DaemonConfig& c) { return read_level(v, c.log_levels.peers); }},
+    ConfigKey{
+        "log.format", R"(one of "text", "json")", "lines for people or for programs",
         [](const Json& v, DaemonConfig& c) { return read_word(v, kLogFormats, c.log_format); }},
-    Key{"log.file", "an absolute path, or null",
+    ConfigKey{
+        "log.file", "an absolute path, or null",
         "where the log goes; null: standard error, or peernetd.log in the state directory with "
         "--detach",
         [](const Json& v, DaemonConfig& c) { return read_absolute_path(v, c.log_file); }},
-    Key{"log.max_size", R"(a size from "64KiB" to "1TiB")",
-        "of the log file and the four before it together",
-        [](const Json& v, DaemonConfig& c) {
-          return read_size(v, kLogSizeMin, kLogSizeMax, c.log_size);
-        }},
-    Key{"testing.special_use_is_global", "true or false",
+    ConfigKey{"log.max_size", R"(a size from "64KiB" to "1TiB")",
+              "of the log file and the four before it together",
+              [](const Json& v, DaemonConfig& c) {
+                return read_size(v, kLogSizeMin, kLogSizeMax, c.log_size);
+              }},
+    ConfigKey{
+        "testing.special_use_is_global", "true or false",
         "loopback and private addresses count as global ones; for tests only",
         [](const Json& v, DaemonConfig& c) { return read_boolean(v, c.special_use_is_global); }},
 };
 
 bool is_section(std::string_view name) {
-  return std::any_of(kKeys.begin(), kKeys.end(), [&](const Key& key) {
+  return std::any_of(kKeys.begin(), kKeys.end(), [&](const ConfigKey& key) {
     return key.name.size() > name.size() && key.name.starts_with(name) &&
            key.name[name.size()] == '.';
   });
@@ -368,7 +385,7 @@ std::string place_of(const std::string& key, const JsonLines& lines) {
 Error unknown_key(const std::string& key, const JsonLines& lines) {
   std::vector<std::string_view> names;
   names.reserve(kKeys.size());
-  for (const Key& known : kKeys) names.push_back(known.name);
+  for (const ConfigKey& known : kKeys) names.push_back(known.name);
   return Error{Errc::malformed, place_of(key, lines) + ": there is no such key",
                "did you mean \"" + std::string(nearest(key, names)) + "\"?"};
 }
@@ -376,7 +393,7 @@ Error unknown_key(const std::string& key, const JsonLines& lines) {
 Result<void> take(const std::string& name, const Json& value, const JsonLines& lines,
                   DaemonConfig& config) {
   const auto* const key = std::find_if(kKeys.begin(), kKeys.end(),
-                                       [&](const Key& known) { return known.name == name; });
+                                       [&](const ConfigKey& known) { return known.name == name; });
   if (key == kKeys.end()) return unknown_key(name, lines);
   switch (key->read(value, config)) {
     case Verdict::good: return {};
@@ -521,7 +538,7 @@ std::string config_to_json(const DaemonConfig& config) {
 std::vector<ConfigKeyRow> config_keys() {
   std::vector<ConfigKeyRow> rows;
   rows.reserve(kKeys.size());
-  for (const Key& key : kKeys)
+  for (const ConfigKey& key : kKeys)
     rows.push_back({key.name, key.expects, key.meaning, key.not_built.empty()});
   return rows;
 }

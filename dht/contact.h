@@ -1,8 +1,7 @@
 #pragma once
 
-// A contact is a DHT node we have heard of: its id and its endpoint. The functions say which
-// addresses count as one for the limits of SECURITY.md 1.4: a host (/64 in IPv6), its network (/24,
-// or /48) and the region around that (/16, or /32).
+// A contact is a DHT node we have heard of: its id and its endpoint. A location is what its address
+// counts as for the limits of SECURITY.md 1.4: a host, its network, and the region around that.
 
 #include <compare>
 #include <cstdint>
@@ -20,12 +19,7 @@ struct Contact {
   auto operator<=>(const Contact&) const = default;
 };
 
-inline Endpoint host_of(const Endpoint& endpoint) {
-  return endpoint.prefix(endpoint.is_v6 ? 64 : 32);
-}
-inline Endpoint network_of(const Endpoint& endpoint) {
-  return endpoint.prefix(endpoint.is_v6 ? 48 : 24);
-}
+// A /16, or /32 in IPv6.
 inline Endpoint region_of(const Endpoint& endpoint) {
   return endpoint.prefix(endpoint.is_v6 ? 32 : 16);
 }

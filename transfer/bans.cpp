@@ -3,15 +3,6 @@
 #include <algorithm>
 
 namespace peernet::transfer {
-namespace {
-
-// An IPv6 subscriber holds at least a /64.
-Endpoint host_of(const Endpoint& endpoint) {
-  return endpoint.prefix(endpoint.is_v6 ? 64 : 32);
-}
-
-}  // namespace
-
 void Bans::on_bad_block(Time now, const PeerId& peer, const Endpoint& from) {
   expire(now);
   const auto [held, is_new] = peers_.try_emplace(peer, now);

@@ -7,11 +7,6 @@ namespace {
 
 constexpr std::uint16_t kLearntPortMin = 1024;
 
-// An IPv6 /64 is one place, however many addresses are named in it.
-Endpoint host_of(const Endpoint& endpoint) {
-  return endpoint.prefix(endpoint.is_v6 ? 64 : 32);
-}
-
 }  // namespace
 
 Dialer::Dialer(bool special_use_is_global, const Rng& rng, std::uint32_t dials_per_second)

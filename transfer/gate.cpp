@@ -5,14 +5,6 @@ namespace {
 
 constexpr Duration kHandshakeWindow = std::chrono::seconds(1);
 
-Endpoint host_of(const Endpoint& endpoint) {
-  return endpoint.prefix(endpoint.is_v6 ? 64 : 32);
-}
-
-Endpoint prefix_of(const Endpoint& endpoint) {
-  return endpoint.prefix(endpoint.is_v6 ? 48 : 24);
-}
-
 }  // namespace
 
 Gate::Gate(bool special_use_is_global, std::uint32_t established_in_max,
@@ -66,7 +58,7 @@ bool Gate::may_handshake(Time now, const Endpoint& from) {
     handshakes_.pop_front();
   }
   if (handshakes_.size() >= handshakes_per_second_) return false;
-  const Endpoint prefix = prefix_of(from);
+  const Endpoint prefix = network_of(from);
   const bool is_under_load = handshakes_.size() > handshakes_per_second_ / 2;
   if (is_under_load && !is_exempt(from)) {
     const auto counted = handshakes_of_prefix_.find(prefix);
@@ -86,7 +78,7 @@ std::size_t Gate::unproven_of_host(const Endpoint& endpoint) const {
 }
 
 std::size_t Gate::unproven_of_prefix(const Endpoint& endpoint) const {
-  const auto found = prefixes_.find(prefix_of(endpoint));
+  const auto found = prefixes_.find(network_of(endpoint));
   return found == prefixes_.end() ? 0 : found->second.size();
 }
 
@@ -102,7 +94,7 @@ void Gate::insert_unproven(ConnId conn, const Endpoint& from) {
   const std::uint64_t number = ++arrivals_;
   unproven_.emplace(conn, Unproven{.from = from, .number = number});
   ++hosts_[host_of(from)];
-  const Endpoint prefix = prefix_of(from);
+  const Endpoint prefix = network_of(from);
   Prefix& held = prefixes_[prefix];
   if (!held.empty()) ranks_.erase(rank_of(prefix, held));
   held.emplace(number, conn);
@@ -118,7 +110,7 @@ void Gate::remove_unproven(ConnId conn) {
   const auto host = hosts_.find(host_of(gone.from));
   if (--host->second == 0) hosts_.erase(host);
 
-  const Endpoint prefix = prefix_of(gone.from);
+  const Endpoint prefix = network_of(gone.from);
   const auto held = prefixes_.find(prefix);
   ranks_.erase(rank_of(prefix, held->second));
   held->second.erase(gone.number);

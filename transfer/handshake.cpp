@@ -20,7 +20,7 @@ constexpr std::size_t kTimeSize = 8;
 // is only compared.
 constexpr std::uint64_t kNoisePskKeyId = 1;
 constexpr std::uint64_t kNetworkIdKeyId = 2;
-constexpr char kKeyContext[9] = "pn-noise";
+constexpr char kNoiseContext[9] = "pn-noise";
 
 std::uint8_t role_byte(Role role) {
   return role == Role::initiator ? 0 : 1;
@@ -53,13 +53,13 @@ Bytes handshake_prologue(const std::optional<Key>& network_key) {
   Writer writer(prologue);
   writer.bytes(as_bytes(kPrologueName));
   writer.u16(kWireVersion);
-  writer.bytes(network_key ? derive_key(*network_key, kNetworkIdKeyId, kKeyContext).view()
+  writer.bytes(network_key ? derive_key(*network_key, kNetworkIdKeyId, kNoiseContext).view()
                            : Hash{}.view());
   return prologue;
 }
 
 std::string network_name(const Key& network_key) {
-  return to_hex(derive_key(network_key, kNetworkIdKeyId, kKeyContext).view().first(8));
+  return to_hex(derive_key(network_key, kNetworkIdKeyId, kNoiseContext).view().first(8));
 }
 
 Result<void> HandshakeGuard::admit(const DhPublic& ephemeral, WallTime sent, WallTime now) {
@@ -256,7 +256,7 @@ std::size_t Handshake::first_size() const {
 
 NoiseHandshake Handshake::make_noise(const DhKeyPair& ephemeral) const {
   std::optional<Key> psk;
-  if (config_.network_key) psk = derive_key(*config_.network_key, kNoisePskKeyId, kKeyContext);
+  if (config_.network_key) psk = derive_key(*config_.network_key, kNoisePskKeyId, kNoiseContext);
   return {role_,
           {.fixed = config_.process_static, .ephemeral = ephemeral, .psk = psk},
           handshake_prologue(config_.network_key)};

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kMagic = "PNL1";
 constexpr std::size_t kHeadSize = 16;
-constexpr char kKeyContext[9] = "pn-dgram";
+constexpr char kLanContext[9] = "pn-dgram";
 constexpr std::uint64_t kLanKeyId = 3;  // 1 and 2 are the DHT's
 
 }  // namespace
@@ -48,7 +48,7 @@ Result<LanMessage> decode_lan(BytesView datagram) {
 
 Lan::Lan(const std::optional<Key>& network_key, std::uint16_t listen_port, Rng rng)
     : listen_port_(listen_port), rng_(std::move(rng)), sender_(rng_.next()) {
-  if (network_key) key_ = derive_key(*network_key, kLanKeyId, kKeyContext);
+  if (network_key) key_ = derive_key(*network_key, kLanKeyId, kLanContext);
 }
 
 Duration Lan::below(Duration most) {

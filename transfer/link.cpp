@@ -14,7 +14,7 @@ constexpr std::string_view kScheme = "peernet:";
 constexpr std::string_view kHexDigits = "0123456789ABCDEF";
 constexpr std::string_view kLinkForm = "a link looks like peernet:s…?dn=NAME&xl=SIZE&pe=HOST:PORT";
 
-Error malformed(std::string what, std::string hint = std::string(kLinkForm)) {
+Error malformed_link(std::string what, std::string hint = std::string(kLinkForm)) {
   return {Errc::malformed, std::move(what), std::move(hint)};
 }
 
@@ -64,7 +64,7 @@ Result<std::string> percent_decode(std::string_view text) {
     }
     const auto byte = from_hex(text.substr(i + 1, 2));
     if (!byte || byte->size() != 1) {
-      return malformed("the link has a % that is not followed by two hex digits");
+      return malformed_link("the link has a % that is not followed by two hex digits");
     }
     decoded += static_cast<char>(byte->front());
     i += 2;
@@ -93,8 +93,9 @@ bool is_host_name(std::string_view host) {
 }
 
 Result<PeerHint> parse_peer(std::string_view text) {
-  const Error wrong = malformed("the link has a peer that is not HOST:PORT",
-                                "pe=192.0.2.1:7341, pe=[2001:db8::1]:7341 or pe=host.example:7341");
+  const Error wrong =
+      malformed_link("the link has a peer that is not HOST:PORT",
+                     "pe=192.0.2.1:7341, pe=[2001:db8::1]:7341 or pe=host.example:7341");
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return wrong;
   std::string_view host = text.substr(0, colon);
@@ -126,7 +127,7 @@ Result<void> read_parameter(std::string_view parameter, Link& link) {
     const char* const last = value->data() + value->size();
     const auto [end, error] = std::from_chars(value->data(), last, size);
     if (error != std::errc{} || end != last) {
-      return malformed("the link's size (xl) is not a number of bytes");
+      return malformed_link("the link's size (xl) is not a number of bytes");
     }
     link.size_hint = size;
   } else {
@@ -144,10 +145,12 @@ Result<void> read_parameter(std::string_view parameter, Link& link) {
 std::optional<Error> other_kind(std::string_view id_text) {
   if (id_text.size() != kIdTextSize) return std::nullopt;
   if (id_text.front() == 'p') {
-    return malformed("this is the id of a peer, not of a share", "the id of a share begins with s");
+    return malformed_link("this is the id of a peer, not of a share",
+                          "the id of a share begins with s");
   }
   if (id_text.front() == 'f') {
-    return malformed("this is the id of a feed, not of a share", "the id of a share begins with s");
+    return malformed_link("this is the id of a feed, not of a share",
+                          "the id of a share begins with s");
   }
   return std::nullopt;
 }
@@ -159,16 +162,16 @@ Result<Link> parse_link(std::string_view text) {
   if (text.size() > kLinkSizeMax) {
     return Error{Errc::too_large, "the link is longer than 4096 characters", ""};
   }
-  if (text.empty()) return malformed("the link is empty");
+  if (text.empty()) return malformed_link("the link is empty");
   if (starts_with_nocase(text, "magnet:")) {
-    return malformed("this is a BitTorrent magnet link, not a PeerNet link",
-                     "fetch it with a BitTorrent client; PeerNet links begin with peernet:");
+    return malformed_link("this is a BitTorrent magnet link, not a PeerNet link",
+                          "fetch it with a BitTorrent client; PeerNet links begin with peernet:");
   }
   const bool has_scheme = starts_with_nocase(text, kScheme);
   if (has_scheme) {
     text.remove_prefix(kScheme.size());
   } else if (text.find(':') < text.find('?')) {
-    return malformed("the link does not begin with peernet:");
+    return malformed_link("the link does not begin with peernet:");
   }
 
   const std::string_view id_text = take_until(text, '?');

@@ -25,7 +25,7 @@ constexpr std::size_t kPathsSizeSpare = std::size_t{1} << 20U;
 // Nodes of a piece layer that are hashed at a time, so that a large layer is not copied whole.
 constexpr std::size_t kLayerPartNodes = 4096;
 
-Error malformed(std::string what) {
+Error malformed_manifest(std::string what) {
   return {Errc::malformed, "the manifest is wrong: " + std::move(what), ""};
 }
 
@@ -54,7 +54,7 @@ struct Header {
 };
 
 Result<Header> read_header(const bencode::Value& root, const PathRules& rules) {
-  if (!root.is_dict()) return malformed("it is not a dictionary");
+  if (!root.is_dict()) return malformed_manifest("it is not a dictionary");
   Header header;
   bool has_version = false;
   for (auto key = root.first_child(); key.exists();) {
@@ -71,24 +71,24 @@ Result<Header> read_header(const bencode::Value& root, const PathRules& rules) {
       const std::int64_t length = value.integer().value_or(0);
       if (length < kPieceLengthMin || length > kPieceLengthMax ||
           !std::has_single_bit(static_cast<std::uint64_t>(length))) {
-        return malformed("the piece length is not a power of two from 16 KiB to 16 MiB");
+        return malformed_manifest("the piece length is not a power of two from 16 KiB to 16 MiB");
       }
       header.piece_length = static_cast<std::uint32_t>(length);
     } else {
-      return malformed("its keys are not exactly those of a PeerNet share");
+      return malformed_manifest("its keys are not exactly those of a PeerNet share");
     }
     key = value.next_sibling();
   }
   if (!header.file_tree.exists() || !has_version || header.name.empty() ||
       header.piece_length == 0) {
-    return malformed("a key is missing");
+    return malformed_manifest("a key is missing");
   }
   return header;
 }
 
 // The dictionary under the key "" of a file.
 Result<ManifestFile> read_file(const bencode::Value& entry) {
-  if (!entry.is_dict()) return malformed("a file is not a dictionary");
+  if (!entry.is_dict()) return malformed_manifest("a file is not a dictionary");
   ManifestFile file;
   bool has_length = false;
   bool has_root = false;
@@ -101,16 +101,17 @@ Result<ManifestFile> read_file(const bencode::Value& entry) {
       file.size = static_cast<std::uint64_t>(*value.integer());
     } else if (is_key(key, "pieces root") && value.string()) {
       const auto root = Hash::from(*value.string());
-      if (!root) return malformed("a pieces root is not 32 bytes");
+      if (!root) return malformed_manifest("a pieces root is not 32 bytes");
       has_root = true;
       file.pieces_root = *root;
     } else {
-      return malformed("a file has a key, or a value, that PeerNet does not use");
+      return malformed_manifest("a file has a key, or a value, that PeerNet does not use");
     }
     key = value.next_sibling();
   }
-  if (!has_length) return malformed("a file has no length");
-  if (has_root != (file.size > 0)) return malformed("a file has bytes and no hash, or the reverse");
+  if (!has_length) return malformed_manifest("a file has no length");
+  if (has_root != (file.size > 0))
+    return malformed_manifest("a file has bytes and no hash, or the reverse");
   if (file.size > kShareSizeMax) return too_large("a file is larger than 2^53 bytes");
   return file;
 }
@@ -122,7 +123,7 @@ class TreeReader {
       : rules_(rules), entries_left_(entries_max), paths_size_left_(paths_size_max) {}
 
   Result<void> run(const bencode::Value& tree) {
-    if (!tree.first_child().exists()) return malformed("the file tree is empty");
+    if (!tree.first_child().exists()) return malformed_manifest("the file tree is empty");
     open_.push_back({tree.first_child(), 0});
     while (!open_.empty()) {
       Open& directory = open_.back();
@@ -155,7 +156,7 @@ class TreeReader {
     path_ += name;
     if (path_.size() > kPathSizeMax) return too_large("a path is longer than 1024 bytes");
     const auto first = value.first_child();
-    if (!value.is_dict() || !first.exists()) return malformed("a directory has no entry");
+    if (!value.is_dict() || !first.exists()) return malformed_manifest("a directory has no entry");
     if (!is_key(first, "")) {
       if (open_.size() >= kPathDepthMax) return too_large("a path is deeper than 64 directories");
       path_ += '/';
@@ -163,7 +164,7 @@ class TreeReader {
       return {};
     }
     if (first.next_sibling().next_sibling().exists()) {
-      return malformed(quoted(path_) + " is a file and also a directory");
+      return malformed_manifest(quoted(path_) + " is a file and also a directory");
     }
     auto file = read_file(first.next_sibling());
     if (!file) return file.error();

@@ -15,7 +15,7 @@ using Network = std::pair<Endpoint, ConnId>;
 
 inline Network network_of(const Endpoint& endpoint, ConnId conn, bool special_use_is_global) {
   if (!special_use_is_global && endpoint.locality() != Locality::global) return {Endpoint{}, conn};
-  return {endpoint.prefix(endpoint.is_v6 ? 48 : 24), ConnId{}};
+  return {network_of(endpoint), ConnId{}};
 }
 
 }  // namespace peernet::transfer

@@ -12,20 +12,13 @@
 
 #include "core/check.h"
 #include "daemon/uv/address.h"
+#include "daemon/uv/handles.h"
 
 namespace peernet::daemon {
 namespace {
 
 constexpr std::size_t kReadSize = 64 * 1024;
 constexpr int kBacklog = 64;
-
-template <class Handle>
-uv_handle_t* as_handle(Handle* handle) {
-  return reinterpret_cast<uv_handle_t*>(handle);
-}
-uv_stream_t* as_stream(uv_pipe_t* pipe) {
-  return reinterpret_cast<uv_stream_t*>(pipe);
-}
 
 // Only this user, and root, who can do all this anyway.
 bool is_ours(uv_pipe_t& pipe) {

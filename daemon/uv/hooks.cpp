@@ -14,14 +14,10 @@
 #include "core/escape.h"
 #include "core/identity.h"
 #include "daemon/uv/beneath.h"
+#include "daemon/uv/handles.h"
 
 namespace peernet::daemon {
 namespace {
-
-template <class Handle>
-uv_handle_t* as_handle(Handle* handle) {
-  return reinterpret_cast<uv_handle_t*>(handle);
-}
 
 std::string_view name_of(Hook hook) {
   return hook == Hook::scan ? "scan" : "completed";
@@ -160,7 +156,7 @@ void Hooks::launch(RunHook wanted) {
   }
   started.has_started = true;
   timers_.set(job, clock_.now() + programs_.timeout);
-  uv_read_start(reinterpret_cast<uv_stream_t*>(&started.output), on_alloc, on_read);
+  uv_read_start(as_stream(&started.output), on_alloc, on_read);
 }
 
 // ---- What comes of it

@@ -13,6 +13,7 @@
 
 #include "core/check.h"
 #include "daemon/uv/address.h"
+#include "daemon/uv/handles.h"
 #include "daemon/uv/interfaces.h"
 #include "daemon/uv/process.h"
 
@@ -399,9 +400,9 @@ void Loop::close_handles() {
   control_.close_all();
   disk_.close();
   saver_.close();
-  uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
+  uv_close(as_handle(&timer_), nullptr);
   for (auto& handle : signals_) {
-    uv_close(reinterpret_cast<uv_handle_t*>(handle.get()), nullptr);
+    uv_close(as_handle(handle.get()), nullptr);
   }
   // Inside run() the loop goes on until all callbacks were made; a loop that never ran goes here.
   if (!is_running_) uv_run(&turn_.loop, UV_RUN_DEFAULT);

@@ -12,6 +12,7 @@
 
 #include "core/check.h"
 #include "daemon/uv/address.h"
+#include "daemon/uv/handles.h"
 #include "daemon/uv/interfaces.h"
 
 namespace peernet::daemon {
@@ -216,7 +217,7 @@ void Multicast::receive(const Socket& socket) {
 
 void Multicast::close(std::unique_ptr<Socket> socket) {
   uv_poll_stop(&socket->handle);
-  uv_close(reinterpret_cast<uv_handle_t*>(&socket.release()->handle), [](uv_handle_t* handle) {
+  uv_close(as_handle(&socket.release()->handle), [](uv_handle_t* handle) {
     const std::unique_ptr<Socket> gone(static_cast<Socket*>(handle->data));
     --gone->owner->handles_count_;
   });

@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "daemon/uv/address.h"
+#include "daemon/uv/handles.h"
 
 namespace peernet::daemon {
 namespace {
@@ -12,14 +13,6 @@ namespace {
 // Of what a socket did not take, this much is given to libuv at a time, so that progress shows.
 constexpr std::size_t kChunkSize = 128 * 1024;
 constexpr std::size_t kBuffersMax = 256;  // in one call
-
-template <class Handle>
-uv_handle_t* as_handle(Handle* handle) {
-  return reinterpret_cast<uv_handle_t*>(handle);
-}
-uv_stream_t* as_stream(uv_tcp_t* handle) {
-  return reinterpret_cast<uv_stream_t*>(handle);
-}
 
 uv_buf_t as_buffer(const Bytes& bytes, std::size_t begin) {
   // libuv only reads from it.

@@ -4,19 +4,9 @@
 
 #include "core/check.h"
 #include "daemon/uv/address.h"
+#include "daemon/uv/handles.h"
 
 namespace peernet::daemon {
-namespace {
-
-uv_handle_t* as_handle(uv_tcp_t* handle) {
-  return reinterpret_cast<uv_handle_t*>(handle);
-}
-uv_stream_t* as_stream(uv_tcp_t* handle) {
-  return reinterpret_cast<uv_stream_t*>(handle);
-}
-
-}  // namespace
-
 struct TcpListeners::Listener {
   uv_tcp_t handle{};
   TcpListeners* owner = nullptr;

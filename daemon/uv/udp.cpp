@@ -12,6 +12,7 @@
 
 #include "core/check.h"
 #include "daemon/uv/address.h"
+#include "daemon/uv/handles.h"
 
 namespace peernet::daemon {
 
@@ -215,7 +216,7 @@ void Udp::receive(Socket& socket) {
     if (count > 0) inputs_.carry_out();
     asked_.clear();
     if (count < kDatagramBatch) return;
-    if (uv_is_closing(reinterpret_cast<uv_handle_t*>(&socket.handle)) != 0) return;
+    if (uv_is_closing(as_handle(&socket.handle)) != 0) return;
   }
 }
 
@@ -365,7 +366,7 @@ void Udp::close_all() {
   for (auto& socket : sockets_) {
     uv_poll_stop(&socket->handle);
     Socket* closing = socket.release();
-    uv_close(reinterpret_cast<uv_handle_t*>(&closing->handle), [](uv_handle_t* handle) {
+    uv_close(as_handle(&closing->handle), [](uv_handle_t* handle) {
       const std::unique_ptr<Socket> gone(static_cast<Socket*>(handle->data));
       --gone->udp->handles_count_;
     });

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "daemon/uv/handles.h"
 
 namespace peernet::daemon {
 
@@ -36,7 +37,7 @@ void Worker::close() {
   }
   condition_.notify_one();
   thread_.join();
-  uv_close(reinterpret_cast<uv_handle_t*>(wake_.release()),
+  uv_close(as_handle(wake_.release()),
            [](uv_handle_t* handle) { delete reinterpret_cast<uv_async_t*>(handle); });
 }
 

@@ -27,6 +27,7 @@ const std::vector<Scenario>& scenarios();
 inline constexpr const char* kBootstrapName = "bootstrap.test";
 inline constexpr std::uint64_t kKiB = 1024;
 inline constexpr std::uint64_t kMiB = 1024 * 1024;
+inline constexpr std::uint32_t kPiece = 65'536;  // bytes of a piece of most shares
 
 // Starts the node that all others know.
 HostIndex begin(World& world);

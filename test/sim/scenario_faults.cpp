@@ -13,8 +13,6 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::uint32_t kPiece = 65'536;
-
 Duration between(World& world, Duration low, Duration high) {
   return low + Duration{static_cast<std::int64_t>(
                    world.rng.below(static_cast<std::uint64_t>((high - low).count())))};

@@ -16,8 +16,6 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::uint32_t kPiece = 65'536;
-
 }  // namespace
 
 // Everybody is honest: who serves a changed block has broken the promise, and would be banned.

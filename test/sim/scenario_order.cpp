@@ -12,8 +12,6 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::uint32_t kPiece = 65'536;
-
 }  // namespace
 
 // Two seeds, other leechers, and one who reads at half the rate at which it can fetch: after the

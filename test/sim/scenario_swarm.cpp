@@ -12,8 +12,6 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::uint32_t kPiece = 65'536;
-
 double best(World& world, const Hosts& hosts, const Content& content) {
   double most = 0;
   for (const HostIndex host : hosts) most = std::max(most, world.done(host, content));
