@@ -87,11 +87,12 @@ std::uint64_t left_of(std::uint64_t limit, std::uint64_t used) {
 std::uint64_t room_of(const ChokeCandidate& c, const Lent& lent, const ChokeRound& round) {
   // Whoever was choked for its debts comes back with a quarter of its allowance and not with a
   // byte.
-  const std::uint64_t allowance = c.is_unchoked ? c.allowance : c.allowance - c.allowance / 4;
+  std::uint64_t allowance = c.is_unchoked ? c.allowance : c.allowance - c.allowance / 4;
   const std::uint64_t owed = is_stranger(c) ? lent.at(c.network) : owed_of(c);
   const std::uint64_t given = c.received_total + c.credit;
   if (!round.is_seeding) return left_of(allowance + kReturn * given, owed);
   // Passing on takes time; but nobody keeps to itself more than it has passed on.
+  allowance += c.sent_lately;
   return std::min(left_of(allowance + c.passed_on, c.kept),
                   left_of(allowance + kSeedReturn * (given + c.passed_on), owed));
 }

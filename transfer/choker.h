@@ -43,13 +43,14 @@ struct ChokeCandidate {
   std::uint64_t received = 0;        // verified bytes from it in the last 20 s
   std::uint64_t received_total = 0;  // in this session
   std::uint64_t sent_total = 0;      // to it, in this session
+  std::uint64_t sent_lately = 0;     // of it what it cannot have passed on yet
   std::uint64_t credit = 0;          // verified bytes from this identity in earlier sessions
   Time unchoked_since{};             // where is_unchoked
   // Where not: since it was last choked or became interested, whichever was later.
   Time waiting_since{};
   std::optional<Time> last_served;  // when it was last choked after having been unchoked
   std::uint64_t owed_before = 0;  // bytes of earlier sessions not long ago; counts up to allowance
-  std::uint64_t passed_on = 0;    // bytes of pieces that it alone had, from us, and others have now
+  std::uint64_t passed_on = 0;    // bytes that it alone had, from us, and others have now
   std::uint64_t kept = 0;         // likewise, and nobody else has them yet
   std::uint64_t allowance = 0;    // bytes that a stranger may be sent
 };

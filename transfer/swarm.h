@@ -236,7 +236,7 @@ class Swarm {
   double peer_done(const PeerShare& share) const;
 
   void on_sent_block(Time now, const Peer& peer, PeerShare& share, std::uint32_t piece,
-                     std::uint64_t bytes);
+                     std::uint32_t block, std::uint64_t bytes);
   // Seeding to several peers: says which pieces this one should ask for, some way ahead of what it
   // asks.
   void steer(Turn& turn, Peer& peer, PeerShare& share);

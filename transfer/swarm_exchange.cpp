@@ -177,7 +177,9 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& share,
       std::uint32_t{run.first_block} + run.count > layout.blocks_count(run.piece)) {
     return protocol_error("have_blocks of blocks that do not exist");
   }
-  if (share.has->test(run.piece) || picker_->have().test(run.piece)) return {};
+  if (share.has->test(run.piece)) return {};
+  spread_.on_had(run, peer.conn(), peer.network());
+  if (picker_->have().test(run.piece)) return {};
   picker_->on_peer_has_blocks(peer.conn(), run);
   if (!share.is_interesting) update_interest(peer, share);
   return {};
@@ -198,7 +200,8 @@ void Swarm::tell_blocks(Turn& turn, const wire::BlockRun& run) {
 }
 
 void Swarm::tell_blocks(Turn& turn, Peer& peer, const PeerShare& share, const wire::BlockRun& run) {
-  if (!is_told_of_blocks(peer, share) || !share.has || share.has->test(run.piece)) return;
+  if (!is_told_of_blocks(peer, share) || !share.has) return;
+  if (share.has->test(run.piece) && !share.has->all()) return;
   if (const Bitfield* part = picker_->blocks_of(peer.conn(), run.piece)) {
     const auto end = std::uint32_t{run.first_block} + run.count;
     if (part->next_unset(run.first_block).value_or(end) >= end) return;

@@ -21,7 +21,6 @@ constexpr std::uint32_t kSteerQueuedMax = 128;
 constexpr std::uint64_t kAllowancePart = 8;  // of the share
 constexpr std::uint64_t kAllowanceMin = std::uint64_t{64} << 10U;
 constexpr std::uint64_t kAllowanceMax = std::uint64_t{8} << 20U;
-constexpr std::uint64_t kAllowancePieces = 2;
 
 }  // namespace
 
@@ -124,9 +123,10 @@ void Swarm::on_read_failed(Turn& turn, const ReadJob& job, const Error& error) {
 }
 
 void Swarm::on_sent_block(Time now, const Peer& peer, PeerShare& share, std::uint32_t piece,
-                          std::uint64_t bytes) {
+                          std::uint32_t block, std::uint64_t bytes) {
   const bool is_alone = picker_ && picker_->copies(piece) == 0;
-  spread_.on_sent(piece, peer.conn(), peer.network(), bytes, is_alone);
+  const std::uint32_t piece_size = metadata_.manifest().layout().piece_size(piece);
+  spread_.on_sent({piece, block, piece_size}, peer.conn(), peer.network(), is_alone);
   if (steering_) steering_->on_sent(now, piece, peer.conn(), peer.network());
   uploaded_ += bytes;
   up_.add(now, bytes);
@@ -137,10 +137,11 @@ void Swarm::on_sent_block(Time now, const Peer& peer, PeerShare& share, std::uin
 // ---- Strangers, and steering
 
 // Together the strangers that a leecher is connected to may have a part of the share from it, so
-// that nobody gets far who asks everybody and gives nothing. At a seed it is as many pieces as it
-// takes to show that one passes them on.
+// that nobody gets far who asks everybody and gives nothing. At a seed whoever passes on shows it
+// block by block.
 std::uint64_t Swarm::allowance(const Peers& peers) const {
   if (!picker_) return 0;
+  if (!wants_data()) return kAllowanceMin;
   std::uint64_t leechers = 0;
   for (const ConnId conn : members_) {
     const PeerShare* share = peers.at(conn).find_share(record_.id);
@@ -148,10 +149,7 @@ std::uint64_t Swarm::allowance(const Peers& peers) const {
   }
   const Layout& layout = metadata_.manifest().layout();
   const std::uint64_t part = layout.total_size() / kAllowancePart;
-  const std::uint64_t bytes =
-      std::clamp(part / std::max<std::uint64_t>(leechers, 1), kAllowanceMin, kAllowanceMax);
-  if (wants_data()) return bytes;
-  return std::max(bytes, kAllowancePieces * metadata_.manifest().piece_length());
+  return std::clamp(part / std::max<std::uint64_t>(leechers, 1), kAllowanceMin, kAllowanceMax);
 }
 
 void Swarm::steer(Turn& turn, Peer& peer, PeerShare& share) {

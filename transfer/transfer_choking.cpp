@@ -11,6 +11,8 @@ namespace peernet::transfer {
 namespace {
 
 constexpr Duration kNewcomerTime = std::chrono::minutes(1);
+// A block that a seed sent is asked for by others, and sent to one of them, in one to two of these.
+constexpr unsigned kPassOnSeconds = 1;
 constexpr Duration kRechokeGap = std::chrono::milliseconds(100);  // at once, but not all the time
 constexpr Duration kFirstMinute = std::chrono::minutes(1);
 
@@ -67,6 +69,7 @@ ChokeCandidate Transfer::candidate_of(Time now, const Peer& peer, Allowances& al
   candidate.received = peer.received.bytes_in(now, RateMeter::kSlots);
   candidate.received_total = peer.received.total();
   candidate.sent_total = peer.sent.total();
+  candidate.sent_lately = peer.sent.bytes_in(now, kPassOnSeconds);
   candidate.credit = peer.credit;
   candidate.unchoked_since = peer.unchoked_since;
   candidate.waiting_since = peer.waiting_since;

@@ -198,7 +198,7 @@ void Transfer::pump(Turn& t, Peer& peer) {
       peer.sent.add(t.now, block.data.size());
       if (!peer.is_in_debt && peer.sent.total() >= peer.debt_at) want_rechoke(t.now);
       if (swarm != nullptr) {
-        swarm->on_sent_block(t.now, peer, *share, block.piece, block.data.size());
+        swarm->on_sent_block(t.now, peer, *share, block.piece, block.block, block.data.size());
       }
     }
     peer.upload.pop_ready(block.channel);

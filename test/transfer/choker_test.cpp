@@ -264,6 +264,18 @@ TEST_CASE("to a seed, giving is passing on", "[transfer]") {
   CHECK(debtors_of(without_debtors({peer}, true)) == conns({1}));
 }
 
+TEST_CASE("what a seed sent a moment ago is no debt yet", "[transfer]") {
+  auto peer = candidate(1);
+  peer.is_unchoked = true;
+  peer.sent_total = kAllowance + 999;
+  peer.kept = peer.sent_total;
+  peer.sent_lately = 1000;
+  CHECK(debtors_of(without_debtors({peer}, true)).empty());
+  CHECK(debtors_of(without_debtors({peer}, false)) == conns({1}));  // a leecher waits for nothing
+  --peer.sent_lately;
+  CHECK(debtors_of(without_debtors({peer}, true)) == conns({1}));
+}
+
 TEST_CASE("who was choked for its debts comes back with a quarter of its allowance", "[transfer]") {
   auto peer = candidate(1);
   peer.sent_total = kAllowance;

@@ -175,6 +175,30 @@ TEST_CASE("while none of twenty has a piece some more are dialled, and in time a
   CHECK(those.size() == known.size());
 }
 
+TEST_CASE("a written block is told to who lacks it, and to who has all", "[transfer]") {
+  const Content content = make_content(2);
+  Exchange exchange(content);
+  Seed giver(exchange, content, 1);
+  Seed other(exchange, content, 2);
+  exchange.settle({&giver});
+  REQUIRE_FALSE(giver.asked.empty());
+  const wire::BlockRun first{giver.asked.front().piece, giver.asked.front().first_block, 1};
+  bool is_told = true;
+  SECTION("a seed, which sees that it was passed on") {}
+  SECTION("who has nothing") {
+    other.has = Bitfield(2);
+  }
+  SECTION("not who has just this piece") {
+    other.has = Bitfield(2);
+    other.has->set(first.piece);
+    is_told = false;
+  }
+  exchange.settle({&giver, &other});
+  giver.send(exchange.now, first);
+  exchange.settle({&giver, &other});
+  CHECK(other.heard == (is_told ? std::vector{first} : std::vector<wire::BlockRun>{}));
+}
+
 TEST_CASE("who lacks nothing is told of a piece within a second, who lacks something at once",
           "[transfer]") {
   const bool is_seed = GENERATE(true, false);
