@@ -412,6 +412,8 @@ class Swarm {
   bool is_told_early(std::uint32_t piece) const;
   void tell_blocks(Turn& turn, const wire::BlockRun& run);
   void tell_blocks(Turn& turn, Peer& peer, const PeerShare& share, const wire::BlockRun& run);
+  void tell_seeds(Turn& turn, const wire::BlockRun& run);
+  bool is_seed(const Turn& turn, ConnId conn) const;
   void tell_part(Turn& turn, std::uint32_t piece, const Bitfield& blocks);
   void tell_parts(Turn& turn, Peer& peer, const PeerShare& share);
   void on_leaves_read(Turn& turn, const ReadLeavesJob& job, FileResult& result);

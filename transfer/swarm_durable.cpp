@@ -26,6 +26,16 @@ constexpr std::size_t kWriteLeavesMax = 4096;  // leaves in one disk job
 constexpr std::uint64_t kWritingMax = std::uint64_t{2} << 20U;
 constexpr Duration kDiskPause = std::chrono::milliseconds(100);
 
+// To the last run if it follows on it.
+void add_block(std::vector<wire::BlockRun>& runs, std::uint32_t piece, std::uint16_t block) {
+  if (!runs.empty() && runs.back().piece == piece &&
+      runs.back().first_block + runs.back().count == block) {
+    ++runs.back().count;
+  } else {
+    runs.push_back({piece, block, 1});
+  }
+}
+
 }  // namespace
 
 // ---- Written
@@ -126,7 +136,8 @@ void Swarm::on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Out
   const auto* written = std::get_if<BlocksWritten>(&*result);
   PN_CHECK(written != nullptr);
   const Layout& layout = metadata_.manifest().layout();
-  std::vector<wire::BlockRun> early;  // blocks of pieces that are not whole
+  std::vector<wire::BlockRun> early;      // blocks of pieces that are not whole
+  std::vector<wire::BlockRun> passed_on;  // of them those that did not come from a seed
   std::vector<bool> is_wrong(job.blocks.size(), false);
   for (const std::uint32_t index : written->mismatched) is_wrong.at(index) = true;
   for (std::size_t i = 0; i < job.blocks.size(); ++i) {
@@ -147,15 +158,19 @@ void Swarm::on_blocks_written(Turn& turn, WriteJob& job, FileResult& result, Out
     verified_.set(static_cast<std::uint32_t>(layout.piece(block.piece).first_leaf + block.block));
     if (picker_->on_block_written(block.piece, block.block)) {
       on_piece_written(turn, block.piece);
-    } else if (!early.empty() && early.back().piece == block.piece &&
-               early.back().first_block + early.back().count == block.block) {
-      ++early.back().count;
     } else {
-      early.push_back({block.piece, block.block, 1});
+      add_block(early, block.piece, block.block);
+      if (!is_seed(turn, block.conn)) add_block(passed_on, block.piece, block.block);
     }
   }
+  const auto is_active = [this](const wire::BlockRun& run) {
+    return picker_->state(run.piece) == Picker::PieceState::active;
+  };
   for (const wire::BlockRun& run : early) {
-    if (picker_->state(run.piece) == Picker::PieceState::active) tell_blocks(turn, run);
+    if (is_active(run)) tell_blocks(turn, run);
+  }
+  for (const wire::BlockRun& run : passed_on) {
+    if (is_active(run)) tell_seeds(turn, run);
   }
   maybe_sync(turn);
 }

@@ -200,14 +200,31 @@ void Swarm::tell_blocks(Turn& turn, const wire::BlockRun& run) {
 }
 
 void Swarm::tell_blocks(Turn& turn, Peer& peer, const PeerShare& share, const wire::BlockRun& run) {
-  if (!is_told_of_blocks(peer, share) || !share.has) return;
-  if (share.has->test(run.piece) && !share.has->all()) return;
+  if (!is_told_of_blocks(peer, share) || !share.has || share.has->test(run.piece)) return;
   if (const Bitfield* part = picker_->blocks_of(peer.conn(), run.piece)) {
     const auto end = std::uint32_t{run.first_block} + run.count;
     if (part->next_unset(run.first_block).value_or(end) >= end) return;
   }
   peer.send(wire::HaveBlocks{*share.channel, run});
   peer.flush(turn.out);
+}
+
+// Seeds see by it who passes on what they sent, and it may wait for the next request.
+void Swarm::tell_seeds(Turn& turn, const wire::BlockRun& run) {
+  if (!is_told_early(run.piece)) return;
+  for (const ConnId conn : members_) {
+    Peer& peer = turn.peers.at(conn);
+    const PeerShare& share = *peer.find_share(record_.id);
+    if (!is_told_of_blocks(peer, share) || !share.has || !share.has->all()) continue;
+    peer.send_later(wire::HaveBlocks{*share.channel, run});
+  }
+}
+
+bool Swarm::is_seed(const Turn& turn, ConnId conn) const {
+  const auto peer = turn.peers.find(conn);
+  if (peer == turn.peers.end()) return false;
+  const PeerShare* share = peer->second.find_share(record_.id);
+  return share != nullptr && share->has && share->has->all();
 }
 
 void Swarm::tell_part(Turn& turn, std::uint32_t piece, const Bitfield& blocks) {

@@ -175,7 +175,7 @@ TEST_CASE("while none of twenty has a piece some more are dialled, and in time a
   CHECK(those.size() == known.size());
 }
 
-TEST_CASE("a written block is told to who lacks it, and to who has all", "[transfer]") {
+TEST_CASE("who lacks a written block is told of it", "[transfer]") {
   const Content content = make_content(2);
   Exchange exchange(content);
   Seed giver(exchange, content, 1);
@@ -183,20 +183,35 @@ TEST_CASE("a written block is told to who lacks it, and to who has all", "[trans
   exchange.settle({&giver});
   REQUIRE_FALSE(giver.asked.empty());
   const wire::BlockRun first{giver.asked.front().piece, giver.asked.front().first_block, 1};
-  bool is_told = true;
-  SECTION("a seed, which sees that it was passed on") {}
-  SECTION("who has nothing") {
-    other.has = Bitfield(2);
-  }
-  SECTION("not who has just this piece") {
-    other.has = Bitfield(2);
-    other.has->set(first.piece);
-    is_told = false;
-  }
+  other.has = Bitfield(2);
+  const bool has_piece = GENERATE(true, false);
+  if (has_piece) other.has->set(first.piece);
   exchange.settle({&giver, &other});
   giver.send(exchange.now, first);
   exchange.settle({&giver, &other});
-  CHECK(other.heard == (is_told ? std::vector{first} : std::vector<wire::BlockRun>{}));
+  CHECK(other.heard == (has_piece ? std::vector<wire::BlockRun>{} : std::vector{first}));
+  exchange.pass(seconds(2), {&giver, &other});
+  CHECK(giver.heard.empty());
+}
+
+TEST_CASE("a seed is told of a block that another than a seed passed on", "[transfer]") {
+  const bool is_seed = GENERATE(true, false);
+  const Content content = make_content(2);
+  Exchange exchange(content);
+  Seed giver(exchange, content, 1);
+  if (!is_seed) {
+    giver.has = Bitfield(2);
+    giver.has->set(0);
+  }
+  Seed origin(exchange, content, 2);
+  exchange.settle({&giver});
+  REQUIRE_FALSE(giver.asked.empty());
+  const wire::BlockRun first{giver.asked.front().piece, giver.asked.front().first_block, 1};
+  exchange.settle({&giver, &origin});
+  giver.send(exchange.now, first);
+  exchange.settle({&giver, &origin});
+  exchange.pass(seconds(2), {&giver, &origin});
+  CHECK(origin.heard == (is_seed ? std::vector<wire::BlockRun>{} : std::vector{first}));
 }
 
 TEST_CASE("who lacks nothing is told of a piece within a second, who lacks something at once",
