@@ -11,7 +11,8 @@ namespace peernet::transfer {
 namespace {
 
 constexpr Duration kNewcomerTime = std::chrono::minutes(1);
-// A block that a seed sent is asked for by others, and sent to one of them, in one to two of these.
+// What a seed sent in so many seconds, and in the one now running, is no debt yet. Twice as long
+// lends riders more and wins nothing.
 constexpr unsigned kPassOnSeconds = 1;
 constexpr Duration kRechokeGap = std::chrono::milliseconds(100);  // at once, but not all the time
 constexpr Duration kFirstMinute = std::chrono::minutes(1);
