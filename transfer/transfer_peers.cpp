@@ -163,6 +163,7 @@ void Transfer::on_sent(Time now, ConnId conn, std::size_t bytes_unsent, Effects&
   if (found == peers_.end()) return;
   found->second.on_sent(bytes_unsent);
   if (found->second.phase() != Peer::Phase::open) return;
+  if (bytes_unsent == 0) found->second.upload.on_drained();
   Turn t = turn(now, out);
   pump(t, found->second);
   found->second.flush(out);

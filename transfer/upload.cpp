@@ -54,7 +54,7 @@ std::optional<UploadRun> UploadQueue::next(std::uint16_t blocks_max) {
   for (std::size_t asked = 0;; ++asked, ++turn) {
     if (asked == queued_.size()) return std::nullopt;
     if (turn == queued_.end()) turn = queued_.begin();
-    if (bytes_ahead_of(turn->first) < kReadAheadMax) break;
+    if (bytes_ahead_of(turn->first) < read_ahead_) break;
   }
   last_queued_ = turn->first;
   std::deque<UploadRun>& runs = turn->second;
@@ -83,6 +83,11 @@ std::optional<UploadRun> UploadQueue::next(std::uint16_t blocks_max) {
 void UploadQueue::on_reading(JobId job, const UploadRun& run) {
   reading_.emplace(job, run);
   reading_blocks_ += run.blocks.count;
+}
+
+void UploadQueue::on_drained() {
+  if (reading_.empty() || has_ready()) return;
+  read_ahead_ = std::min(2 * read_ahead_, kReadAheadMax);
 }
 
 bool UploadQueue::on_read(JobId job, Bytes data) {

@@ -32,8 +32,12 @@ class UploadQueue {
   static constexpr std::uint32_t kRequestsMax = 256;
   static constexpr std::uint32_t kBlocksMax = 4096;  // of all of them
 
-  // Of one share, being read or ready: with it a share at its limit is ready to go on at once.
-  static constexpr std::uint64_t kReadAheadMax = 1ULL << 20U;  // bytes
+  // Bytes of one share that are being read or ready; with them a share at its limit is ready to go
+  // on at once. The minimum while the disk keeps up (what it gave is then still in the processor's
+  // cache when it is sealed, and little memory is touched), twice as much each time that it did
+  // not.
+  static constexpr std::uint64_t kReadAheadMin = 256ULL << 10U;
+  static constexpr std::uint64_t kReadAheadMax = 1ULL << 20U;
   // Of all shares together: nobody makes us hold more by asking for much of many.
   static constexpr std::uint64_t kReadAheadAllMax = 4ULL << 20U;
 
@@ -49,6 +53,8 @@ class UploadQueue {
   void on_reading(JobId job, const UploadRun& run);
   // Instead of on_reading: it cannot be read after all.
   void drop(const UploadRun& run) { blocks_count_ -= run.blocks.count; }
+  // The connection has sent everything. If that is because the disk is behind, more is read ahead.
+  void on_drained();
   // False when the run was cleared meanwhile: the data is dropped.
   bool on_read(JobId job, Bytes data);
   // The run to reject, unless it was cleared meanwhile.
@@ -93,6 +99,7 @@ class UploadQueue {
   std::uint32_t blocks_count_ = 0;
   std::uint32_t reading_blocks_ = 0;
   std::uint64_t ready_bytes_ = 0;
+  std::uint64_t read_ahead_ = kReadAheadMin;  // of each share
 };
 
 }  // namespace peernet::transfer

@@ -141,7 +141,7 @@ TEST_CASE(
 
 TEST_CASE("a share that reads ahead as far as it may leaves the others to read", "[transfer]") {
   UploadQueue queue;
-  constexpr std::uint16_t ahead = UploadQueue::kReadAheadMax / kBlock;
+  constexpr std::uint16_t ahead = UploadQueue::kReadAheadMin / kBlock;
   REQUIRE(queue.add(run(1, 0, 0, 2 * ahead)));
   queue.on_reading(JobId{1}, *queue.next(ahead));
   REQUIRE(!queue.next(1));
@@ -154,10 +154,32 @@ TEST_CASE("a share that reads ahead as far as it may leaves the others to read",
   REQUIRE(same(*queue.next(16), run(1, 0, ahead, 16)));
 }
 
+TEST_CASE("more is read ahead each time that the disk is behind, up to kReadAheadMax",
+          "[transfer]") {
+  UploadQueue queue;
+  std::uint64_t job = 0;
+  const auto read = [&] {
+    while (const auto next = queue.next(16)) queue.on_reading(JobId{++job}, *next);
+    return queue.bytes_ahead();
+  };
+  REQUIRE(queue.add(run(1, 0, 0, 1000)));
+  queue.on_drained();  // nothing is being read: the peer asks for no more
+  CHECK(read() == UploadQueue::kReadAheadMin);
+  REQUIRE(queue.on_read(JobId{1}, Bytes(16 * kBlock)));
+  queue.on_drained();  // something is ready
+  CHECK(read() == UploadQueue::kReadAheadMin);
+  for (int i = 0; i < 16; ++i) queue.pop_ready(1);
+  CHECK(read() == UploadQueue::kReadAheadMin);
+  queue.on_drained();
+  CHECK(read() == 2 * UploadQueue::kReadAheadMin);
+  for (int i = 0; i < 9; ++i) queue.on_drained();
+  CHECK(read() == UploadQueue::kReadAheadMax);
+}
+
 TEST_CASE("shares together read ahead no further than kReadAheadAllMax", "[transfer]") {
   UploadQueue queue;
   const auto shares_count =
-      static_cast<std::uint16_t>(2 * UploadQueue::kReadAheadAllMax / UploadQueue::kReadAheadMax);
+      static_cast<std::uint16_t>(2 * UploadQueue::kReadAheadAllMax / UploadQueue::kReadAheadMin);
   for (std::uint16_t share = 0; share < shares_count; ++share) {
     for (std::uint32_t i = 0; i < 4; ++i) REQUIRE(queue.add(run(share, i, 0, 16)));
   }
