@@ -1,5 +1,6 @@
 #include "core/aead.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include <algorithm>
@@ -19,9 +20,13 @@ EVP_CIPHER_CTX* context_of(void* context) {
   return static_cast<EVP_CIPHER_CTX*>(context);
 }
 
-// Fetched once: a fetch takes libcrypto's locks.
+// Fetched once: a fetch takes libcrypto's locks. Whatever the machine's openssl.cnf says, it is for
+// others.
 const EVP_CIPHER* record_cipher() {
-  static const EVP_CIPHER* const cipher = EVP_CIPHER_fetch(nullptr, "ChaCha20-Poly1305", nullptr);
+  static const EVP_CIPHER* const cipher = [] {
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
+    return EVP_CIPHER_fetch(nullptr, "ChaCha20-Poly1305", nullptr);
+  }();
   PN_CHECK(cipher != nullptr);
   return cipher;
 }
@@ -46,6 +51,10 @@ void update(void* context, BytesView from, std::uint8_t* to) {
 }
 
 }  // namespace
+
+void aead_start() {
+  record_cipher();
+}
 
 AeadKey::AeadKey(const Key& key) : context_(EVP_CIPHER_CTX_new()) {
   PN_CHECK(context_ != nullptr);

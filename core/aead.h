@@ -14,6 +14,10 @@ namespace peernet {
 
 inline constexpr std::size_t kTagSize = 16;
 
+// Loads the cipher, which takes libcrypto a few milliseconds: crypto_start() does, so that no peer
+// waits for it.
+void aead_start();
+
 class AeadKey {
  public:
   explicit AeadKey(const Key& key);

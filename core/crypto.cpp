@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/aead.h"
 #include "core/check.h"
 #include "core/hash.h"
 
@@ -56,6 +57,7 @@ Key as_key(const Hash& hash) {
 
 void crypto_start() {
   PN_CHECK(sodium_init() >= 0);
+  aead_start();
 }
 
 bool secure_equal(BytesView a, BytesView b) {
