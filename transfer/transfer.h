@@ -39,8 +39,9 @@ namespace peernet::transfer {
 
 inline constexpr std::size_t kSharesMax = 65'536;
 inline constexpr std::size_t kImportsMax = 16;  // at a time
-// More than this unsent, and the peer asks without reading: it is closed. A full have-state of the
-// largest share and a few hash answers fit.
+// A peer with more than this unsent does not read what it asks for, or what is news to it, and is
+// closed: after the record that asked, else at the next tick. A full have-state of the largest
+// share and a few hash answers fit.
 inline constexpr std::size_t kUnsentMax = std::size_t{2} << 20U;
 // Sealed and not yet sent, at the least, while there is something to send. Our own requests wait
 // behind it: a second behind four times as much where sixteen peers share 1 MB/s.

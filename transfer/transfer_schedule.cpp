@@ -49,6 +49,9 @@ std::optional<Ending> ending_of(Time now, Peer& peer, const IsComplete& is_compl
   if (now - peer.last_heard > kSilenceMax) {
     return Ending{wire::CloseReason::timed_out, "silent for two minutes", Reject::silent};
   }
+  if (peer.unsent() > kUnsentMax) {
+    return Ending{wire::CloseReason::busy, "it does not read", Reject::unread};
+  }
   if (peer.shares().empty()) {
     if (!peer.empty_since) peer.empty_since = now;
     if (now - *peer.empty_since <= kNoShareTime) return std::nullopt;

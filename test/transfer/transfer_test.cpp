@@ -172,4 +172,24 @@ TEST_CASE("who asks and does not read is closed, also within one read", "[transf
   CHECK(f.take_written(ConnId{1}).size() < kUnsentMax + spare);
 }
 
+TEST_CASE("who asks nothing and does not read is closed at the next tick", "[transfer]") {
+  Fixture f;
+  REQUIRE(f.fetch(1));
+  Visitor visitor(f);
+  visitor.add(visitor.opening(0, 1));
+  visitor.deliver();
+  f.engine.on_sent(kNow, visitor.conn(), 0, f.out);
+  const std::size_t record = wire::encoded(wire::Ping{}).size() + kTagSize + kRecordLengthSize;
+  for (std::size_t i = 0; i < kUnsentMax / record; ++i) visitor.add(wire::Ping{});
+  visitor.deliver();
+  const auto pass = [&f](int from, int until) {
+    for (int s = from; s < until; ++s) f.engine.on_time(kNow + std::chrono::seconds(s), f.out);
+  };
+  pass(0, 29);
+  CHECK_FALSE(visitor.is_closed());
+  pass(29, 34);  // our own ping is too much
+  CHECK(visitor.is_closed());
+  CHECK(f.engine.stats().rejects.at(static_cast<std::size_t>(Reject::unread)) == 1);
+}
+
 }  // namespace peernet::transfer
