@@ -63,14 +63,18 @@ int answer_list(Screen& screen, const Selection& selection, const std::string& n
 int list(Session& session, const std::optional<std::string>& id, const Selection& selection) {
   Screen& screen = session.screen();
   if (!id) {
-    auto shares = session.call_all("share.list", "shares");
+    Json params = Json::object();
+    ask_for(selection, params);
+    auto shares = session.call_all("share.list", "shares", std::move(params));
     if (const auto* failure = std::get_if<Failure>(&shares)) return screen.fail(*failure);
     return answer_list(screen, selection, "shares", std::move(std::get<std::vector<Json>>(shares)),
                        render_list);
   }
   const auto share = session.call("share.status", Json::object({{"id", *id}}));
   if (const auto* failure = std::get_if<Failure>(&share)) return screen.fail(*failure);
-  auto files = session.call_all("share.files", "files", Json::object({{"id", *id}}));
+  Json params = Json::object({{"id", *id}});
+  ask_for(selection, params);
+  auto files = session.call_all("share.files", "files", std::move(params));
   if (const auto* failure = std::get_if<Failure>(&files)) return screen.fail(*failure);
   auto& all = std::get<std::vector<Json>>(files);
   const Json& facts = std::get<Json>(share);

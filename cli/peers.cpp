@@ -140,6 +140,7 @@ int peers(Session& session, const PeersOptions& options) {
   Screen& screen = session.screen();
   Json params = Json::object();
   if (options.id) params["id"] = *options.id;
+  ask_for(options.selection, params);
   auto peers = session.call_all("peer.list", "peers", std::move(params));
   if (const auto* failure = std::get_if<Failure>(&peers)) return screen.fail(*failure);
   return answer_list(screen, options.selection, "peers",

@@ -94,6 +94,15 @@ std::optional<Failure> unknown_member(const std::string& name, const Json& row) 
 
 }  // namespace
 
+void ask_for(const Selection& selection, Json& params) {
+  if (selection.fields.empty()) return;
+  Json names = selection.fields;
+  for (const std::string& text : selection.filters) {
+    if (const auto filter = parse_filter(text)) names.push_back(filter->key);
+  }
+  params["fields"] = std::move(names);
+}
+
 Outcome<std::vector<Json>> select(const Selection& selection, std::vector<Json> rows) {
   std::vector<Filter> filters;
   for (const std::string& text : selection.filters) {

@@ -20,6 +20,10 @@ struct Selection {
   bool is_everything() const { return fields.empty() && filters.empty(); }
 };
 
+// What a list is asked for, as its parameter `fields`: the daemon then says no more than is shown
+// or filtered by, and refuses a member that is none, also where there is no row that lacks it.
+void ask_for(const Selection& selection, Json& params);
+
 // Only the rows that every filter holds for, only the members that are wanted, in the order in
 // which they were named. A failure: a filter that is none, a member that is not there.
 Outcome<std::vector<Json>> select(const Selection& selection, std::vector<Json> rows);

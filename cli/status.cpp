@@ -43,6 +43,7 @@ Outcome<Snapshot> take_snapshot(Session& session, const StatusOptions& options) 
                         "size",    "wanted", "done",   "is_directory",    "rate_down",
                         "rate_up", "ratio",  "eta",    "peers_connected", "peers_known"};
   }
+  ask_for(selection, params);
   auto shares = session.call_all("share.list", "shares", params);
   if (auto* failure = std::get_if<Failure>(&shares)) return std::move(*failure);
   auto selected = select(options.selection, std::move(std::get<std::vector<Json>>(shares)));

@@ -123,8 +123,10 @@ Result<void> check_fields(const Method& method, const Json& params) {
   for (const Json& field : *fields) {
     const std::string name = json_text(field).value_or(std::string());
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    std::string all;
+    for (const std::string_view one : names) all.append(all.empty() ? "" : ", ").append(one);
     return Error{Errc::malformed, "there is no field \"" + name.substr(0, 64) + "\"",
-                 "did you mean \"" + std::string(nearest(name, names)) + "\"?"};
+                 "did you mean \"" + std::string(nearest(name, names)) + "\"? There are " + all};
   }
   return {};
 }

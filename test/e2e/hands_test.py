@@ -91,6 +91,9 @@ def choosing(node, share_id):
     rows = json.loads(node.cli("ls", share_id, "--json", "--fields", "path").stdout)["files"]
     check(rows == [{"path": "a.txt"}], f"{rows}")
     refused(node, 2, 'did you mean "name"', "ls", "--fields", "nme")
+    refused(node, 2, 'no field "nme"', "status", "--filter", "nme=x")
+    # Of a list without rows only the daemon knows what they have.
+    refused(node, 2, 'did you mean "rate_up"', "peers", "--fields", "rate_pu")
     refused(node, 2, "not a filter", "status", "--filter", "x")
 
 
