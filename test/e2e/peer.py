@@ -42,9 +42,9 @@ def read_frame(sock, size_max):
     return read_exactly(sock, size)
 
 
-def connect(port, source=None):
+def connect(port, source=None, pause=HANDSHAKE_PAUSE):
     """A TCP connection to a daemon on loopback. source: an address of our own, 127.x.y.z."""
-    time.sleep(HANDSHAKE_PAUSE)
+    time.sleep(pause)
     sock = socket.socket()
     sock.settimeout(PATIENCE)
     sock.bind((source or "127.0.0.1", 0))

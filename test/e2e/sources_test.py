@@ -22,7 +22,7 @@ from wire import sha256
 
 SEED = int(sys.argv[1]) if len(sys.argv) > 1 else random.randrange(1 << 30)
 OFF = {"dht": False, "lan": False, "pex": False}
-LIARS = 24
+LIARS = 200
 
 
 def found_by(node):
