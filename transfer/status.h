@@ -128,7 +128,7 @@ enum class Reject : std::uint8_t {
   peers_limit,     // proven, but as many peers are connected as may be
   duplicate,       // another connection to the same peer stays
   protocol,        // broke a rule
-  unread,          // asks and does not read
+  unread,          // does not read
   silent,          // nothing was heard for too long
   unknown_share,   // asked for what is not here, or could not prove to know it
   request,         // blocks asked for that are not given: choked, too many, not there
