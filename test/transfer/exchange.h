@@ -202,7 +202,9 @@ struct Exchange : Fixture {
   bool are_leaves_slow = false;
   std::vector<JobId> blocks_written;  // that wait, while is_disk_slow
   bool is_disk_slow = false;
-  bool is_disk_corrupt = false;  // whatever is read
+  bool is_disk_corrupt = false;        // whatever is read
+  std::uint64_t bytes_waited_for = 0;  // of reads that are never answered, while are_reads_lost
+  bool are_reads_lost = false;
 
  private:
   template <class E>
@@ -244,7 +246,9 @@ struct Exchange : Fixture {
   }
   void answer(const Sync& e) { engine.on_file(now, e.job, FileOutcome{FileDone{}}, out); }
   void answer(const ReadBlocks& e) {
-    if (is_disk_corrupt) {
+    if (are_reads_lost) {
+      bytes_waited_for += e.size;
+    } else if (is_disk_corrupt) {
       engine.on_file(now, e.job, Error{Errc::corrupt, "it is not what was shared", ""}, out);
     } else {
       engine.on_file(now, e.job, FileOutcome{BlocksRead{Bytes(e.size), false}}, out);

@@ -234,4 +234,34 @@ TEST_CASE("who lacks nothing is told of a piece within a second, who lacks somet
   CHECK(other.haves == whole);
 }
 
+TEST_CASE("more is read ahead for a peer when its connection has sent all that the disk gave",
+          "[transfer]") {
+  const Content content = make_content(32);
+  Exchange exchange(content);
+  Seed giver(exchange, content, 1);
+  exchange.settle({&giver});
+  while (!giver.asked.empty()) {
+    for (const wire::BlockRun& run : std::exchange(giver.asked, {})) giver.send(exchange.now, run);
+    exchange.settle({&giver});
+  }
+  Seed taker(exchange, content, 2);
+  taker.has = Bitfield(32);
+  taker.add(wire::Interested{Seed::kChannel});
+  exchange.pass(seconds(2), {&giver, &taker});
+
+  exchange.are_reads_lost = true;
+  for (std::uint32_t piece = 0; piece < 32; ++piece) {
+    taker.add(wire::Request{Seed::kChannel, {piece, 0, 4}});
+  }
+  taker.deliver(exchange.now);
+  exchange.carry_out();
+  CHECK(exchange.bytes_waited_for == UploadQueue::kReadAheadMin);
+  exchange.engine.on_sent(exchange.now, taker.conn(), 100, exchange.out);
+  exchange.carry_out();
+  CHECK(exchange.bytes_waited_for == UploadQueue::kReadAheadMin);
+  exchange.engine.on_sent(exchange.now, taker.conn(), 0, exchange.out);
+  exchange.carry_out();
+  CHECK(exchange.bytes_waited_for == 2 * UploadQueue::kReadAheadMin);
+}
+
 }  // namespace peernet::transfer
