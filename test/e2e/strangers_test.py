@@ -466,6 +466,7 @@ def crowd(target):
     """Many more connections than strangers may have: each is cheap, and who means it gets in."""
     most = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], CROWD + 1000)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    check(most >= 4096, f"this process may have {most} descriptors only: that makes no crowd")
     before = target.memory()
     # From thousands of networks.
     crowded = [connect(target.port, f"127.{1 + i % 250}.{i // 250}.1", pause=0) for i in range(most - 1000)]
