@@ -54,8 +54,6 @@ struct PeerShare {
   PexTold pex_told;                      // where other peers of the share are
   std::optional<Time> pex_heard_at;      // their last message of the kind that counted
   std::vector<std::uint32_t> suggested;  // pieces we should ask it for, oldest first
-  // Blocks of pieces that we suggested and have not yet sent.
-  std::map<std::uint32_t, std::uint32_t> steered;
 
   bool is_open() const { return channel.has_value() && remote_channel.has_value(); }
   // They suggest a piece; beyond kSuggestionsMax the oldest is forgotten.

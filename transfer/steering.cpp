@@ -65,23 +65,23 @@ void Steering::forget_stale() {
 
 void Steering::hand(Time now, std::uint32_t piece, ConnId peer) {
   waiting_.reset(piece);
-  SentTo sent_to;
+  Sent sent;
   if (const auto before = handed_.find(piece); before != handed_.end()) {
-    sent_to = std::move(before->second.sent_to);
+    sent = std::move(before->second.sent);
   } else if (const auto back = taken_back_.find(piece); back != taken_back_.end()) {
-    sent_to = std::move(back->second);
+    sent = std::move(back->second);
   }
   forget(piece);
   if (handed_.size() == kHandedMax) forget(handed_by_time_.begin()->second);
-  handed_[piece] = {peer, now, std::move(sent_to)};
+  handed_[piece] = {peer, now, std::move(sent)};
   handed_by_time_.emplace(now, piece);
 }
 
 void Steering::add_sent_to(std::uint32_t piece, ConnId peer, const Network& network) {
   Handed& handed = handed_.at(piece);
-  if (is_from_us(handed.sent_to, peer, network)) return;
-  handed.sent_to.emplace_back(peer, network);
-  if (handed.sent_to.size() > kSentToMax) forget(piece);
+  if (is_from_us(handed.sent.to, peer, network)) return;
+  handed.sent.to.emplace_back(peer, network);
+  if (handed.sent.to.size() > kSentToMax) forget(piece);
 }
 
 void Steering::set_time(std::uint32_t piece, Handed& handed, Time now) {
@@ -104,23 +104,79 @@ bool Steering::is_from_us(const SentTo& sent_to, ConnId conn, const Network& net
   });
 }
 
-void Steering::on_sent(Time now, std::uint32_t piece, ConnId peer, const Network& network) {
-  if (waiting_.test(piece)) hand(now, piece, peer);
-  const auto found = handed_.find(piece);
+void Steering::on_suggested(std::uint32_t piece, ConnId peer, std::uint32_t blocks_count) {
+  suggested_[peer][piece] = {blocks_count, blocks_count};
+}
+
+std::uint32_t Steering::blocks_ahead(ConnId peer) const {
+  const auto found = suggested_.find(peer);
+  if (found == suggested_.end()) return 0;
+  std::uint32_t blocks = 0;
+  for (const auto& [piece, suggested] : found->second) blocks += suggested.blocks_left;
+  return blocks;
+}
+
+std::size_t Steering::suggestions_count(ConnId peer) const {
+  const auto found = suggested_.find(peer);
+  return found == suggested_.end() ? 0 : found->second.size();
+}
+
+void Steering::on_choked(ConnId peer) {
+  const auto found = suggested_.find(peer);
+  if (found == suggested_.end()) return;
+  for (const auto& [piece, suggested] : found->second) {
+    if (suggested.blocks_left == suggested.blocks_count) take_back(piece, peer);
+  }
+  suggested_.erase(found);
+}
+
+void Steering::end_suggestion(ConnId peer, std::uint32_t piece) {
+  const auto found = suggested_.find(peer);
+  if (found == suggested_.end()) return;
+  found->second.erase(piece);
+  if (found->second.empty()) suggested_.erase(found);
+}
+
+bool Steering::must_wait(Time now, std::uint32_t piece, std::uint32_t block, Duration gap) {
+  if (!waiting_.none()) {
+    all_handed_at_.reset();
+    return false;
+  }
+  if (!all_handed_at_) all_handed_at_ = now;
+  if (now - *all_handed_at_ >= kLastRound || now - new_sent_at_ >= gap) return false;
+  const auto handed = handed_.find(piece);
+  if (handed == handed_.end()) return true;  // it is in the swarm
+  const Bitfield& sent = handed->second.sent.blocks;
+  return sent.size() > 0 && sent.test(block);
+}
+
+void Steering::on_sent(Time now, const BlockSent& block, ConnId peer, const Network& network) {
+  if (const auto of_peer = suggested_.find(peer); of_peer != suggested_.end()) {
+    const auto suggested = of_peer->second.find(block.piece);
+    if (suggested != of_peer->second.end() && --suggested->second.blocks_left == 0) {
+      end_suggestion(peer, block.piece);
+    }
+  }
+  if (waiting_.test(block.piece)) hand(now, block.piece, peer);
+  const auto found = handed_.find(block.piece);
   if (found == handed_.end()) return;
-  if (found->second.peer == peer) set_time(piece, found->second, now);
-  add_sent_to(piece, peer, network);
+  if (found->second.peer == peer) set_time(block.piece, found->second, now);
+  Bitfield& sent = found->second.sent.blocks;
+  if (sent.size() == 0) sent = Bitfield(block.blocks_count);
+  if (sent.set(block.index)) new_sent_at_ = now;
+  add_sent_to(block.piece, peer, network);
 }
 
 void Steering::on_had(Time now, std::uint32_t piece, ConnId peer, const Network& network) {
+  end_suggestion(peer, piece);
   const auto found = handed_.find(piece);
   if (found != handed_.end()) {
-    if (!is_from_us(found->second.sent_to, peer, network)) forget(piece);
+    if (!is_from_us(found->second.sent.to, peer, network)) forget(piece);
     return;
   }
   if (!waiting_.test(piece)) return;
   const auto back = taken_back_.find(piece);
-  if (back != taken_back_.end() && !is_from_us(back->second, peer, network)) {
+  if (back != taken_back_.end() && !is_from_us(back->second.to, peer, network)) {
     skip(piece);
     return;
   }
@@ -136,10 +192,10 @@ void Steering::skip(std::uint32_t piece) {
 void Steering::take_back(std::uint32_t piece, ConnId peer) {
   const auto found = handed_.find(piece);
   if (found == handed_.end() || found->second.peer != peer) return;
-  SentTo sent_to = std::move(found->second.sent_to);
+  Sent sent = std::move(found->second.sent);
   forget(piece);
-  if (!sent_to.empty() && taken_back_.size() < kHandedMax) {
-    taken_back_.emplace(piece, std::move(sent_to));
+  if (!sent.to.empty() && taken_back_.size() < kHandedMax) {
+    taken_back_.emplace(piece, std::move(sent));
   }
   waiting_.set(piece);
   if (in_order_.test(piece)) return;
@@ -148,6 +204,7 @@ void Steering::take_back(std::uint32_t piece, ConnId peer) {
 }
 
 void Steering::take_all_back(ConnId peer) {
+  suggested_.erase(peer);
   std::vector<std::uint32_t> pieces;
   for (const auto& [piece, handed] : handed_) {
     if (handed.peer == peer) pieces.push_back(piece);

@@ -3,8 +3,9 @@
 // Steering is how a seed gets each piece into a swarm once before it sends any twice: it hands
 // every peer other pieces, by `suggest`, and peers pass them on to each other. A piece is done with
 // when a peer has it that did not get it here. What was handed to a peer that leaves before, or
-// that sits on it, is handed out again, the latter when nothing else is left. (The aim of
-// super-seeding, BEP 16, without hiding what the seed has.)
+// that sits on it, is handed out again, the latter when nothing else is left. Once everything is
+// handed out, what was sent before waits for a while for blocks that nobody has been sent. (The aim
+// of super-seeding, BEP 16, without hiding what the seed has.)
 
 #include <cstdint>
 #include <map>
@@ -30,16 +31,36 @@ inline constexpr std::size_t kSentToMax = 16;
 // What a peer was handed, and neither got any more of nor passed on in this time, others may have.
 inline constexpr Duration kPassOnTime = std::chrono::seconds(5);
 
+// After everything was handed out, nothing waits any longer than this for who is slow to take what
+// it was handed.
+inline constexpr Duration kLastRound = std::chrono::seconds(5);
+
 class Steering {
  public:
+  struct BlockSent {
+    std::uint32_t piece = 0;
+    std::uint32_t index = 0;         // in the piece
+    std::uint32_t blocks_count = 0;  // of the piece
+  };
+
   // Requires: pieces_count > 0.
   Steering(std::uint32_t pieces_count, Rng& rng);
 
   // A piece that the peer lacks and that is nobody's to pass on, if there is one, else one that
   // somebody sits on; from now on it is this peer's.
   std::optional<std::uint32_t> next(Time now, ConnId peer, const Bitfield& peer_has);
-  // Part of it went to a peer, handed to it or not.
-  void on_sent(Time now, std::uint32_t piece, ConnId peer, const Network& network);
+  // What next() gave, of so many blocks, was suggested to the peer.
+  void on_suggested(std::uint32_t piece, ConnId peer, std::uint32_t blocks_count);
+  // Blocks suggested to the peer and not sent to it yet.
+  std::uint32_t blocks_ahead(ConnId peer) const;
+  std::size_t suggestions_count(ConnId peer) const;
+  // Suggestions to it are void. Those of which nothing was sent are nobody's again.
+  void on_choked(ConnId peer);
+  // Was the block sent before, to anybody, while others that were not go out one after the other,
+  // at most `gap` apart? Never while there is something to hand out: then all ask for what is new.
+  bool must_wait(Time now, std::uint32_t piece, std::uint32_t block, Duration gap);
+  // A block of the piece, which has so many, went to a peer, handed to it or not.
+  void on_sent(Time now, const BlockSent& block, ConnId peer, const Network& network);
   // A peer has it. One network counts as one peer, as in Spread.
   void on_had(Time now, std::uint32_t piece, ConnId peer, const Network& network);
   // It is in the swarm already.
@@ -51,10 +72,19 @@ class Steering {
 
  private:
   using SentTo = std::vector<std::pair<ConnId, Network>>;
+  struct Sent {
+    SentTo to;
+    Bitfield blocks;  // to anybody; empty: none yet
+  };
+  struct Suggested {
+    std::uint32_t blocks_count = 0;
+    std::uint32_t blocks_left = 0;  // not sent yet; at least one
+  };
+  using Suggestions = std::map<std::uint32_t, Suggested>;  // by piece
   struct Handed {
     ConnId peer{};
     Time at{};  // or when the newest part of it was sent to that peer
-    SentTo sent_to;
+    Sent sent;
   };
 
   static bool is_from_us(const SentTo& sent_to, ConnId conn, const Network& network);
@@ -62,6 +92,7 @@ class Steering {
   void add_sent_to(std::uint32_t piece, ConnId peer, const Network& network);
   void set_time(std::uint32_t piece, Handed& handed, Time now);
   void forget(std::uint32_t piece);
+  void end_suggestion(ConnId peer, std::uint32_t piece);
   std::optional<std::uint32_t> next_waiting(const Bitfield& peer_has);
   std::optional<std::uint32_t> next_kept(Time now, ConnId peer, const Bitfield& peer_has) const;
   void forget_stale();
@@ -70,8 +101,11 @@ class Steering {
   std::vector<std::uint32_t> order_;  // all that wait, by chance, and some that no longer do
   Bitfield in_order_;
   std::map<std::uint32_t, Handed> handed_;
-  std::map<std::uint32_t, SentTo> taken_back_;  // of those that wait again; none is empty
+  std::map<std::uint32_t, Sent> taken_back_;  // of those that wait again; none is empty
   std::set<std::pair<Time, std::uint32_t>> handed_by_time_;
+  std::map<ConnId, Suggestions> suggested_;  // none is empty
+  Time new_sent_at_{};                       // a block that nobody had been sent
+  std::optional<Time> all_handed_at_;  // since when no piece waits, as far as it was looked at
 };
 
 }  // namespace peernet::transfer

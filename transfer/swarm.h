@@ -113,7 +113,7 @@ class Swarm {
   // It choked us: what we asked will not come, what it suggested it may give to others.
   void on_choked(Peer& peer, PeerShare& share);
   // We choke it.
-  void on_choking(const Peer& peer, PeerShare& share);
+  void on_choking(const Peer& peer);
   // It has had time to pass on what it alone has from us; others get it from us now.
   void give_up_kept(const Peer& peer);
   // The peer is late: what others can give may be asked of them. Gives the number of blocks.
@@ -235,8 +235,10 @@ class Swarm {
   std::optional<Duration> eta(Time now) const;
   double peer_done(const PeerShare& share) const;
 
-  void on_sent_block(Time now, const Peer& peer, PeerShare& share, std::uint32_t piece,
-                     std::uint32_t block, std::uint64_t bytes);
+  // Seeding: is the block sent later, as what nobody has been sent yet goes first?
+  bool must_wait(Time now, std::uint32_t piece, std::uint32_t block) const;
+  void on_sent_block(Time now, const Peer& peer, std::uint32_t piece, std::uint32_t block,
+                     std::uint64_t bytes);
   // Seeding to several peers: says which pieces this one should ask for, some way ahead of what it
   // asks.
   void steer(Turn& turn, Peer& peer, PeerShare& share);

@@ -61,7 +61,6 @@ void Swarm::on_gone(Turn& turn, Peer& peer, PeerShare& share) {
   spread_.on_gone(peer.conn());
   if (members_.empty()) steering_.reset();
   share.suggested.clear();
-  share.steered.clear();
   if (picker_) {
     peer.pipeline.on_rejected(picker_->outstanding(peer.conn()));
     if (share.has) {
@@ -159,7 +158,6 @@ Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
   if (!share.has) return protocol_error("have before the have-state");
   if (message.piece >= share.has->size()) return protocol_error("have for a piece that is none");
   if (!share.has->set(message.piece)) return {};
-  share.steered.erase(message.piece);
   if (steering_) steering_->on_had(turn.now, message.piece, peer.conn(), peer.network());
   spread_.on_had(message.piece, peer.conn(), peer.network());
   picker_->on_peer_has(peer.conn(), message.piece);

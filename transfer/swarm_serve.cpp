@@ -17,6 +17,11 @@ constexpr std::uint32_t kSteerAheadMin = 4;
 constexpr std::uint32_t kSteerAheadMax = 16;
 // Half of what is queued comes on top, so that the peer never runs out; this at most.
 constexpr std::uint32_t kSteerQueuedMax = 128;
+// What was sent before waits while so much at the most goes by between two blocks that are new to
+// the swarm, within these bounds: what waits costs the uplink no more than that.
+constexpr double kNewGap = 25 * kBlockSize;
+constexpr Duration kNewGapTimeMin = std::chrono::milliseconds(20);
+constexpr Duration kNewGapTimeMax = std::chrono::seconds(1);
 // What strangers may have, of a leecher all of them together, of a seed each.
 constexpr std::uint64_t kAllowancePart = 8;  // of the share
 constexpr std::uint64_t kAllowanceMin = std::uint64_t{64} << 10U;
@@ -122,16 +127,17 @@ void Swarm::on_read_failed(Turn& turn, const ReadJob& job, const Error& error) {
   serve_reads(turn);
 }
 
-void Swarm::on_sent_block(Time now, const Peer& peer, PeerShare& share, std::uint32_t piece,
-                          std::uint32_t block, std::uint64_t bytes) {
+void Swarm::on_sent_block(Time now, const Peer& peer, std::uint32_t piece, std::uint32_t block,
+                          std::uint64_t bytes) {
   const bool is_alone = picker_ && picker_->copies(piece) == 0;
   const std::uint32_t piece_size = metadata_.manifest().layout().piece_size(piece);
   spread_.on_sent({piece, block, piece_size}, peer.conn(), peer.network(), is_alone);
-  if (steering_) steering_->on_sent(now, piece, peer.conn(), peer.network());
+  if (steering_) {
+    const std::uint32_t blocks_count = metadata_.manifest().layout().blocks_count(piece);
+    steering_->on_sent(now, {piece, block, blocks_count}, peer.conn(), peer.network());
+  }
   uploaded_ += bytes;
   up_.add(now, bytes);
-  const auto steered = share.steered.find(piece);
-  if (steered != share.steered.end() && --steered->second == 0) share.steered.erase(steered);
 }
 
 // ---- Strangers, and steering
@@ -162,33 +168,32 @@ void Swarm::steer(Turn& turn, Peer& peer, PeerShare& share) {
       if (picker_->copies(piece) > 0) steering_->skip(piece);
     }
   }
-  std::uint32_t ahead = 0;
-  for (const auto& [piece, blocks_left] : share.steered) ahead += blocks_left;
+  std::uint32_t ahead = steering_->blocks_ahead(peer.conn());
   const std::uint64_t part =
       metadata_.manifest().layout().total_size() / kBlockSize / kSteerAheadPart;
   const auto least = static_cast<std::uint32_t>(
       std::clamp<std::uint64_t>(part / members_.size(), kSteerAheadMin, kSteerAheadMax));
   const std::uint32_t queued = peer.upload.blocks_count();
   const std::uint32_t wanted = queued + std::max(least, std::min(queued / 2, kSteerQueuedMax));
-  while (ahead < wanted && share.steered.size() < kSuggestionsMax) {
+  while (ahead < wanted && steering_->suggestions_count(peer.conn()) < kSuggestionsMax) {
     const auto piece = steering_->next(turn.now, peer.conn(), *share.has);
     if (!piece) return;
     peer.send(wire::Suggest{*share.channel, *piece});
     const std::uint32_t blocks_count = metadata_.manifest().layout().blocks_count(*piece);
-    share.steered[*piece] = blocks_count;
+    steering_->on_suggested(*piece, peer.conn(), blocks_count);
     ahead += blocks_count;
   }
 }
 
-void Swarm::on_choking(const Peer& peer, PeerShare& share) {
-  if (steering_ && metadata_.is_complete()) {
-    for (const auto& [piece, blocks_left] : share.steered) {
-      if (blocks_left == metadata_.manifest().layout().blocks_count(piece)) {
-        steering_->take_back(piece, peer.conn());
-      }
-    }
-  }
-  share.steered.clear();
+void Swarm::on_choking(const Peer& peer) {
+  if (steering_) steering_->on_choked(peer.conn());
+}
+
+bool Swarm::must_wait(Time now, std::uint32_t piece, std::uint32_t block) const {
+  if (!steering_) return false;
+  const double gap = std::clamp(kNewGap / std::max(up_.rate(now), 1.0), seconds(kNewGapTimeMin),
+                                seconds(kNewGapTimeMax));
+  return steering_->must_wait(now, piece, block, Duration(static_cast<std::int64_t>(gap * 1e6)));
 }
 
 void Swarm::give_up_kept(const Peer& peer) {

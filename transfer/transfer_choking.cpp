@@ -157,7 +157,7 @@ void Transfer::set_choked(Turn& t, Peer& peer, bool is_choked) {
     peer.waiting_since = t.now;
     peer.send(wire::Choke{});
     for (auto& [id, share] : peer.shares()) {
-      if (Swarm* swarm = find_swarm(id)) swarm->on_choking(peer, share);
+      if (Swarm* swarm = find_swarm(id)) swarm->on_choking(peer);
     }
     // A choke answers every request that is still out.
     for (const UploadRun& run : peer.upload.clear()) {

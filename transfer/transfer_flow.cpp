@@ -16,6 +16,9 @@ constexpr std::size_t kUnsentGoalMax = std::size_t{512} << 10U;
 constexpr std::size_t kRecordsOverhead = 2048;  // lengths, headers and tags around so many blocks
 constexpr std::uint16_t kReadBlocksMax = 16;    // in one disk job
 
+// What waits for what nobody has been sent yet is looked at so often.
+constexpr Duration kHeldInterval = std::chrono::milliseconds(20);
+
 // Under a download limit a twentieth of a second's worth is asked for at a time.
 constexpr std::uint64_t kLimitedAskShare = 20;
 constexpr Duration kLimitedAskInterval = std::chrono::milliseconds(20);
@@ -198,7 +201,7 @@ void Transfer::pump(Turn& t, Peer& peer) {
       peer.sent.add(t.now, block.data.size());
       if (!peer.is_in_debt && peer.sent.total() >= peer.debt_at) want_rechoke(t.now);
       if (swarm != nullptr) {
-        swarm->on_sent_block(t.now, peer, *share, block.piece, block.block, block.data.size());
+        swarm->on_sent_block(t.now, peer, block.piece, block.block, block.data.size());
       }
     }
     peer.upload.pop_ready(block.channel);
@@ -208,9 +211,18 @@ void Transfer::pump(Turn& t, Peer& peer) {
       if (!limit->may_take(t.now)) wait_for_limit(limit->ready_at(t.now));
     }
   }
-  while (const auto run = peer.upload.next(kReadBlocksMax)) {
+  const auto swarm_of = [&](const PeerShare* share) {
+    return share == nullptr ? nullptr : find_swarm(share->id);
+  };
+  const auto may_go = [&](wire::ShareChannel channel, std::uint32_t piece, std::uint16_t block) {
+    Swarm* swarm = swarm_of(peer.find_channel(channel));
+    if (swarm == nullptr || !swarm->must_wait(t.now, piece, block)) return true;
+    wait_for_limit(t.now + kHeldInterval);
+    return false;
+  };
+  while (const auto run = peer.upload.next(kReadBlocksMax, may_go)) {
     const PeerShare* share = peer.find_channel(run->channel);
-    Swarm* swarm = share == nullptr ? nullptr : find_swarm(share->id);
+    Swarm* swarm = swarm_of(share);
     if (swarm != nullptr && swarm->can_serve(run->blocks)) {
       peer.upload.on_reading(swarm->read(t, peer.conn(), run->blocks), *run);
       held_at_most_ += std::uint64_t{run->blocks.count} * kBlockSize;

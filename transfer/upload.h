@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -38,6 +39,8 @@ class UploadQueue {
   // not.
   static constexpr std::uint64_t kReadAheadMin = 256ULL << 10U;
   static constexpr std::uint64_t kReadAheadMax = 1ULL << 20U;
+  // Blocks that must wait are passed over up to here: bounds the work for who asks for many.
+  static constexpr std::uint32_t kHeldScanMax = 256;
   // Of all shares together: nobody makes us hold more by asking for much of many.
   static constexpr std::uint64_t kReadAheadAllMax = 4ULL << 20U;
 
@@ -47,9 +50,11 @@ class UploadQueue {
   // ready is sent all the same.
   std::vector<UploadRun> cancel(const UploadRun& run);
 
-  // The next run to read, of at most blocks_max blocks and of a share that has not read far enough
-  // ahead. Follow with on_reading or drop.
-  std::optional<UploadRun> next(std::uint16_t blocks_max);
+  // The next run to read that may go, of at most blocks_max blocks and of a share that has not read
+  // far enough ahead. Follow with on_reading or drop.
+  using MayGo =
+      std::function<bool(wire::ShareChannel channel, std::uint32_t piece, std::uint16_t block)>;
+  std::optional<UploadRun> next(std::uint16_t blocks_max, const MayGo& may_go);
   void on_reading(JobId job, const UploadRun& run);
   // Instead of on_reading: it cannot be read after all.
   void drop(const UploadRun& run) { blocks_count_ -= run.blocks.count; }
@@ -88,6 +93,7 @@ class UploadQueue {
     std::uint16_t sent_count = 0;
   };
 
+  static bool bring_forward(std::deque<UploadRun>& runs, const MayGo& may_go);
   std::size_t requests_count() const;
   std::uint64_t bytes_ahead_of(wire::ShareChannel channel) const;
 

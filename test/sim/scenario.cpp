@@ -49,6 +49,7 @@ const std::vector<Scenario>& scenarios() {
       {"capped_far", "round trips of 100 ms", capped_far},
       {"capped_fast_seed", "a seed of ten times the uplink", capped_fast_seed},
       {"capped_slow", "100 kB/s up, 4 MiB", capped_slow},
+      {"capped_small", "8 MiB", capped_small},
       {"seed_dies_at_60", "once the leechers together hold every piece", seed_dies_at_60},
       {"seed_dies_too_early", "before they do; it comes back later", seed_dies_too_early},
       {"seed_dies_after_two", "A seeds to B and C, dies at 60 % of D", seed_dies_after_two},

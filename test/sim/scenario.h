@@ -66,6 +66,7 @@ void capped_near(World& world, Report& report);
 void capped_far(World& world, Report& report);
 void capped_fast_seed(World& world, Report& report);
 void capped_slow(World& world, Report& report);
+void capped_small(World& world, Report& report);
 void seed_dies_at_60(World& world, Report& report);
 void seed_dies_too_early(World& world, Report& report);
 void seed_dies_after_two(World& world, Report& report);

@@ -206,6 +206,15 @@ void capped_slow(World& world, Report& report) {
   capped_swarm(world, report, swarm);
 }
 
+// Its last round is half of it.
+void capped_small(World& world, Report& report) {
+  Capped swarm = kMeasured;
+  swarm.size = 8 * kMiB;
+  swarm.median_max = 1.5;
+  swarm.copies_max = 1.4;
+  capped_swarm(world, report, swarm);
+}
+
 void seed_dies_at_60(World& world, Report& report) {
   begin(world);
   const HostIndex seed = join(world, 1, newcomer(1'000'000, 2'000'000), seconds(1)).front();

@@ -14,6 +14,7 @@ constexpr ConnId kA{1};
 constexpr ConnId kB{2};
 constexpr ConnId kC{3};
 constexpr Time kStart{std::chrono::seconds(100)};
+constexpr std::uint32_t kBlocks = 2;  // of each piece
 
 // Each in a network of its own.
 Network net(ConnId conn) {
@@ -105,7 +106,7 @@ TEST_CASE("a piece is its holder's to pass on until a peer of another network ha
   Steering steering(1, rng);
   const Bitfield nothing(1);
   REQUIRE(steering.next(kStart, kA, nothing) == 0U);
-  steering.on_sent(kStart, 0, kA, net(kA));
+  steering.on_sent(kStart, {0, 0, kBlocks}, kA, net(kA));
   steering.on_had(kStart, 0, kA, net(kA));
   steering.on_had(kStart, 0, kB, net(kA));
   SECTION("what is kept is handed to others when its holder is given up") {
@@ -127,8 +128,8 @@ TEST_CASE("a second peer that got a piece here as well does not prove that it wa
   Rng rng(1);
   Steering steering(1, rng);
   const Bitfield nothing(1);
-  steering.on_sent(kStart, 0, kA, net(kA));
-  steering.on_sent(kStart, 0, kB, net(kB));
+  steering.on_sent(kStart, {0, 0, kBlocks}, kA, net(kA));
+  steering.on_sent(kStart, {0, 0, kBlocks}, kB, net(kB));
   steering.on_had(kStart, 0, kA, net(kA));
   steering.on_had(kStart, 0, kB, net(kB));
   const Time later = kStart + kPassOnTime;
@@ -144,7 +145,7 @@ TEST_CASE("a second peer that got a piece here as well does not prove that it wa
   }
   SECTION("what was sent to many is spread") {
     for (std::uint64_t n = 10; n < 10 + kSentToMax; ++n) {
-      steering.on_sent(kStart, 0, ConnId{n}, net(ConnId{n}));
+      steering.on_sent(kStart, {0, 0, kBlocks}, ConnId{n}, net(ConnId{n}));
     }
     CHECK_FALSE(steering.next(later, kC, nothing));
   }
@@ -181,11 +182,12 @@ TEST_CASE("what one peer sits on goes to others when nothing else is left", "[tr
   REQUIRE(fresh.has_value());
   CHECK(*fresh != slow);
   SECTION("for as long as it gets more of it, it does not sit on it") {
-    steering.on_sent(kStart + Duration(1), slow, kB, net(kB));  // another gets it unasked
+    steering.on_sent(kStart + Duration(1), {slow, 0, kBlocks}, kB,
+                     net(kB));  // another gets it unasked
     CHECK(steering.next(later, kB, nothing) == slow);
   }
   SECTION("what it gets no more of is another's") {
-    steering.on_sent(kStart + Duration(1), slow, kA, net(kA));
+    steering.on_sent(kStart + Duration(1), {slow, 0, kBlocks}, kA, net(kA));
     CHECK_FALSE(steering.next(later, kB, nothing));
     CHECK_FALSE(steering.next(later + Duration(1), kA, nothing));
     CHECK(steering.next(later + Duration(1), kB, nothing) == slow);
@@ -207,7 +209,7 @@ TEST_CASE("whom a piece was sent to is remembered when it is taken back", "[tran
   Steering steering(1, rng);
   const Bitfield nothing(1);
   REQUIRE(steering.next(kStart, kA, nothing) == 0);
-  steering.on_sent(kStart, 0, kA, net(kA));
+  steering.on_sent(kStart, {0, 0, kBlocks}, kA, net(kA));
   SECTION("who has it then has it from us") {
     steering.take_all_back(kA);
     REQUIRE(steering.next(kStart, kB, nothing) == 0);
@@ -236,6 +238,78 @@ TEST_CASE("pieces to pass on are remembered up to a limit", "[transfer]") {
   steering.take_all_back(kA);
   while (steering.next(later, kB, Bitfield(count))) ++handed;
   CHECK(handed == kHandedMax - 1);
+}
+
+TEST_CASE("what was suggested is ahead until it is sent, had or void", "[transfer]") {
+  Rng rng(1);
+  Steering steering(3, rng);
+  const Bitfield nothing(3);
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    steering.on_suggested(*steering.next(kStart, kA, nothing), kA, kBlocks);
+  }
+  CHECK(steering.blocks_ahead(kA) == 6);
+  CHECK(steering.suggestions_count(kA) == 3);
+  CHECK(steering.blocks_ahead(kB) == 0);
+  steering.on_sent(kStart, {0, 0, kBlocks}, kA, net(kA));
+  CHECK(steering.blocks_ahead(kA) == 5);
+  steering.on_sent(kStart, {0, 1, kBlocks}, kB, net(kB));  // another's
+  CHECK(steering.blocks_ahead(kA) == 5);
+  steering.on_had(kStart, 1, kA, net(kA));
+  CHECK(steering.blocks_ahead(kA) == 3);
+  SECTION("all of it is sent") {
+    steering.on_sent(kStart, {0, 1, kBlocks}, kA, net(kA));
+    CHECK(steering.suggestions_count(kA) == 1);
+  }
+  SECTION("a choke gives back what nothing was sent of") {
+    steering.on_choked(kA);
+    CHECK(steering.suggestions_count(kA) == 0);
+    CHECK(take(steering, kB, nothing, 3) == std::set<std::uint32_t>{2});
+  }
+  SECTION("whoever leaves has none") {
+    steering.take_all_back(kA);
+    CHECK(steering.suggestions_count(kA) == 0);
+  }
+}
+
+TEST_CASE("once all is handed out, what was sent waits for what nobody was sent", "[transfer]") {
+  constexpr Duration gap = std::chrono::milliseconds(200);
+  Rng rng(1);
+  Steering steering(2, rng);
+  const Bitfield nothing(2);
+  const std::uint32_t first = *steering.next(kStart, kA, nothing);
+  const std::uint32_t second = 1 - first;
+  steering.on_sent(kStart, {first, 0, kBlocks}, kA, net(kA));
+  CHECK_FALSE(steering.must_wait(kStart, first, 0, gap));  // there is a piece to hand out
+  REQUIRE(steering.next(kStart, kB, nothing) == second);
+  CHECK(steering.must_wait(kStart, first, 0, gap));
+  CHECK_FALSE(steering.must_wait(kStart, first, 1, gap));
+  CHECK_FALSE(steering.must_wait(kStart, second, 0, gap));
+  SECTION("as long as there comes more of that") {
+    CHECK(steering.must_wait(kStart + gap - Duration(1), first, 0, gap));
+    CHECK_FALSE(steering.must_wait(kStart + gap, first, 0, gap));
+    steering.on_sent(kStart + gap, {first, 0, kBlocks}, kB, net(kB));  // not for the first time
+    CHECK_FALSE(steering.must_wait(kStart + gap, first, 0, gap));
+    steering.on_sent(kStart + gap, {second, 1, kBlocks}, kB, net(kB));
+    CHECK(steering.must_wait(kStart + gap, first, 0, gap));
+    CHECK(steering.must_wait(kStart + gap, second, 1, gap));
+  }
+  SECTION("what is in the swarm waits too") {
+    steering.skip(second);
+    CHECK(steering.must_wait(kStart, second, 0, gap));
+  }
+  SECTION("not while a piece is nobody's again, of which it is known what was sent") {
+    steering.take_all_back(kA);
+    CHECK_FALSE(steering.must_wait(kStart, first, 0, gap));
+    REQUIRE(steering.next(kStart, kB, nothing) == first);
+    CHECK(steering.must_wait(kStart, first, 0, gap));
+    CHECK_FALSE(steering.must_wait(kStart, first, 1, gap));
+  }
+  SECTION("and not for ever") {
+    const Time end = kStart + kLastRound;
+    steering.on_sent(end - Duration(1), {second, 1, kBlocks}, kB, net(kB));
+    CHECK(steering.must_wait(end - Duration(1), first, 0, gap));
+    CHECK_FALSE(steering.must_wait(end, first, 0, gap));
+  }
 }
 
 }  // namespace peernet::transfer
