@@ -142,7 +142,11 @@ wire::ShareChannel Peer::new_channel() {
 void Peer::remove_share(const ShareId& id) {
   const auto found = shares_.find(id);
   if (found == shares_.end()) return;
-  if (found->second.remote_channel) by_channel_.erase(*found->second.remote_channel);
+  if (found->second.remote_channel) {
+    // The number may soon be another share's: nothing that was asked under it is left.
+    upload.clear_channel(*found->second.remote_channel);
+    by_channel_.erase(*found->second.remote_channel);
+  }
   shares_.erase(found);
 }
 

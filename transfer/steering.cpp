@@ -193,6 +193,9 @@ void Steering::take_back(std::uint32_t piece, ConnId peer) {
   const auto found = handed_.find(piece);
   if (found == handed_.end() || found->second.peer != peer) return;
   Sent sent = std::move(found->second.sent);
+  // What nobody else was sent is new to whoever gets it next.
+  const auto is_other = [peer](const auto& receiver) { return receiver.first != peer; };
+  if (std::ranges::none_of(sent.to, is_other)) sent.blocks = Bitfield();
   forget(piece);
   if (!sent.to.empty() && taken_back_.size() < kHandedMax) {
     taken_back_.emplace(piece, std::move(sent));

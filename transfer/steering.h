@@ -31,8 +31,8 @@ inline constexpr std::size_t kSentToMax = 16;
 // What a peer was handed, and neither got any more of nor passed on in this time, others may have.
 inline constexpr Duration kPassOnTime = std::chrono::seconds(5);
 
-// After everything was handed out, nothing waits any longer than this for who is slow to take what
-// it was handed.
+// Once nothing was left to hand out, nothing waits any longer than this for who is slow to take
+// what it was handed; counted anew when something was given back meanwhile.
 inline constexpr Duration kLastRound = std::chrono::seconds(5);
 
 class Steering {

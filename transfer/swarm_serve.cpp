@@ -17,8 +17,9 @@ constexpr std::uint32_t kSteerAheadMin = 4;
 constexpr std::uint32_t kSteerAheadMax = 16;
 // Half of what is queued comes on top, so that the peer never runs out; this at most.
 constexpr std::uint32_t kSteerQueuedMax = 128;
-// What was sent before waits while so much at the most goes by between two blocks that are new to
-// the swarm, within these bounds: what waits costs the uplink no more than that.
+// What was sent before waits until so much could have been sent since the last block that was new
+// to the swarm, within these bounds. (Where new ones go to slow peers only, much of the uplink is
+// idle for as long as that lasts: for the last round at most.)
 constexpr double kNewGap = 25 * kBlockSize;
 constexpr Duration kNewGapTimeMin = std::chrono::milliseconds(20);
 constexpr Duration kNewGapTimeMax = std::chrono::seconds(1);

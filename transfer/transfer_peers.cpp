@@ -473,11 +473,6 @@ void Transfer::on_share_close(Turn& t, Peer& peer, const wire::ShareClose& messa
   if (swarm == nullptr) return;
   PeerShare* share = peer.find_share(swarm->id());
   if (share == nullptr) return;
-  if (share->remote_channel) {
-    for (const UploadRun& run : peer.upload.clear_channel(*share->remote_channel)) {
-      static_cast<void>(run);  // nobody waits for them any more
-    }
-  }
   if (share->is_counted) swarm->on_gone(t, peer, *share);
   peer.remove_share(swarm->id());
   if (const auto listen = peer.listen_endpoint()) {

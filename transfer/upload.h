@@ -29,7 +29,7 @@ struct UploadRun {
 class UploadQueue {
  public:
   // SECURITY.md 1.4: refused beyond, not queued. What is left of a request counts as one, as does
-  // each part that it was read or cancelled in.
+  // each part that it was read, cancelled or held back in.
   static constexpr std::uint32_t kRequestsMax = 256;
   static constexpr std::uint32_t kBlocksMax = 4096;  // of all of them
 

@@ -264,4 +264,37 @@ TEST_CASE("more is read ahead for a peer when its connection has sent all that t
   CHECK(exchange.bytes_waited_for == 2 * UploadQueue::kReadAheadMin);
 }
 
+TEST_CASE("what was asked of a share that is closed goes to no other on its channel",
+          "[transfer]") {
+  const Content content = make_content(32);
+  Exchange exchange(content);
+  REQUIRE(exchange.fetch(1));
+  Seed giver(exchange, content, 1);
+  exchange.settle({&giver});
+  while (!giver.asked.empty()) {
+    for (const wire::BlockRun& run : std::exchange(giver.asked, {})) giver.send(exchange.now, run);
+    exchange.settle({&giver});
+  }
+  Seed taker(exchange, content, 2);
+  taker.has = Bitfield(32);
+  taker.add(wire::Interested{Seed::kChannel});
+  exchange.pass(seconds(2), {&giver, &taker});
+
+  // It does not read: some of it is ready, the rest queued.
+  for (std::uint32_t piece = 0; piece < 32; ++piece) {
+    taker.add(wire::Request{Seed::kChannel, {piece, 0, 4}});
+  }
+  taker.deliver(exchange.now);
+  exchange.carry_out();
+  REQUIRE(exchange.engine.pause(exchange.now, content.manifest.id(), exchange.out));
+  taker.add(taker.opening(Seed::kChannel, 1));
+  taker.deliver(exchange.now);
+  const std::uint64_t sent = exchange.status().uploaded;
+  exchange.engine.on_sent(exchange.now, taker.conn(), 0, exchange.out);
+  exchange.settle({&taker});
+  CHECK(exchange.status().uploaded == sent);
+  CHECK(exchange.engine.share(exchange.now, test::tagged<ShareId>(1))->uploaded == 0);
+  CHECK(taker.rejected.empty());
+}
+
 }  // namespace peernet::transfer

@@ -297,9 +297,15 @@ TEST_CASE("once all is handed out, what was sent waits for what nobody was sent"
     steering.skip(second);
     CHECK(steering.must_wait(kStart, second, 0, gap));
   }
-  SECTION("not while a piece is nobody's again, of which it is known what was sent") {
+  SECTION("not while a piece is nobody's again, of which all is new then") {
     steering.take_all_back(kA);
     CHECK_FALSE(steering.must_wait(kStart, first, 0, gap));
+    REQUIRE(steering.next(kStart, kB, nothing) == first);
+    CHECK_FALSE(steering.must_wait(kStart, first, 0, gap));
+  }
+  SECTION("unless it was sent to another too") {
+    steering.on_sent(kStart, {first, 0, kBlocks}, kC, net(kC));
+    steering.take_all_back(kA);
     REQUIRE(steering.next(kStart, kB, nothing) == first);
     CHECK(steering.must_wait(kStart, first, 0, gap));
     CHECK_FALSE(steering.must_wait(kStart, first, 1, gap));
