@@ -16,10 +16,10 @@ void cut(UploadRun& run, std::uint16_t blocks_count) {
   run.blocks.count = static_cast<std::uint16_t>(run.blocks.count - blocks_count);
 }
 
-// How many of its first blocks may go.
-std::uint16_t leading(const UploadRun& run, const UploadQueue::MayGo& may_go) {
+// How many of its first blocks may go, of at most so many.
+std::uint16_t leading(const UploadRun& run, std::uint16_t most, const UploadQueue::MayGo& may_go) {
   std::uint16_t count = 0;
-  while (count < run.blocks.count &&
+  while (count < std::min(run.blocks.count, most) &&
          may_go(run.channel, run.blocks.piece,
                 static_cast<std::uint16_t>(run.blocks.first_block + count))) {
     ++count;
@@ -82,7 +82,7 @@ std::optional<UploadRun> UploadQueue::next(std::uint16_t blocks_max, const MayGo
   std::deque<UploadRun>& runs = turn->second;
 
   UploadRun result = runs.front();
-  result.blocks.count = std::min(leading(result, may_go), blocks_max);
+  result.blocks.count = leading(result, blocks_max, may_go);
   if (result.blocks.count < runs.front().blocks.count) {
     cut(runs.front(), result.blocks.count);
     return result;
@@ -92,7 +92,7 @@ std::optional<UploadRun> UploadQueue::next(std::uint16_t blocks_max, const MayGo
   while (!runs.empty() && runs.front().blocks.piece == result.blocks.piece &&
          runs.front().blocks.first_block == result.blocks.first_block + result.blocks.count &&
          result.blocks.count + runs.front().blocks.count <= blocks_max &&
-         leading(runs.front(), may_go) == runs.front().blocks.count) {
+         leading(runs.front(), blocks_max, may_go) == runs.front().blocks.count) {
     result.blocks.count =
         static_cast<std::uint16_t>(result.blocks.count + runs.front().blocks.count);
     runs.pop_front();

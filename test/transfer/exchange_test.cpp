@@ -15,6 +15,34 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// A share of 32 pieces that is complete, and somebody who lacks all of it and may ask.
+struct Served {
+  Served() {
+    exchange.settle({&giver});
+    while (!giver.asked.empty()) {
+      for (const wire::BlockRun& run : std::exchange(giver.asked, {})) {
+        giver.send(exchange.now, run);
+      }
+      exchange.settle({&giver});
+    }
+    taker.has = Bitfield(32);
+    taker.add(wire::Interested{Seed::kChannel});
+    exchange.pass(seconds(2), {&giver, &taker});
+  }
+  void ask_for_all() {
+    for (std::uint32_t piece = 0; piece < 32; ++piece) {
+      taker.add(wire::Request{Seed::kChannel, {piece, 0, 4}});
+    }
+    taker.deliver(exchange.now);
+    exchange.carry_out();
+  }
+
+  Content content = make_content(32);
+  Exchange exchange{content};
+  Seed giver{exchange, content, 1};
+  Seed taker{exchange, content, 2};
+};
+
 }  // namespace
 
 TEST_CASE("what a late peer was asked for is cancelled there and asked of another", "[transfer]") {
@@ -236,25 +264,11 @@ TEST_CASE("who lacks nothing is told of a piece within a second, who lacks somet
 
 TEST_CASE("more is read ahead for a peer when its connection has sent all that the disk gave",
           "[transfer]") {
-  const Content content = make_content(32);
-  Exchange exchange(content);
-  Seed giver(exchange, content, 1);
-  exchange.settle({&giver});
-  while (!giver.asked.empty()) {
-    for (const wire::BlockRun& run : std::exchange(giver.asked, {})) giver.send(exchange.now, run);
-    exchange.settle({&giver});
-  }
-  Seed taker(exchange, content, 2);
-  taker.has = Bitfield(32);
-  taker.add(wire::Interested{Seed::kChannel});
-  exchange.pass(seconds(2), {&giver, &taker});
+  Served served;
+  auto& [content, exchange, giver, taker] = served;
 
   exchange.are_reads_lost = true;
-  for (std::uint32_t piece = 0; piece < 32; ++piece) {
-    taker.add(wire::Request{Seed::kChannel, {piece, 0, 4}});
-  }
-  taker.deliver(exchange.now);
-  exchange.carry_out();
+  served.ask_for_all();
   CHECK(exchange.bytes_waited_for == UploadQueue::kReadAheadMin);
   exchange.engine.on_sent(exchange.now, taker.conn(), 100, exchange.out);
   exchange.carry_out();
@@ -266,26 +280,12 @@ TEST_CASE("more is read ahead for a peer when its connection has sent all that t
 
 TEST_CASE("what was asked of a share that is closed goes to no other on its channel",
           "[transfer]") {
-  const Content content = make_content(32);
-  Exchange exchange(content);
+  Served served;
+  auto& [content, exchange, giver, taker] = served;
   REQUIRE(exchange.fetch(1));
-  Seed giver(exchange, content, 1);
-  exchange.settle({&giver});
-  while (!giver.asked.empty()) {
-    for (const wire::BlockRun& run : std::exchange(giver.asked, {})) giver.send(exchange.now, run);
-    exchange.settle({&giver});
-  }
-  Seed taker(exchange, content, 2);
-  taker.has = Bitfield(32);
-  taker.add(wire::Interested{Seed::kChannel});
-  exchange.pass(seconds(2), {&giver, &taker});
 
   // It does not read: some of it is ready, the rest queued.
-  for (std::uint32_t piece = 0; piece < 32; ++piece) {
-    taker.add(wire::Request{Seed::kChannel, {piece, 0, 4}});
-  }
-  taker.deliver(exchange.now);
-  exchange.carry_out();
+  served.ask_for_all();
   REQUIRE(exchange.engine.pause(exchange.now, content.manifest.id(), exchange.out));
   taker.add(taker.opening(Seed::kChannel, 1));
   taker.deliver(exchange.now);
