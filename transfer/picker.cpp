@@ -55,9 +55,21 @@ void Picker::forget_blocks(ConnId peer, std::uint32_t piece) {
   if (found->second.pieces().empty()) partial_.erase(found);
 }
 
+void Picker::on_declined(Time now, ConnId peer, const BlockRun& run) {
+  declined_[peer].add(now, run, layout_.blocks_count(run.piece));
+}
+
+void Picker::forget_declined(Time now, ConnId peer) {
+  const auto found = declined_.find(peer);
+  if (found == declined_.end()) return;
+  found->second.forget_old(now);
+  if (found->second.is_empty()) declined_.erase(found);
+}
+
 void Picker::remove_peer(ConnId peer, const Bitfield& has) {
   active_.on_choked(peer);
   partial_.erase(peer);
+  declined_.erase(peer);
   rarity_.remove_peer(peer, has);
 }
 
@@ -193,6 +205,7 @@ void Picker::give_up(std::uint32_t piece) {
 std::vector<BlockRun> Picker::pick(ConnId peer, const Bitfield& has, std::uint32_t count_max,
                                    Time now) {
   PN_CHECK(has.size() == have_.size());
+  forget_declined(now, peer);
   std::vector<BlockRun> runs;
   const std::uint32_t held = outstanding(peer);
   const std::uint32_t end = held + std::min(count_max, kOutstandingMax - held);
@@ -206,13 +219,13 @@ std::vector<BlockRun> Picker::pick(ConnId peer, const Bitfield& has, std::uint32
 std::vector<BlockRun> Picker::pick_of(const std::vector<std::uint32_t>& pieces, ConnId peer,
                                       const Bitfield& has, std::uint32_t count_max, Time now) {
   PN_CHECK(has.size() == have_.size());
+  forget_declined(now, peer);
   std::vector<BlockRun> runs;
   std::uint32_t room = std::min(count_max, kOutstandingMax - outstanding(peer));
   for (const std::uint32_t piece : pieces) {
     if (room == 0) break;
-    if (active_.find(piece) != nullptr && has.test(piece)) {
-      room -= active_.take(piece, nullptr, peer, room, now, runs);
-    }
+    if (active_.find(piece) == nullptr || !has.test(piece)) continue;
+    room -= active_.take(piece, *served(peer, has, piece), peer, room, now, runs);
   }
   return runs;
 }
@@ -334,9 +347,18 @@ void Picker::change_state(std::uint32_t piece, PieceState to) {
 
 std::optional<const Bitfield*> Picker::served(ConnId peer, const Bitfield& has,
                                               std::uint32_t piece) const {
-  if (has.test(piece)) return nullptr;
+  if (has.test(piece)) {
+    const auto declined = declined_.find(peer);
+    return declined == declined_.end() ? nullptr : declined->second.others(piece);
+  }
   if (const Bitfield* const part = blocks_of(peer, piece)) return part;
   return std::nullopt;
+}
+
+bool Picker::serves(ConnId peer, const Bitfield& has, std::uint32_t piece,
+                    std::uint32_t block) const {
+  const auto part = served(peer, has, piece);
+  return part && (*part == nullptr || (*part)->test(block));
 }
 
 void Picker::pick_open(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
@@ -357,7 +379,8 @@ void Picker::pick_urgent(ConnId peer, const Bitfield& has, std::uint32_t count_m
   for (const std::uint32_t piece : urgent_) {
     if (taken == count_max) return;
     if (active_.find(piece) == nullptr || !has.test(piece)) continue;
-    const std::uint32_t picked = active_.take(piece, nullptr, peer, count_max - taken, now, out);
+    const std::uint32_t picked =
+        active_.take(piece, *served(peer, has, piece), peer, count_max - taken, now, out);
     is_any_ready = is_any_ready || picked > 0;
     taken += picked;
   }
@@ -375,6 +398,7 @@ void Picker::pick_late(ConnId peer, const Bitfield& has, std::uint32_t count_max
     for (std::uint32_t block = 0; block < active->blocks.size() && taken < count_max; ++block) {
       const ActivePieces::Block& at = active->blocks[block];
       if (at.requesters_count != 1 || at.is_requester(peer)) continue;
+      if (!serves(peer, has, piece, block)) continue;
       const auto asked = active_.request_time(at.requesters.front(), piece, block);
       if (!asked || now - *asked < kUrgentPatience) continue;
       active_.take_second(piece, block, peer, now, out);
@@ -399,8 +423,7 @@ void Picker::pick_endgame(ConnId peer, const Bitfield& has, std::uint32_t count_
       if (found == count_max) break;
       const ActivePieces::Block& at = active_.find(request.piece)->blocks[request.block];
       if (at.requesters_count >= ActivePieces::kRequestersMax) continue;
-      const auto part = served(peer, has, request.piece);
-      if (!part || (*part != nullptr && !(*part)->test(request.block))) continue;
+      if (!serves(peer, has, request.piece, request.block)) continue;
       oldest.push_back(request);
       ++found;
     }

@@ -27,6 +27,7 @@
 #include "core/time.h"
 #include "transfer/active_pieces.h"
 #include "transfer/bitfield.h"
+#include "transfer/declined.h"
 #include "transfer/layout.h"
 #include "transfer/partial.h"
 #include "transfer/progress.h"
@@ -66,6 +67,9 @@ class Picker {
   bool on_peer_has_blocks(ConnId peer, const BlockRun& run);
   // It does not serve its part of the piece after all.
   void forget_blocks(ConnId peer, std::uint32_t piece);
+  // It has the piece, and does not give these blocks of it now. Requires: the run lies within the
+  // piece.
+  void on_declined(Time now, ConnId peer, const BlockRun& run);
   // `has`: everything said by add_peer and on_peer_has. Its requests return to missing.
   void remove_peer(ConnId peer, const Bitfield& has);
 
@@ -177,6 +181,9 @@ class Picker {
   // What the peer serves of the piece: null: all, a set of blocks, or nothing at all.
   std::optional<const Bitfield*> served(ConnId peer, const Bitfield& has,
                                         std::uint32_t piece) const;
+  // May this block be asked of the peer?
+  bool serves(ConnId peer, const Bitfield& has, std::uint32_t piece, std::uint32_t block) const;
+  void forget_declined(Time now, ConnId peer);
   void pick_open(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
                  std::vector<BlockRun>& out);
   void pick_urgent(ConnId peer, const Bitfield& has, std::uint32_t count_max, Time now,
@@ -196,6 +203,7 @@ class Picker {
   Parts resumed_;                          // of preparing pieces
   std::uint32_t active_blocks_ = 0;        // of preparing and active pieces
   std::map<ConnId, PartialHave> partial_;  // of peers that told of blocks
+  std::map<ConnId, Declined> declined_;    // none was empty when it was last looked at
   Rarity rarity_;
   ActivePieces active_;
 };

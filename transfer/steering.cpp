@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <span>
+#include <tuple>
 #include <utility>
 
 namespace peernet::transfer {
@@ -10,6 +11,8 @@ namespace {
 
 // Of those handed out for longest, in a swarm that hears of no other pieces.
 constexpr std::size_t kKeptScanMax = 256;
+// Blocks still to be sent of what was suggested to a peer, with which it helps others.
+constexpr std::uint32_t kHelpAheadMax = 4;
 
 }  // namespace
 
@@ -51,6 +54,34 @@ std::optional<std::uint32_t> Steering::next_kept(Time now, ConnId peer,
   return std::nullopt;
 }
 
+// Of whoever has the most before it, as far as others do not help with it yet.
+std::optional<std::uint32_t> Steering::help(ConnId peer, const Bitfield& peer_has) {
+  if (blocks_ahead(peer) > kHelpAheadMax) return std::nullopt;
+  const auto own = suggested_.find(peer);
+  std::size_t scanned = 0;
+  std::map<ConnId, std::uint32_t> ahead;
+  Handed* best = nullptr;
+  std::uint32_t best_piece = 0;
+  std::tuple<std::uint32_t, std::uint32_t> best_key;
+  for (const auto& [at, piece] : handed_by_time_) {
+    if (++scanned > kKeptScanMax) break;
+    Handed& handed = handed_.at(piece);
+    const Bitfield& sent = handed.sent.blocks;
+    if (handed.peer == peer || peer_has.test(piece) || (sent.size() > 0 && sent.all())) continue;
+    if (own != suggested_.end() && own->second.contains(piece)) continue;
+    const auto [known, is_new] = ahead.try_emplace(handed.peer, 0);
+    if (is_new) known->second = blocks_ahead(handed.peer);
+    const auto key = std::tuple(handed.helpers_count, UINT32_MAX - known->second);
+    if (best != nullptr && key >= best_key) continue;
+    best = &handed;
+    best_piece = piece;
+    best_key = key;
+  }
+  if (best == nullptr) return std::nullopt;
+  ++best->helpers_count;
+  return best_piece;
+}
+
 // Of the places that are looked at.
 void Steering::forget_stale() {
   const auto is_stale = [this](std::uint32_t piece) {
@@ -73,7 +104,7 @@ void Steering::hand(Time now, std::uint32_t piece, ConnId peer) {
   }
   forget(piece);
   if (handed_.size() == kHandedMax) forget(handed_by_time_.begin()->second);
-  handed_[piece] = {peer, now, std::move(sent)};
+  handed_[piece] = {peer, now, 0, std::move(sent)};
   handed_by_time_.emplace(now, piece);
 }
 
@@ -137,7 +168,7 @@ void Steering::end_suggestion(ConnId peer, std::uint32_t piece) {
   if (found->second.empty()) suggested_.erase(found);
 }
 
-bool Steering::must_wait(Time now, std::uint32_t piece, std::uint32_t block, Duration gap) {
+bool Steering::declines(Time now, std::uint32_t piece, std::uint32_t block, Duration gap) {
   if (!waiting_.none()) {
     all_handed_at_.reset();
     return false;
@@ -150,13 +181,17 @@ bool Steering::must_wait(Time now, std::uint32_t piece, std::uint32_t block, Dur
   return sent.size() > 0 && sent.test(block);
 }
 
+void Steering::on_not_sent(std::uint32_t piece, ConnId peer, std::uint32_t blocks_count) {
+  const auto of_peer = suggested_.find(peer);
+  if (of_peer == suggested_.end()) return;
+  const auto suggested = of_peer->second.find(piece);
+  if (suggested == of_peer->second.end()) return;
+  suggested->second.blocks_left -= std::min(suggested->second.blocks_left, blocks_count);
+  if (suggested->second.blocks_left == 0) end_suggestion(peer, piece);
+}
+
 void Steering::on_sent(Time now, const BlockSent& block, ConnId peer, const Network& network) {
-  if (const auto of_peer = suggested_.find(peer); of_peer != suggested_.end()) {
-    const auto suggested = of_peer->second.find(block.piece);
-    if (suggested != of_peer->second.end() && --suggested->second.blocks_left == 0) {
-      end_suggestion(peer, block.piece);
-    }
-  }
+  on_not_sent(block.piece, peer, 1);
   if (waiting_.test(block.piece)) hand(now, block.piece, peer);
   const auto found = handed_.find(block.piece);
   if (found == handed_.end()) return;

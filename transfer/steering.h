@@ -4,8 +4,9 @@
 // every peer other pieces, by `suggest`, and peers pass them on to each other. A piece is done with
 // when a peer has it that did not get it here. What was handed to a peer that leaves before, or
 // that sits on it, is handed out again, the latter when nothing else is left. Once everything is
-// handed out, what was sent before waits for a while for blocks that nobody has been sent. (The aim
-// of super-seeding, BEP 16, without hiding what the seed has.)
+// handed out, whoever was sent its own helps with what others were not sent yet, and what was sent
+// before is declined for a while. (The aim of super-seeding, BEP 16, without hiding what the seed
+// has.)
 
 #include <cstdint>
 #include <map>
@@ -31,8 +32,8 @@ inline constexpr std::size_t kSentToMax = 16;
 // What a peer was handed, and neither got any more of nor passed on in this time, others may have.
 inline constexpr Duration kPassOnTime = std::chrono::seconds(5);
 
-// Once nothing was left to hand out, nothing waits any longer than this for who is slow to take
-// what it was handed; counted anew when something was given back meanwhile.
+// Once nothing was left to hand out, nothing is declined any longer than this; counted anew when
+// something was given back meanwhile.
 inline constexpr Duration kLastRound = std::chrono::seconds(5);
 
 class Steering {
@@ -49,7 +50,10 @@ class Steering {
   // A piece that the peer lacks and that is nobody's to pass on, if there is one, else one that
   // somebody sits on; from now on it is this peer's.
   std::optional<std::uint32_t> next(Time now, ConnId peer, const Bitfield& peer_has);
-  // What next() gave, of so many blocks, was suggested to the peer.
+  // Where little is left of what was suggested to the peer: another's piece, that one has not been
+  // sent all of. It stays that one's.
+  std::optional<std::uint32_t> help(ConnId peer, const Bitfield& peer_has);
+  // What next() or help() gave, of so many blocks, was suggested to the peer.
   void on_suggested(std::uint32_t piece, ConnId peer, std::uint32_t blocks_count);
   // Blocks suggested to the peer and not sent to it yet.
   std::uint32_t blocks_ahead(ConnId peer) const;
@@ -58,9 +62,11 @@ class Steering {
   void on_choked(ConnId peer);
   // Was the block sent before, to anybody, while others that were not go out one after the other,
   // at most `gap` apart? Never while there is something to hand out: then all ask for what is new.
-  bool must_wait(Time now, std::uint32_t piece, std::uint32_t block, Duration gap);
+  bool declines(Time now, std::uint32_t piece, std::uint32_t block, Duration gap);
   // A block of the piece, which has so many, went to a peer, handed to it or not.
   void on_sent(Time now, const BlockSent& block, ConnId peer, const Network& network);
+  // So many blocks of the piece that the peer asked for need not be sent to it any more.
+  void on_not_sent(std::uint32_t piece, ConnId peer, std::uint32_t blocks_count);
   // A peer has it. One network counts as one peer, as in Spread.
   void on_had(Time now, std::uint32_t piece, ConnId peer, const Network& network);
   // It is in the swarm already.
@@ -83,7 +89,8 @@ class Steering {
   using Suggestions = std::map<std::uint32_t, Suggested>;  // by piece
   struct Handed {
     ConnId peer{};
-    Time at{};  // or when the newest part of it was sent to that peer
+    Time at{};                        // or when the newest part of it was sent to that peer
+    std::uint32_t helpers_count = 0;  // to whom it was suggested since
     Sent sent;
   };
 

@@ -235,8 +235,10 @@ class Swarm {
   std::optional<Duration> eta(Time now) const;
   double peer_done(const PeerShare& share) const;
 
-  // Seeding: is the block sent later, as what nobody has been sent yet goes first?
-  bool must_wait(Time now, std::uint32_t piece, std::uint32_t block) const;
+  // Seeding: is the block left to others, as what nobody has been sent yet goes first?
+  bool declines(Time now, std::uint32_t piece, std::uint32_t block);
+  // It was asked for, and need not be sent.
+  void on_not_sent(const Peer& peer, const wire::BlockRun& run);
   void on_sent_block(Time now, const Peer& peer, std::uint32_t piece, std::uint32_t block,
                      std::uint64_t bytes);
   // Seeding to several peers: says which pieces this one should ask for, some way ahead of what it

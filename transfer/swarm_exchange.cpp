@@ -337,7 +337,7 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& /*peer*/, PeerShare& share,
   return {};
 }
 
-Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& /*share*/,
+Result<void> Swarm::on_message(Turn& turn, Peer& peer, PeerShare& share,
                                const wire::Reject& message) {
   if (!picker_) return {};
   const Layout& layout = metadata_.manifest().layout();
@@ -349,9 +349,15 @@ Result<void> Swarm::on_message(Turn& /*turn*/, Peer& peer, PeerShare& /*share*/,
   // What was out: a reject may also name what was cancelled, or never asked.
   const std::uint32_t before = picker_->outstanding(peer.conn());
   picker_->on_rejected(peer.conn(), run);
-  peer.pipeline.on_rejected(before - picker_->outstanding(peer.conn()));
-  // After a choke it may serve them again later; otherwise they are gone.
-  if (!peer.is_choking) picker_->forget_blocks(peer.conn(), run.piece);
+  const std::uint32_t rejected = before - picker_->outstanding(peer.conn());
+  peer.pipeline.on_rejected(rejected);
+  // After a choke it may serve them again later.
+  if (rejected == 0 || peer.is_choking) return {};
+  if (share.has && share.has->test(run.piece)) {
+    picker_->on_declined(turn.now, peer.conn(), run);
+  } else {
+    picker_->forget_blocks(peer.conn(), run.piece);
+  }
   return {};
 }
 

@@ -17,9 +17,8 @@ constexpr std::uint32_t kSteerAheadMin = 4;
 constexpr std::uint32_t kSteerAheadMax = 16;
 // Half of what is queued comes on top, so that the peer never runs out; this at most.
 constexpr std::uint32_t kSteerQueuedMax = 128;
-// What was sent before waits until so much could have been sent since the last block that was new
-// to the swarm, within these bounds. (Where new ones go to slow peers only, much of the uplink is
-// idle for as long as that lasts: for the last round at most.)
+// What was sent before is declined until so much could have been sent since the last block that was
+// new to the swarm, within these bounds.
 constexpr double kNewGap = 25 * kBlockSize;
 constexpr Duration kNewGapTimeMin = std::chrono::milliseconds(20);
 constexpr Duration kNewGapTimeMax = std::chrono::seconds(1);
@@ -177,7 +176,8 @@ void Swarm::steer(Turn& turn, Peer& peer, PeerShare& share) {
   const std::uint32_t queued = peer.upload.blocks_count();
   const std::uint32_t wanted = queued + std::max(least, std::min(queued / 2, kSteerQueuedMax));
   while (ahead < wanted && steering_->suggestions_count(peer.conn()) < kSuggestionsMax) {
-    const auto piece = steering_->next(turn.now, peer.conn(), *share.has);
+    auto piece = steering_->next(turn.now, peer.conn(), *share.has);
+    if (!piece) piece = steering_->help(peer.conn(), *share.has);
     if (!piece) return;
     peer.send(wire::Suggest{*share.channel, *piece});
     const std::uint32_t blocks_count = metadata_.manifest().layout().blocks_count(*piece);
@@ -190,11 +190,15 @@ void Swarm::on_choking(const Peer& peer) {
   if (steering_) steering_->on_choked(peer.conn());
 }
 
-bool Swarm::must_wait(Time now, std::uint32_t piece, std::uint32_t block) const {
+bool Swarm::declines(Time now, std::uint32_t piece, std::uint32_t block) {
   if (!steering_) return false;
   const double gap = std::clamp(kNewGap / std::max(up_.rate(now), 1.0), seconds(kNewGapTimeMin),
                                 seconds(kNewGapTimeMax));
-  return steering_->must_wait(now, piece, block, Duration(static_cast<std::int64_t>(gap * 1e6)));
+  return steering_->declines(now, piece, block, Duration(static_cast<std::int64_t>(gap * 1e6)));
+}
+
+void Swarm::on_not_sent(const Peer& peer, const wire::BlockRun& run) {
+  if (steering_) steering_->on_not_sent(run.piece, peer.conn(), run.count);
 }
 
 void Swarm::give_up_kept(const Peer& peer) {

@@ -101,10 +101,7 @@ void Transfer::on_file(Time now, JobId job, FileResult result, Effects& out) {
       if (outcome.read->data) {
         peer.upload.on_read(outcome.read->job, std::move(*outcome.read->data));
       } else if (const auto run = peer.upload.on_unreadable(outcome.read->job)) {
-        const PeerShare* share = peer.find_channel(run->channel);
-        if (share != nullptr && share->channel) {
-          peer.send(wire::Reject{*share->channel, run->blocks});
-        }
+        reject(peer, *run);
       }
       settle(t, peer);
     }

@@ -160,11 +160,7 @@ void Transfer::set_choked(Turn& t, Peer& peer, bool is_choked) {
       if (Swarm* swarm = find_swarm(id)) swarm->on_choking(peer);
     }
     // A choke answers every request that is still out.
-    for (const UploadRun& run : peer.upload.clear()) {
-      const PeerShare* share = peer.find_channel(run.channel);
-      if (share == nullptr || !share->channel) continue;
-      peer.send(wire::Reject{*share->channel, run.blocks});
-    }
+    for (const UploadRun& run : peer.upload.clear()) reject(peer, run);
   } else {
     peer.unchoked_since = t.now;
     steer(t, peer);

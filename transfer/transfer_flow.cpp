@@ -16,9 +16,6 @@ constexpr std::size_t kUnsentGoalMax = std::size_t{512} << 10U;
 constexpr std::size_t kRecordsOverhead = 2048;  // lengths, headers and tags around so many blocks
 constexpr std::uint16_t kReadBlocksMax = 16;    // in one disk job
 
-// What waits for what nobody has been sent yet is looked at so often.
-constexpr Duration kHeldInterval = std::chrono::milliseconds(20);
-
 // Under a download limit a twentieth of a second's worth is asked for at a time.
 constexpr std::uint64_t kLimitedAskShare = 20;
 constexpr Duration kLimitedAskInterval = std::chrono::milliseconds(20);
@@ -187,6 +184,12 @@ void Transfer::pump(Turn& t, Peer& peer) {
     PeerShare* share = peer.find_channel(block.channel);
     if (share != nullptr && share->channel) {
       Swarm* swarm = find_swarm(share->id);
+      if (swarm != nullptr && swarm->declines(t.now, block.piece, block.block)) {
+        const UploadRun run{block.channel, {block.piece, block.block, 1}};
+        peer.upload.pop_ready(block.channel);
+        reject(peer, run);
+        continue;
+      }
       TokenBucket& of_share = swarm == nullptr ? unlimited_.up : limits_for(peer, *swarm).up;
       if (!of_share.may_take(t.now)) {
         wait_for_limit(of_share.ready_at(t.now));
@@ -211,27 +214,42 @@ void Transfer::pump(Turn& t, Peer& peer) {
       if (!limit->may_take(t.now)) wait_for_limit(limit->ready_at(t.now));
     }
   }
-  const auto swarm_of = [&](const PeerShare* share) {
-    return share == nullptr ? nullptr : find_swarm(share->id);
+  while (const auto run = peer.upload.next(kReadBlocksMax)) read_or_reject(t, peer, *run);
+}
+
+// Blocks that are declined now, and those that could be served when they were asked for and cannot
+// any more, are rejected; the others are read, as many together as there are.
+void Transfer::read_or_reject(Turn& t, Peer& peer, const UploadRun& run) {
+  const PeerShare* share = peer.find_channel(run.channel);
+  Swarm* swarm = share == nullptr ? nullptr : find_swarm(share->id);
+  const bool can_serve = swarm != nullptr && swarm->can_serve(run.blocks);
+  const auto goes = [&](std::uint32_t block) {
+    return can_serve && !swarm->declines(t.now, run.blocks.piece, block);
   };
-  const auto may_go = [&](wire::ShareChannel channel, std::uint32_t piece, std::uint16_t block) {
-    Swarm* swarm = swarm_of(peer.find_channel(channel));
-    if (swarm == nullptr || !swarm->must_wait(t.now, piece, block)) return true;
-    wait_for_limit(t.now + kHeldInterval);
-    return false;
-  };
-  while (const auto run = peer.upload.next(kReadBlocksMax, may_go)) {
-    const PeerShare* share = peer.find_channel(run->channel);
-    Swarm* swarm = swarm_of(share);
-    if (swarm != nullptr && swarm->can_serve(run->blocks)) {
-      peer.upload.on_reading(swarm->read(t, peer.conn(), run->blocks), *run);
-      held_at_most_ += std::uint64_t{run->blocks.count} * kBlockSize;
+  const std::uint32_t end = std::uint32_t{run.blocks.first_block} + run.blocks.count;
+  for (std::uint32_t first = run.blocks.first_block; first < end;) {
+    const bool is_read = goes(first);
+    std::uint32_t next = first + 1;
+    while (next < end && goes(next) == is_read) ++next;
+    const UploadRun part{run.channel,
+                         {run.blocks.piece, static_cast<std::uint16_t>(first),
+                          static_cast<std::uint16_t>(next - first)}};
+    first = next;
+    if (is_read) {
+      peer.upload.on_reading(swarm->read(t, peer.conn(), part.blocks), part);
+      held_at_most_ += std::uint64_t{part.blocks.count} * kBlockSize;
       continue;
     }
-    // It could be served when it was asked for, and cannot any more.
-    peer.upload.drop(*run);
-    if (share != nullptr && share->channel) peer.send(wire::Reject{*share->channel, run->blocks});
+    peer.upload.drop(part);
+    reject(peer, part);
   }
+}
+
+void Transfer::reject(Peer& peer, const UploadRun& run) {
+  const PeerShare* share = peer.find_channel(run.channel);
+  if (share == nullptr || !share->channel) return;
+  if (Swarm* swarm = find_swarm(share->id)) swarm->on_not_sent(peer, run.blocks);
+  peer.send(wire::Reject{*share->channel, run.blocks});
 }
 
 }  // namespace peernet::transfer

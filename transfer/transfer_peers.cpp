@@ -391,10 +391,8 @@ Result<void> Transfer::on_record(Turn& t, Peer& peer, Bytes record) {
             return {};
           },
           [&](const wire::Cancel& m) -> Result<void> {
-            const PeerShare* share = peer.find_channel(m.channel);
-            if (share == nullptr || !share->channel) return {};
             for (const UploadRun& part : peer.upload.cancel({m.channel, m.run})) {
-              peer.send(wire::Reject{*share->channel, part.blocks});
+              reject(peer, part);
             }
             return {};
           },
@@ -499,7 +497,7 @@ void Transfer::on_request(Turn& t, Peer& peer, const wire::Request& message) {
                         peer.upload.add({message.channel, message.run});
   if (is_taken) return;
   count(Reject::request);
-  peer.send(wire::Reject{*share->channel, message.run});
+  reject(peer, {message.channel, message.run});
 }
 
 }  // namespace peernet::transfer

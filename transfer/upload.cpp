@@ -8,27 +8,6 @@
 
 namespace peernet::transfer {
 
-namespace {
-
-// Its first blocks are elsewhere.
-void cut(UploadRun& run, std::uint16_t blocks_count) {
-  run.blocks.first_block = static_cast<std::uint16_t>(run.blocks.first_block + blocks_count);
-  run.blocks.count = static_cast<std::uint16_t>(run.blocks.count - blocks_count);
-}
-
-// How many of its first blocks may go, of at most so many.
-std::uint16_t leading(const UploadRun& run, std::uint16_t most, const UploadQueue::MayGo& may_go) {
-  std::uint16_t count = 0;
-  while (count < std::min(run.blocks.count, most) &&
-         may_go(run.channel, run.blocks.piece,
-                static_cast<std::uint16_t>(run.blocks.first_block + count))) {
-    ++count;
-  }
-  return count;
-}
-
-}  // namespace
-
 bool UploadQueue::add(const UploadRun& run) {
   if (run.blocks.count == 0 || run.blocks.count > kBlocksMax - blocks_count_) return false;
   if (requests_count() >= kRequestsMax) return false;
@@ -69,56 +48,36 @@ std::vector<UploadRun> UploadQueue::cancel(const UploadRun& run) {
   return cancelled;
 }
 
-std::optional<UploadRun> UploadQueue::next(std::uint16_t blocks_max, const MayGo& may_go) {
+std::optional<UploadRun> UploadQueue::next(std::uint16_t blocks_max) {
   if (blocks_max == 0 || bytes_ahead() >= kReadAheadAllMax) return std::nullopt;
   auto turn = queued_.upper_bound(last_queued_);
   for (std::size_t asked = 0;; ++asked, ++turn) {
     if (asked == queued_.size()) return std::nullopt;
     if (turn == queued_.end()) turn = queued_.begin();
-    if (bytes_ahead_of(turn->first) >= read_ahead_) continue;
-    if (bring_forward(turn->second, may_go)) break;
+    if (bytes_ahead_of(turn->first) < read_ahead_) break;
   }
   last_queued_ = turn->first;
   std::deque<UploadRun>& runs = turn->second;
 
   UploadRun result = runs.front();
-  result.blocks.count = leading(result, blocks_max, may_go);
-  if (result.blocks.count < runs.front().blocks.count) {
-    cut(runs.front(), result.blocks.count);
+  if (result.blocks.count > blocks_max) {
+    result.blocks.count = blocks_max;
+    runs.front().blocks.first_block =
+        static_cast<std::uint16_t>(runs.front().blocks.first_block + blocks_max);
+    runs.front().blocks.count = static_cast<std::uint16_t>(runs.front().blocks.count - blocks_max);
     return result;
   }
   runs.pop_front();
   // Requests that go on where this one ends are read with it.
   while (!runs.empty() && runs.front().blocks.piece == result.blocks.piece &&
          runs.front().blocks.first_block == result.blocks.first_block + result.blocks.count &&
-         result.blocks.count + runs.front().blocks.count <= blocks_max &&
-         leading(runs.front(), blocks_max, may_go) == runs.front().blocks.count) {
+         result.blocks.count + runs.front().blocks.count <= blocks_max) {
     result.blocks.count =
         static_cast<std::uint16_t>(result.blocks.count + runs.front().blocks.count);
     runs.pop_front();
   }
   if (runs.empty()) queued_.erase(turn);
   return result;
-}
-
-// What must wait in front of the first block that may go is a run of its own from now on, and
-// behind. False: nothing may go, as far as it was looked at.
-bool UploadQueue::bring_forward(std::deque<UploadRun>& runs, const MayGo& may_go) {
-  std::uint32_t looked_at = 0;
-  for (auto run = runs.begin(); run != runs.end(); ++run) {
-    for (std::uint16_t waiting = 0; waiting < run->blocks.count; ++waiting) {
-      if (looked_at++ == kHeldScanMax) return false;
-      const auto block = static_cast<std::uint16_t>(run->blocks.first_block + waiting);
-      if (!may_go(run->channel, run->blocks.piece, block)) continue;
-      UploadRun held = *run;
-      held.blocks.count = waiting;
-      cut(*run, waiting);
-      std::rotate(runs.begin(), run, run + 1);
-      if (waiting > 0) runs.insert(runs.begin() + 1, held);
-      return true;
-    }
-  }
-  return false;
 }
 
 void UploadQueue::on_reading(JobId job, const UploadRun& run) {

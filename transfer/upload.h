@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -29,7 +28,7 @@ struct UploadRun {
 class UploadQueue {
  public:
   // SECURITY.md 1.4: refused beyond, not queued. What is left of a request counts as one, as does
-  // each part that it was read, cancelled or held back in.
+  // each part that it was read or cancelled in.
   static constexpr std::uint32_t kRequestsMax = 256;
   static constexpr std::uint32_t kBlocksMax = 4096;  // of all of them
 
@@ -39,8 +38,6 @@ class UploadQueue {
   // not.
   static constexpr std::uint64_t kReadAheadMin = 256ULL << 10U;
   static constexpr std::uint64_t kReadAheadMax = 1ULL << 20U;
-  // Blocks that must wait are passed over up to here: bounds the work for who asks for many.
-  static constexpr std::uint32_t kHeldScanMax = 256;
   // Of all shares together: nobody makes us hold more by asking for much of many.
   static constexpr std::uint64_t kReadAheadAllMax = 4ULL << 20U;
 
@@ -50,11 +47,9 @@ class UploadQueue {
   // ready is sent all the same.
   std::vector<UploadRun> cancel(const UploadRun& run);
 
-  // The next run to read that may go, of at most blocks_max blocks and of a share that has not read
-  // far enough ahead. Follow with on_reading or drop.
-  using MayGo =
-      std::function<bool(wire::ShareChannel channel, std::uint32_t piece, std::uint16_t block)>;
-  std::optional<UploadRun> next(std::uint16_t blocks_max, const MayGo& may_go);
+  // The next run to read, of at most blocks_max blocks and of a share that has not read far enough
+  // ahead. Follow with on_reading or drop.
+  std::optional<UploadRun> next(std::uint16_t blocks_max);
   void on_reading(JobId job, const UploadRun& run);
   // Instead of on_reading: it cannot be read after all.
   void drop(const UploadRun& run) { blocks_count_ -= run.blocks.count; }
@@ -93,7 +88,6 @@ class UploadQueue {
     std::uint16_t sent_count = 0;
   };
 
-  static bool bring_forward(std::deque<UploadRun>& runs, const MayGo& may_go);
   std::size_t requests_count() const;
   std::uint64_t bytes_ahead_of(wire::ShareChannel channel) const;
 

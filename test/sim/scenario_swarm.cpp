@@ -210,8 +210,8 @@ void capped_slow(World& world, Report& report) {
 void capped_small(World& world, Report& report) {
   Capped swarm = kMeasured;
   swarm.size = 8 * kMiB;
-  swarm.median_max = 1.5;
-  swarm.copies_max = 1.4;
+  swarm.median_max = 1.35;
+  swarm.copies_max = 1.25;
   capped_swarm(world, report, swarm);
 }
 

@@ -297,4 +297,81 @@ TEST_CASE("what was asked of a share that is closed goes to no other on its chan
   CHECK(taker.rejected.empty());
 }
 
+TEST_CASE("what a seed declines is asked of another at once, and of it again after a second",
+          "[transfer]") {
+  const Content content = make_content(2);
+  Exchange exchange(content);
+  Seed declining(exchange, content, 1);
+  exchange.settle({&declining});
+  REQUIRE(count_of(declining.asked) == 8);
+  declining.asked.clear();
+  for (const std::uint32_t piece : {0U, 1U}) {
+    declining.add(wire::Reject{Seed::kChannel, {piece, 0, 4}});
+  }
+  declining.deliver(exchange.now);
+  Seed other(exchange, content, 2);
+  other.has = Bitfield(2);
+  other.has->set(0);
+  exchange.settle({&declining, &other});
+  for (std::uint16_t block = 0; block < 4; ++block) CHECK(is_asked(other, 0, block));
+  CHECK(count_of(other.asked) == 4);
+  CHECK(declining.asked.empty());
+  exchange.pass(2 * kDeclinedTime, {&declining, &other});  // each second it is looked at
+  for (std::uint16_t block = 0; block < 4; ++block) CHECK(is_asked(declining, 1, block));
+}
+
+TEST_CASE("a seed declines what it sent before while there is what it sent nobody", "[transfer]") {
+  Served served;
+  auto& [content, exchange, giver, taker] = served;
+  Seed second(exchange, content, 3);
+  second.has = Bitfield(32);
+  second.add(wire::Interested{Seed::kChannel});
+  exchange.pass(seconds(2), {&giver, &taker, &second});
+  const auto drain = [&] {
+    for (int i = 0; i < 200; ++i) {
+      for (const Seed* peer : {&taker, &second}) {
+        exchange.engine.on_sent(exchange.now, peer->conn(), 0, exchange.out);
+      }
+      exchange.settle({&giver, &taker, &second});
+    }
+  };
+  const auto ask = [&](Seed& peer, const wire::BlockRun& run) {
+    const std::uint64_t before = exchange.status().uploaded;
+    peer.rejected.clear();
+    peer.add(wire::Request{Seed::kChannel, run});
+    peer.deliver(exchange.now);
+    drain();
+    return (exchange.status().uploaded - before) / kBlockSize;
+  };
+
+  // All but the last block.
+  for (std::uint32_t piece = 0; piece < 31; ++piece) CHECK(ask(taker, {piece, 0, 4}) == 4);
+  CHECK(ask(taker, {31, 0, 3}) == 3);
+  SECTION("in whole runs and parts of them, until there is nothing new any more") {
+    CHECK(ask(second, {5, 0, 4}) == 0);
+    CHECK(second.rejected == std::vector<wire::BlockRun>{{5, 0, 4}});
+    CHECK(ask(second, {31, 0, 4}) == 1);
+    CHECK(second.rejected == std::vector<wire::BlockRun>{{31, 0, 3}});
+    exchange.pass(seconds(1), {&giver, &taker, &second});
+    CHECK(ask(second, {5, 0, 4}) == 4);
+    CHECK(second.rejected.empty());
+  }
+  SECTION("also what was read for a peer and sent to another meanwhile") {
+    // Both ask for it before either is sent it.
+    for (Seed* peer : {&second, &taker}) peer->add(wire::Request{Seed::kChannel, {31, 3, 1}});
+    const std::uint64_t before = exchange.status().uploaded;
+    taker.rejected.clear();
+    second.rejected.clear();
+    taker.deliver(exchange.now);
+    second.deliver(exchange.now);
+    drain();
+    CHECK(exchange.status().uploaded == before + kBlockSize);
+    CHECK(count_of(taker.rejected) + count_of(second.rejected) == 1);
+  }
+  SECTION("not for ever") {
+    exchange.pass(kLastRound, {&giver, &taker, &second});
+    CHECK(ask(second, {5, 0, 4}) == 4);
+  }
+}
+
 }  // namespace peernet::transfer

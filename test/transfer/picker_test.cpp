@@ -274,6 +274,49 @@ TEST_CASE("of a piece that a peer has in part only those blocks are asked of it"
   CHECK(picker.pick(conn(1), none, 10, at(0)).empty());
 }
 
+TEST_CASE("what a peer declined is asked of others at once, and of it after a while",
+          "[transfer]") {
+  const auto count = [](std::uint32_t block) {  // of a piece of four, from there on
+    return static_cast<std::uint16_t>(4 - block);
+  };
+  Picker picker = make_picker(1);
+  const Bitfield has = full(1);
+  for (const std::uint64_t number : {1U, 2U}) picker.add_peer(conn(number), has);
+  REQUIRE(picker.activate(0));
+  const auto end = at(0) + kDeclinedTime;
+  const std::vector<std::uint32_t> pieces{0};
+  REQUIRE(blocks_in(picker.pick(conn(1), has, 4, at(0))) == 4);
+  picker.on_rejected(conn(1), {0, 1, count(1)});
+  picker.on_declined(at(0), conn(1), {0, 1, count(1)});
+  SECTION("by whatever way it is picked") {
+    CHECK(picker.pick(conn(1), has, 4, end - Duration(1)).empty());
+    CHECK(picker.pick_of(pieces, conn(1), has, 4, end - Duration(1)).empty());
+    picker.set_urgent(pieces);
+    CHECK(picker.pick(conn(1), has, 4, end - Duration(1)).empty());
+    CHECK(picker.blocks_ready(conn(1), has, 4) == 0);
+    CHECK(picker.is_interesting(conn(1), has));
+  }
+  SECTION("not as a second copy either") {
+    REQUIRE(blocks_in(picker.pick(conn(2), has, 3, at(0))) == 3);
+    REQUIRE(picker.is_endgame());
+    CHECK(picker.pick(conn(1), has, 4, end - Duration(1)).empty());
+    picker.set_urgent(pieces);
+    picker.on_declined(at(0) + kUrgentPatience, conn(1), {0, 1, count(1)});
+    CHECK(picker.pick(conn(1), has, 4, at(0) + kUrgentPatience).empty());
+    picker.on_rejected(conn(2), {0, 1, count(1)});
+  }
+  CHECK(blocks_in(picker.pick(conn(2), has, 2, at(0))) == 2);
+  SECTION("after a while of it") {
+    CHECK(blocks_in(picker.pick_of(pieces, conn(1), has, 4,
+                                   at(0) + 2 * kDeclinedTime + kUrgentPatience)) == 1);
+  }
+  SECTION("whoever comes again declined nothing") {
+    picker.remove_peer(conn(1), has);
+    picker.add_peer(conn(1), has);
+    CHECK(blocks_in(picker.pick(conn(1), has, 2, at(0))) == 2);
+  }
+}
+
 TEST_CASE("a piece that a peer had in part and has whole counts once", "[transfer]") {
   Picker picker = make_picker(2);
   picker.add_peer(conn(1), Bitfield(2));

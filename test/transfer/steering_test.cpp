@@ -271,7 +271,8 @@ TEST_CASE("what was suggested is ahead until it is sent, had or void", "[transfe
   }
 }
 
-TEST_CASE("once all is handed out, what was sent waits for what nobody was sent", "[transfer]") {
+TEST_CASE("once all is handed out, what was sent is declined while there is what nobody was sent",
+          "[transfer]") {
   constexpr Duration gap = std::chrono::milliseconds(200);
   Rng rng(1);
   Steering steering(2, rng);
@@ -279,42 +280,99 @@ TEST_CASE("once all is handed out, what was sent waits for what nobody was sent"
   const std::uint32_t first = *steering.next(kStart, kA, nothing);
   const std::uint32_t second = 1 - first;
   steering.on_sent(kStart, {first, 0, kBlocks}, kA, net(kA));
-  CHECK_FALSE(steering.must_wait(kStart, first, 0, gap));  // there is a piece to hand out
+  CHECK_FALSE(steering.declines(kStart, first, 0, gap));  // there is a piece to hand out
   REQUIRE(steering.next(kStart, kB, nothing) == second);
-  CHECK(steering.must_wait(kStart, first, 0, gap));
-  CHECK_FALSE(steering.must_wait(kStart, first, 1, gap));
-  CHECK_FALSE(steering.must_wait(kStart, second, 0, gap));
+  CHECK(steering.declines(kStart, first, 0, gap));
+  CHECK_FALSE(steering.declines(kStart, first, 1, gap));
+  CHECK_FALSE(steering.declines(kStart, second, 0, gap));
   SECTION("as long as there comes more of that") {
-    CHECK(steering.must_wait(kStart + gap - Duration(1), first, 0, gap));
-    CHECK_FALSE(steering.must_wait(kStart + gap, first, 0, gap));
+    CHECK(steering.declines(kStart + gap - Duration(1), first, 0, gap));
+    CHECK_FALSE(steering.declines(kStart + gap, first, 0, gap));
     steering.on_sent(kStart + gap, {first, 0, kBlocks}, kB, net(kB));  // not for the first time
-    CHECK_FALSE(steering.must_wait(kStart + gap, first, 0, gap));
+    CHECK_FALSE(steering.declines(kStart + gap, first, 0, gap));
     steering.on_sent(kStart + gap, {second, 1, kBlocks}, kB, net(kB));
-    CHECK(steering.must_wait(kStart + gap, first, 0, gap));
-    CHECK(steering.must_wait(kStart + gap, second, 1, gap));
+    CHECK(steering.declines(kStart + gap, first, 0, gap));
+    CHECK(steering.declines(kStart + gap, second, 1, gap));
   }
-  SECTION("what is in the swarm waits too") {
+  SECTION("what is in the swarm is declined too") {
     steering.skip(second);
-    CHECK(steering.must_wait(kStart, second, 0, gap));
+    CHECK(steering.declines(kStart, second, 0, gap));
   }
   SECTION("not while a piece is nobody's again, of which all is new then") {
     steering.take_all_back(kA);
-    CHECK_FALSE(steering.must_wait(kStart, first, 0, gap));
+    CHECK_FALSE(steering.declines(kStart, first, 0, gap));
     REQUIRE(steering.next(kStart, kB, nothing) == first);
-    CHECK_FALSE(steering.must_wait(kStart, first, 0, gap));
+    CHECK_FALSE(steering.declines(kStart, first, 0, gap));
   }
   SECTION("unless it was sent to another too") {
     steering.on_sent(kStart, {first, 0, kBlocks}, kC, net(kC));
     steering.take_all_back(kA);
     REQUIRE(steering.next(kStart, kB, nothing) == first);
-    CHECK(steering.must_wait(kStart, first, 0, gap));
-    CHECK_FALSE(steering.must_wait(kStart, first, 1, gap));
+    CHECK(steering.declines(kStart, first, 0, gap));
+    CHECK_FALSE(steering.declines(kStart, first, 1, gap));
   }
   SECTION("and not for ever") {
     const Time end = kStart + kLastRound;
     steering.on_sent(end - Duration(1), {second, 1, kBlocks}, kB, net(kB));
-    CHECK(steering.must_wait(end - Duration(1), first, 0, gap));
-    CHECK_FALSE(steering.must_wait(end, first, 0, gap));
+    CHECK(steering.declines(end - Duration(1), first, 0, gap));
+    CHECK_FALSE(steering.declines(end, first, 0, gap));
+  }
+}
+
+TEST_CASE("whoever was sent nearly all of its own helps with what another was not sent",
+          "[transfer]") {
+  Rng rng(1);
+  Steering steering(4, rng);
+  const Bitfield nothing(4);
+  const auto hand = [&](ConnId peer) {
+    const std::uint32_t piece = *steering.next(kStart, peer, nothing);
+    steering.on_suggested(piece, peer, 8);
+    return piece;
+  };
+  const std::uint32_t slow_1 = hand(kA);
+  const std::uint32_t slow_2 = hand(kA);
+  const std::uint32_t other = hand(kC);
+  const std::uint32_t own = hand(kB);
+  const auto send = [&](std::uint32_t piece, ConnId peer, std::uint32_t from, std::uint32_t to) {
+    for (std::uint32_t block = from; block < to; ++block) {
+      steering.on_sent(kStart, {piece, block, 8}, peer, net(peer));
+    }
+  };
+  send(own, kB, 0, 3);
+  CHECK_FALSE(steering.help(kB, nothing));  // 5 are left
+  send(own, kB, 3, 4);
+  SECTION("first those of whoever has the most before it, then what fewest help with") {
+    const auto first = steering.help(kB, nothing);
+    REQUIRE((first == slow_1 || first == slow_2));
+    const auto second = steering.help(kB, nothing);
+    CHECK(second == slow_1 + slow_2 - *first);
+    CHECK(steering.help(kB, nothing) == other);
+    // It stays its owner's: what it is sent of it counts as passed on by none but that one.
+    steering.take_all_back(kB);
+    CHECK(steering.next(kStart, kC, nothing) == own);
+    steering.take_all_back(kA);
+    CHECK(take(steering, kC, nothing, 4) == std::set{slow_1, slow_2});
+  }
+  SECTION("not with what it has, was suggested already, or what was sent whole") {
+    Bitfield has(4);
+    has.set(slow_1);
+    send(other, kC, 0, 8);
+    CHECK(steering.help(kB, has) == slow_2);
+    send(own, kB, 4, 8);
+    steering.on_suggested(slow_2, kB, 4);
+    CHECK_FALSE(steering.help(kB, has));
+  }
+  SECTION("what it need not be sent is not before it any more") {
+    steering.on_suggested(slow_1, kB, 8);
+    CHECK(steering.blocks_ahead(kB) == 12);
+    CHECK_FALSE(steering.help(kB, nothing));
+    steering.on_not_sent(slow_1, kB, 7);
+    CHECK(steering.blocks_ahead(kB) == 5);
+    steering.on_not_sent(slow_1, kB, 7);
+    CHECK(steering.blocks_ahead(kB) == 4);
+    CHECK(steering.suggestions_count(kB) == 1);
+    steering.on_not_sent(slow_1, kC, 1);  // not suggested to it
+    CHECK(steering.help(kB, nothing));
   }
 }
 

@@ -17,10 +17,6 @@ UploadRun run(std::uint16_t channel, std::uint32_t piece, std::uint16_t first,
   return {channel, {piece, first, count}};
 }
 
-bool any(wire::ShareChannel /*channel*/, std::uint32_t /*piece*/, std::uint16_t /*block*/) {
-  return true;
-}
-
 bool same(const UploadRun& a, const UploadRun& b) {
   return a.channel == b.channel && a.blocks == b.blocks;
 }
@@ -35,7 +31,7 @@ TEST_CASE("no more than 256 requests are queued for a peer, whatever their state
   REQUIRE(!queue.add(run(1, 1000, 0, 1)));
 
   // Being read or ready still counts; only what was sent, or is cancelled, makes room.
-  const auto next = queue.next(16, any);
+  const auto next = queue.next(16);
   REQUIRE(next);
   queue.on_reading(JobId{1}, *next);
   REQUIRE(!queue.add(run(1, 1000, 0, 1)));
@@ -60,7 +56,7 @@ TEST_CASE("no more than 4096 blocks are queued for a peer, whatever their state"
   REQUIRE(queue.blocks_count() == UploadQueue::kBlocksMax);
 
   // Being read still counts; only what was sent makes room.
-  const auto next = queue.next(4, any);
+  const auto next = queue.next(4);
   REQUIRE(next);
   queue.on_reading(JobId{1}, *next);
   REQUIRE(!queue.add(run(1, 2, 0, 1)));
@@ -82,55 +78,17 @@ TEST_CASE("shares take turns, and requests that touch are read together", "[tran
   REQUIRE(queue.add(run(1, 5, 0, 1)));
   REQUIRE(queue.add(run(2, 9, 0, 20)));
 
-  REQUIRE(same(*queue.next(16, any), run(1, 0, 0, 4)));
-  REQUIRE(same(*queue.next(16, any), run(2, 9, 0, 16)));
-  REQUIRE(same(*queue.next(16, any), run(1, 5, 0, 1)));
-  REQUIRE(same(*queue.next(16, any), run(2, 9, 16, 4)));
-  REQUIRE(!queue.next(16, any));
-}
-
-TEST_CASE("what may not go lets what is behind it pass, block by block", "[transfer]") {
-  UploadQueue queue;
-  REQUIRE(queue.add(run(1, 0, 0, 6)));
-  REQUIRE(queue.add(run(1, 0, 6, 2)));
-  REQUIRE(queue.add(run(2, 0, 0, 1)));
-  const auto middle = [](wire::ShareChannel /*channel*/, std::uint32_t /*piece*/,
-                         std::uint16_t block) { return block >= 2 && block < 4; };
-  REQUIRE(same(*queue.next(16, middle), run(1, 0, 2, 2)));
-  REQUIRE(!queue.next(16, middle));
-  REQUIRE(queue.blocks_count() == 9);
-  const auto from_4 = [](wire::ShareChannel /*channel*/, std::uint32_t /*piece*/,
-                         std::uint16_t block) { return block >= 4 && block != 7; };
-  REQUIRE(same(*queue.next(16, from_4), run(1, 0, 4, 2)));
-  REQUIRE(same(*queue.next(16, from_4), run(1, 0, 6, 1)));
-  REQUIRE(same(*queue.next(16, any), run(2, 0, 0, 1)));
-  REQUIRE(same(*queue.next(16, any), run(1, 0, 7, 1)));
-  REQUIRE(same(*queue.next(16, any), run(1, 0, 0, 2)));
-  REQUIRE(!queue.has_queued());
-  // Each block is still answered, or cancelled, once.
-  REQUIRE(queue.add(run(1, 0, 0, 4)));
-  REQUIRE(same(*queue.next(1, middle), run(1, 0, 2, 1)));
-  REQUIRE(queue.cancel(run(1, 0, 0, 4)).size() == 2);
-  REQUIRE(!queue.has_queued());
-}
-
-TEST_CASE("no more than kHeldScanMax blocks that must wait are passed over", "[transfer]") {
-  UploadQueue queue;
-  constexpr auto held = static_cast<std::uint16_t>(UploadQueue::kHeldScanMax);
-  REQUIRE(queue.add(run(1, 0, 0, held - 1)));
-  REQUIRE(queue.add(run(1, 1, 0, 1)));
-  const auto not_0 = [](wire::ShareChannel /*channel*/, std::uint32_t piece,
-                        std::uint16_t /*block*/) { return piece != 0; };
-  REQUIRE(same(*queue.next(16, not_0), run(1, 1, 0, 1)));
-  REQUIRE(queue.add(run(1, 0, held - 1, 1)));
-  REQUIRE(queue.add(run(1, 1, 0, 1)));
-  REQUIRE(!queue.next(16, not_0));
+  REQUIRE(same(*queue.next(16), run(1, 0, 0, 4)));
+  REQUIRE(same(*queue.next(16), run(2, 9, 0, 16)));
+  REQUIRE(same(*queue.next(16), run(1, 5, 0, 1)));
+  REQUIRE(same(*queue.next(16), run(2, 9, 16, 4)));
+  REQUIRE(!queue.next(16));
 }
 
 TEST_CASE("blocks leave one by one in the order they were read, the last one short", "[transfer]") {
   UploadQueue queue;
   REQUIRE(queue.add(run(3, 7, 2, 2)));
-  queue.on_reading(JobId{1}, *queue.next(16, any));
+  queue.on_reading(JobId{1}, *queue.next(16));
   REQUIRE(!queue.ready());
   Bytes data(kBlock + 10);
   data[0] = 1;
@@ -157,8 +115,8 @@ TEST_CASE(
   UploadQueue queue;
   REQUIRE(queue.add(run(1, 0, 0, 3)));
   REQUIRE(queue.add(run(2, 9, 0, 2)));
-  queue.on_reading(JobId{1}, *queue.next(16, any));
-  queue.on_reading(JobId{2}, *queue.next(16, any));
+  queue.on_reading(JobId{1}, *queue.next(16));
+  queue.on_reading(JobId{2}, *queue.next(16));
   REQUIRE(queue.on_read(JobId{1}, Bytes(3 * kBlock)));
   REQUIRE(queue.on_read(JobId{2}, Bytes(2 * kBlock)));
 
@@ -185,15 +143,15 @@ TEST_CASE("a share that reads ahead as far as it may leaves the others to read",
   UploadQueue queue;
   constexpr std::uint16_t ahead = UploadQueue::kReadAheadMin / kBlock;
   REQUIRE(queue.add(run(1, 0, 0, 2 * ahead)));
-  queue.on_reading(JobId{1}, *queue.next(ahead, any));
-  REQUIRE(!queue.next(1, any));
+  queue.on_reading(JobId{1}, *queue.next(ahead));
+  REQUIRE(!queue.next(1));
   REQUIRE(queue.add(run(2, 9, 0, 1)));
-  REQUIRE(same(*queue.next(16, any), run(2, 9, 0, 1)));
-  REQUIRE(!queue.next(1, any));
+  REQUIRE(same(*queue.next(16), run(2, 9, 0, 1)));
+  REQUIRE(!queue.next(1));
   REQUIRE(queue.on_read(JobId{1}, Bytes(ahead * kBlock)));
-  REQUIRE(!queue.next(1, any));
+  REQUIRE(!queue.next(1));
   for (int i = 0; i < ahead; ++i) queue.pop_ready(1);
-  REQUIRE(same(*queue.next(16, any), run(1, 0, ahead, 16)));
+  REQUIRE(same(*queue.next(16), run(1, 0, ahead, 16)));
 }
 
 TEST_CASE("more is read ahead each time that the disk is behind, up to kReadAheadMax",
@@ -201,7 +159,7 @@ TEST_CASE("more is read ahead each time that the disk is behind, up to kReadAhea
   UploadQueue queue;
   std::uint64_t job = 0;
   const auto read = [&] {
-    while (const auto next = queue.next(16, any)) queue.on_reading(JobId{++job}, *next);
+    while (const auto next = queue.next(16)) queue.on_reading(JobId{++job}, *next);
     return queue.bytes_ahead();
   };
   REQUIRE(queue.add(run(1, 0, 0, 1000)));
@@ -226,7 +184,7 @@ TEST_CASE("shares together read ahead no further than kReadAheadAllMax", "[trans
     for (std::uint32_t i = 0; i < 4; ++i) REQUIRE(queue.add(run(share, i, 0, 16)));
   }
   std::uint64_t job = 0;
-  while (const auto next = queue.next(16, any)) queue.on_reading(JobId{++job}, *next);
+  while (const auto next = queue.next(16)) queue.on_reading(JobId{++job}, *next);
   CHECK(queue.bytes_ahead() == UploadQueue::kReadAheadAllMax);
   CHECK(queue.has_queued());
 }
@@ -238,8 +196,8 @@ TEST_CASE("a cancel takes what is still queued, in parts where it must", "[trans
   REQUIRE(cancelled.size() == 1);
   REQUIRE(same(cancelled[0], run(1, 4, 3, 2)));
   REQUIRE(queue.blocks_count() == 8);
-  REQUIRE(same(*queue.next(16, any), run(1, 4, 0, 3)));
-  REQUIRE(same(*queue.next(16, any), run(1, 4, 5, 5)));
+  REQUIRE(same(*queue.next(16), run(1, 4, 0, 3)));
+  REQUIRE(same(*queue.next(16), run(1, 4, 5, 5)));
   // Another share's, another piece's, or nothing at all.
   REQUIRE(queue.cancel(run(2, 4, 0, 10)).empty());
   REQUIRE(queue.cancel(run(1, 4, 0, 10)).empty());
@@ -249,11 +207,11 @@ TEST_CASE("clearing gives every block that was not sent, and late reads are drop
           "[transfer]") {
   UploadQueue queue;
   REQUIRE(queue.add(run(1, 0, 0, 4)));
-  queue.on_reading(JobId{1}, *queue.next(4, any));
+  queue.on_reading(JobId{1}, *queue.next(4));
   REQUIRE(queue.on_read(JobId{1}, Bytes(4 * kBlock)));
   queue.pop_ready(1);
   REQUIRE(queue.add(run(1, 1, 0, 4)));
-  queue.on_reading(JobId{2}, *queue.next(4, any));
+  queue.on_reading(JobId{2}, *queue.next(4));
   REQUIRE(queue.add(run(2, 2, 0, 4)));
 
   std::uint32_t blocks_count = 0;
@@ -269,7 +227,7 @@ TEST_CASE("clearing gives every block that was not sent, and late reads are drop
 TEST_CASE("a run that cannot be read is given back to be rejected, once", "[transfer]") {
   UploadQueue queue;
   REQUIRE(queue.add(run(1, 0, 0, 4)));
-  queue.on_reading(JobId{1}, *queue.next(4, any));
+  queue.on_reading(JobId{1}, *queue.next(4));
   REQUIRE(same(*queue.on_unreadable(JobId{1}), run(1, 0, 0, 4)));
   REQUIRE(!queue.on_unreadable(JobId{1}));
   REQUIRE(queue.blocks_count() == 0);
