@@ -9,7 +9,7 @@ void Declined::add(Time now, const wire::BlockRun& run, std::uint32_t blocks_cou
   forget_old(now);
   auto found = pieces_.find(run.piece);
   if (found == pieces_.end()) {
-    if (pieces_.size() >= kDeclinedPiecesMax) return;
+    if (is_full()) return;
     found = pieces_.emplace(run.piece, Piece{now, Bitfield(blocks_count)}).first;
     found->second.others.set_all();
   }

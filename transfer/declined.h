@@ -16,8 +16,8 @@ namespace peernet::transfer {
 
 // So long a peer is not asked again for what it declined.
 inline constexpr Duration kDeclinedTime = std::chrono::seconds(1);
-// Pieces that are kept of one peer; what it declines of more than these it is asked for again at
-// once.
+// Pieces that are kept of one peer; who declines of so many is asked for nothing until some are
+// forgotten.
 inline constexpr std::size_t kDeclinedPiecesMax = 256;
 
 class Declined {
@@ -30,6 +30,7 @@ class Declined {
   // The blocks of this piece that were not declined; null: all.
   const Bitfield* others(std::uint32_t piece) const;
   bool is_empty() const { return pieces_.empty(); }
+  bool is_full() const { return pieces_.size() >= kDeclinedPiecesMax; }
 
  private:
   struct Piece {

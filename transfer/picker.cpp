@@ -66,6 +66,12 @@ void Picker::forget_declined(Time now, ConnId peer) {
   if (found->second.is_empty()) declined_.erase(found);
 }
 
+bool Picker::is_declining_all(Time now, ConnId peer) {
+  forget_declined(now, peer);
+  const auto found = declined_.find(peer);
+  return found != declined_.end() && found->second.is_full();
+}
+
 void Picker::remove_peer(ConnId peer, const Bitfield& has) {
   active_.on_choked(peer);
   partial_.erase(peer);
@@ -378,9 +384,10 @@ void Picker::pick_urgent(ConnId peer, const Bitfield& has, std::uint32_t count_m
   bool is_any_ready = false;
   for (const std::uint32_t piece : urgent_) {
     if (taken == count_max) return;
-    if (active_.find(piece) == nullptr || !has.test(piece)) continue;
-    const std::uint32_t picked =
-        active_.take(piece, *served(peer, has, piece), peer, count_max - taken, now, out);
+    if (active_.find(piece) == nullptr) continue;
+    const auto part = served(peer, has, piece);
+    if (!part) continue;
+    const std::uint32_t picked = active_.take(piece, *part, peer, count_max - taken, now, out);
     is_any_ready = is_any_ready || picked > 0;
     taken += picked;
   }
@@ -394,7 +401,7 @@ void Picker::pick_late(ConnId peer, const Bitfield& has, std::uint32_t count_max
   std::uint32_t taken = 0;
   for (const std::uint32_t piece : urgent_) {
     const ActivePieces::Piece* const active = active_.find(piece);
-    if (active == nullptr || active->requested_count == 0 || !has.test(piece)) continue;
+    if (active == nullptr || active->requested_count == 0) continue;
     for (std::uint32_t block = 0; block < active->blocks.size() && taken < count_max; ++block) {
       const ActivePieces::Block& at = active->blocks[block];
       if (at.requesters_count != 1 || at.is_requester(peer)) continue;

@@ -70,6 +70,10 @@ class Picker {
   // It has the piece, and does not give these blocks of it now. Requires: the run lies within the
   // piece.
   void on_declined(Time now, ConnId peer, const BlockRun& run);
+  // Anything that was not forgotten since.
+  bool is_declined_by(ConnId peer) const { return declined_.contains(peer); }
+  // Blocks of so many pieces that it should be asked for nothing for now.
+  bool is_declining_all(Time now, ConnId peer);
   // `has`: everything said by add_peer and on_peer_has. Its requests return to missing.
   void remove_peer(ConnId peer, const Bitfield& has);
 

@@ -56,29 +56,29 @@ std::optional<std::uint32_t> Steering::next_kept(Time now, ConnId peer,
 
 // Of whoever has the most before it, as far as others do not help with it yet.
 std::optional<std::uint32_t> Steering::help(ConnId peer, const Bitfield& peer_has) {
-  if (blocks_ahead(peer) > kHelpAheadMax) return std::nullopt;
+  if (!waiting_.none() || blocks_ahead(peer) > kHelpAheadMax) return std::nullopt;
   const auto own = suggested_.find(peer);
   std::size_t scanned = 0;
   std::map<ConnId, std::uint32_t> ahead;
   Handed* best = nullptr;
   std::uint32_t best_piece = 0;
   std::tuple<std::uint32_t, std::uint32_t> best_key;
-  for (const auto& [at, piece] : handed_by_time_) {
+  for (const std::uint32_t piece : unsent_) {
     if (++scanned > kKeptScanMax) break;
-    Handed& handed = handed_.at(piece);
-    const Bitfield& sent = handed.sent.blocks;
-    if (handed.peer == peer || peer_has.test(piece) || (sent.size() > 0 && sent.all())) continue;
+    if (peer_has.test(piece)) continue;
     if (own != suggested_.end() && own->second.contains(piece)) continue;
+    Handed& handed = handed_.at(piece);
+    if (handed.peer == peer) continue;
     const auto [known, is_new] = ahead.try_emplace(handed.peer, 0);
     if (is_new) known->second = blocks_ahead(handed.peer);
-    const auto key = std::tuple(handed.helpers_count, UINT32_MAX - known->second);
+    const auto key = std::tuple(handed.helps_count, UINT32_MAX - known->second);
     if (best != nullptr && key >= best_key) continue;
     best = &handed;
     best_piece = piece;
     best_key = key;
   }
   if (best == nullptr) return std::nullopt;
-  ++best->helpers_count;
+  ++best->helps_count;
   return best_piece;
 }
 
@@ -106,13 +106,19 @@ void Steering::hand(Time now, std::uint32_t piece, ConnId peer) {
   if (handed_.size() == kHandedMax) forget(handed_by_time_.begin()->second);
   handed_[piece] = {peer, now, 0, std::move(sent)};
   handed_by_time_.emplace(now, piece);
+  const Bitfield& blocks = handed_.at(piece).sent.blocks;
+  if (blocks.size() == 0 || !blocks.all()) unsent_.insert(piece);
 }
 
 void Steering::add_sent_to(std::uint32_t piece, ConnId peer, const Network& network) {
   Handed& handed = handed_.at(piece);
-  if (is_from_us(handed.sent.to, peer, network)) return;
-  handed.sent.to.emplace_back(peer, network);
-  if (handed.sent.to.size() > kSentToMax) forget(piece);
+  const bool is_full = handed.sent.to.size() > kSentToMax;
+  if (!is_full && !is_from_us(handed.sent.to, peer, network)) {
+    handed.sent.to.emplace_back(peer, network);
+  }
+  const Bitfield& blocks = handed.sent.blocks;
+  const bool is_unsent = blocks.size() > 0 && !blocks.all();
+  if (handed.sent.to.size() > kSentToMax && !is_unsent) forget(piece);
 }
 
 void Steering::set_time(std::uint32_t piece, Handed& handed, Time now) {
@@ -126,6 +132,7 @@ void Steering::forget(std::uint32_t piece) {
   const auto found = handed_.find(piece);
   if (found == handed_.end()) return;
   handed_by_time_.erase({found->second.at, piece});
+  unsent_.erase(piece);
   handed_.erase(found);
 }
 
@@ -168,30 +175,33 @@ void Steering::end_suggestion(ConnId peer, std::uint32_t piece) {
   if (found->second.empty()) suggested_.erase(found);
 }
 
-bool Steering::declines(Time now, std::uint32_t piece, std::uint32_t block, Duration gap) {
-  if (!waiting_.none()) {
-    all_handed_at_.reset();
-    return false;
-  }
+bool Steering::is_last_round(Time now, Duration gap) {
+  if (!waiting_.none()) return false;
   if (!all_handed_at_) all_handed_at_ = now;
-  if (now - *all_handed_at_ >= kLastRound || now - new_sent_at_ >= gap) return false;
+  return now - *all_handed_at_ < kLastRound && now - new_sent_at_ < gap;
+}
+
+bool Steering::was_sent(std::uint32_t piece, std::uint32_t block) const {
   const auto handed = handed_.find(piece);
-  if (handed == handed_.end()) return true;  // it is in the swarm
+  if (handed == handed_.end()) return true;
   const Bitfield& sent = handed->second.sent.blocks;
   return sent.size() > 0 && sent.test(block);
 }
 
-void Steering::on_not_sent(std::uint32_t piece, ConnId peer, std::uint32_t blocks_count) {
+void Steering::on_declined(std::uint32_t piece, ConnId peer) {
+  count_down(peer, piece);
+}
+
+void Steering::count_down(ConnId peer, std::uint32_t piece) {
   const auto of_peer = suggested_.find(peer);
   if (of_peer == suggested_.end()) return;
   const auto suggested = of_peer->second.find(piece);
   if (suggested == of_peer->second.end()) return;
-  suggested->second.blocks_left -= std::min(suggested->second.blocks_left, blocks_count);
-  if (suggested->second.blocks_left == 0) end_suggestion(peer, piece);
+  if (--suggested->second.blocks_left == 0) end_suggestion(peer, piece);
 }
 
 void Steering::on_sent(Time now, const BlockSent& block, ConnId peer, const Network& network) {
-  on_not_sent(block.piece, peer, 1);
+  count_down(peer, block.piece);
   if (waiting_.test(block.piece)) hand(now, block.piece, peer);
   const auto found = handed_.find(block.piece);
   if (found == handed_.end()) return;
@@ -199,6 +209,7 @@ void Steering::on_sent(Time now, const BlockSent& block, ConnId peer, const Netw
   Bitfield& sent = found->second.sent.blocks;
   if (sent.size() == 0) sent = Bitfield(block.blocks_count);
   if (sent.set(block.index)) new_sent_at_ = now;
+  if (sent.all()) unsent_.erase(block.piece);
   add_sent_to(block.piece, peer, network);
 }
 
@@ -236,6 +247,7 @@ void Steering::take_back(std::uint32_t piece, ConnId peer) {
     taken_back_.emplace(piece, std::move(sent));
   }
   waiting_.set(piece);
+  all_handed_at_.reset();
   if (in_order_.test(piece)) return;
   in_order_.set(piece);
   order_.push_back(piece);

@@ -50,23 +50,27 @@ class Steering {
   // A piece that the peer lacks and that is nobody's to pass on, if there is one, else one that
   // somebody sits on; from now on it is this peer's.
   std::optional<std::uint32_t> next(Time now, ConnId peer, const Bitfield& peer_has);
-  // Where little is left of what was suggested to the peer: another's piece, that one has not been
-  // sent all of. It stays that one's.
+  // Where everything is handed out and little is left of what was suggested to the peer: another's
+  // piece that was not sent whole. It stays that one's.
   std::optional<std::uint32_t> help(ConnId peer, const Bitfield& peer_has);
   // What next() or help() gave, of so many blocks, was suggested to the peer.
   void on_suggested(std::uint32_t piece, ConnId peer, std::uint32_t blocks_count);
-  // Blocks suggested to the peer and not sent to it yet.
+  // Blocks suggested to the peer and neither sent to it nor declined yet.
   std::uint32_t blocks_ahead(ConnId peer) const;
   std::size_t suggestions_count(ConnId peer) const;
-  // Suggestions to it are void. Those of which nothing was sent are nobody's again.
+  // Suggestions to it are void. Those of which nothing was sent or declined are nobody's again.
   void on_choked(ConnId peer);
-  // Was the block sent before, to anybody, while others that were not go out one after the other,
-  // at most `gap` apart? Never while there is something to hand out: then all ask for what is new.
-  bool declines(Time now, std::uint32_t piece, std::uint32_t block, Duration gap);
+  // Is everything handed out, for no longer than kLastRound from the first such question on, and do
+  // blocks go out that nobody was sent, at most `gap` apart?
+  bool is_last_round(Time now, Duration gap);
+  // Is it somebody's to pass on?
+  bool is_handed(std::uint32_t piece) const { return handed_.contains(piece); }
+  // To anybody; true of all that is nobody's to pass on.
+  bool was_sent(std::uint32_t piece, std::uint32_t block) const;
   // A block of the piece, which has so many, went to a peer, handed to it or not.
   void on_sent(Time now, const BlockSent& block, ConnId peer, const Network& network);
-  // So many blocks of the piece that the peer asked for need not be sent to it any more.
-  void on_not_sent(std::uint32_t piece, ConnId peer, std::uint32_t blocks_count);
+  // A block of the piece that the peer asked for was declined.
+  void on_declined(std::uint32_t piece, ConnId peer);
   // A peer has it. One network counts as one peer, as in Spread.
   void on_had(Time now, std::uint32_t piece, ConnId peer, const Network& network);
   // It is in the swarm already.
@@ -89,8 +93,8 @@ class Steering {
   using Suggestions = std::map<std::uint32_t, Suggested>;  // by piece
   struct Handed {
     ConnId peer{};
-    Time at{};                        // or when the newest part of it was sent to that peer
-    std::uint32_t helpers_count = 0;  // to whom it was suggested since
+    Time at{};                      // or when the newest part of it was sent to that peer
+    std::uint32_t helps_count = 0;  // times that it was suggested to another since
     Sent sent;
   };
 
@@ -99,6 +103,7 @@ class Steering {
   void add_sent_to(std::uint32_t piece, ConnId peer, const Network& network);
   void set_time(std::uint32_t piece, Handed& handed, Time now);
   void forget(std::uint32_t piece);
+  void count_down(ConnId peer, std::uint32_t piece);
   void end_suggestion(ConnId peer, std::uint32_t piece);
   std::optional<std::uint32_t> next_waiting(const Bitfield& peer_has);
   std::optional<std::uint32_t> next_kept(Time now, ConnId peer, const Bitfield& peer_has) const;
@@ -110,6 +115,7 @@ class Steering {
   std::map<std::uint32_t, Handed> handed_;
   std::map<std::uint32_t, Sent> taken_back_;  // of those that wait again; none is empty
   std::set<std::pair<Time, std::uint32_t>> handed_by_time_;
+  std::set<std::uint32_t> unsent_;           // of those handed, the ones not sent whole
   std::map<ConnId, Suggestions> suggested_;  // none is empty
   Time new_sent_at_{};                       // a block that nobody had been sent
   std::optional<Time> all_handed_at_;  // since when no piece waits, as far as it was looked at

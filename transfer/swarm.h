@@ -152,6 +152,7 @@ class Swarm {
   // blocks were asked.
   std::uint32_t request(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_max);
   // Blocks that were asked of this peer and have not come.
+  bool is_declined_by(ConnId conn) const { return picker_ && picker_->is_declined_by(conn); }
   std::uint32_t outstanding(ConnId conn) const { return picker_ ? picker_->outstanding(conn) : 0; }
   // Has the have-state of this share something to say: manifest known, storage open?
   bool is_exchanging() const { return picker_.has_value(); }
@@ -235,14 +236,13 @@ class Swarm {
   std::optional<Duration> eta(Time now) const;
   double peer_done(const PeerShare& share) const;
 
-  // Seeding: is the block left to others, as what nobody has been sent yet goes first?
-  bool declines(Time now, std::uint32_t piece, std::uint32_t block);
-  // It was asked for, and need not be sent.
-  void on_not_sent(const Peer& peer, const wire::BlockRun& run);
+  // Seeding: the blocks of what the peer asked for that are left to others to give it, as what
+  // nobody was sent yet goes first. Null: none. They are declined from now on.
+  std::optional<Bitfield> decline(Time now, const Peer& peer, const wire::BlockRun& run);
   void on_sent_block(Time now, const Peer& peer, std::uint32_t piece, std::uint32_t block,
                      std::uint64_t bytes);
   // Seeding to several peers: says which pieces this one should ask for, some way ahead of what it
-  // asks.
+  // asks, and in the end with which it helps others.
   void steer(Turn& turn, Peer& peer, PeerShare& share);
   void on_lookup(const LookupFacts& facts) { lookup_ = facts; }
 

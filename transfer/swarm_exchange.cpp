@@ -243,6 +243,7 @@ void Swarm::tell_parts(Turn& turn, Peer& peer, const PeerShare& share) {
 
 std::uint32_t Swarm::request(Turn& turn, Peer& peer, PeerShare& share, std::uint32_t blocks_max) {
   if (!picker_ || !wants_data() || !share.has || blocks_max == 0) return 0;
+  if (picker_->is_declining_all(turn.now, peer.conn())) return 0;
   std::vector<wire::BlockRun> runs;
   const bool is_steered =
       !share.suggested.empty() && !picker_->is_endgame() && !picker_->is_urgent(*share.has);

@@ -190,15 +190,22 @@ void Swarm::on_choking(const Peer& peer) {
   if (steering_) steering_->on_choked(peer.conn());
 }
 
-bool Swarm::declines(Time now, std::uint32_t piece, std::uint32_t block) {
-  if (!steering_) return false;
+std::optional<Bitfield> Swarm::decline(Time now, const Peer& peer, const wire::BlockRun& run) {
+  // Of whom else should it ask?
+  if (!steering_ || !picker_ || members_.size() < 2) return std::nullopt;
   const double gap = std::clamp(kNewGap / std::max(up_.rate(now), 1.0), seconds(kNewGapTimeMin),
                                 seconds(kNewGapTimeMax));
-  return steering_->declines(now, piece, block, Duration(static_cast<std::int64_t>(gap * 1e6)));
-}
-
-void Swarm::on_not_sent(const Peer& peer, const wire::BlockRun& run) {
-  if (steering_) steering_->on_not_sent(run.piece, peer.conn(), run.count);
+  if (!steering_->is_last_round(now, Duration(static_cast<std::int64_t>(gap * 1e6)))) {
+    return std::nullopt;
+  }
+  if (!steering_->is_handed(run.piece) && picker_->copies(run.piece) == 0) return std::nullopt;
+  Bitfield declined(run.count);
+  for (std::uint16_t i = 0; i < run.count; ++i) {
+    if (!steering_->was_sent(run.piece, std::uint32_t{run.first_block} + i)) continue;
+    declined.set(i);
+    steering_->on_declined(run.piece, peer.conn());
+  }
+  return declined;
 }
 
 void Swarm::give_up_kept(const Peer& peer) {

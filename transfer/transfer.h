@@ -193,7 +193,7 @@ class Transfer {
   void settle_in_turn(Turn& turn);
   void fill(Turn& turn, Peer& peer);
   void pump(Turn& turn, Peer& peer);
-  void read_or_reject(Turn& turn, Peer& peer, const UploadRun& run);
+  void read_ahead(Turn& turn, Peer& peer);
   void reject(Peer& peer, const UploadRun& run);  // no longer in its queue
   void steer(Turn& turn, Peer& peer);
   std::uint64_t block_bytes_held() const;

@@ -16,6 +16,9 @@ constexpr std::size_t kUnsentGoalMax = std::size_t{512} << 10U;
 constexpr std::size_t kRecordsOverhead = 2048;  // lengths, headers and tags around so many blocks
 constexpr std::uint16_t kReadBlocksMax = 16;    // in one disk job
 
+// While a peer declines, all are looked at so often: others may have it by now, or it again.
+constexpr Duration kDeclinedInterval = std::chrono::milliseconds(100);
+
 // Under a download limit a twentieth of a second's worth is asked for at a time.
 constexpr std::uint64_t kLimitedAskShare = 20;
 constexpr Duration kLimitedAskInterval = std::chrono::milliseconds(20);
@@ -90,6 +93,7 @@ void Transfer::fill(Turn& t, Peer& peer) {
     if (out >= part) continue;
     const std::uint32_t wanted = shares_count == 1 ? room : std::min(room, part - out);
     const std::uint32_t asked = swarm->request(t, peer, *share, blocks_within(of_share, wanted));
+    if (swarm->is_declined_by(peer.conn())) wait_for_limit(t.now + kDeclinedInterval);
     swarm->flush_writes(t);  // leaf hashes that needed no asking
     if (asked == 0) continue;
     held_at_most_ += std::uint64_t{asked} * kBlockSize;
@@ -184,8 +188,10 @@ void Transfer::pump(Turn& t, Peer& peer) {
     PeerShare* share = peer.find_channel(block.channel);
     if (share != nullptr && share->channel) {
       Swarm* swarm = find_swarm(share->id);
-      if (swarm != nullptr && swarm->declines(t.now, block.piece, block.block)) {
-        const UploadRun run{block.channel, {block.piece, block.block, 1}};
+      const UploadRun run{block.channel, {block.piece, block.block, 1}};
+      const auto declined =
+          swarm == nullptr ? std::nullopt : swarm->decline(t.now, peer, run.blocks);
+      if (declined && declined->all()) {
         peer.upload.pop_ready(block.channel);
         reject(peer, run);
         continue;
@@ -214,41 +220,54 @@ void Transfer::pump(Turn& t, Peer& peer) {
       if (!limit->may_take(t.now)) wait_for_limit(limit->ready_at(t.now));
     }
   }
-  while (const auto run = peer.upload.next(kReadBlocksMax)) read_or_reject(t, peer, *run);
+  read_ahead(t, peer);
 }
 
 // Blocks that are declined now, and those that could be served when they were asked for and cannot
-// any more, are rejected; the others are read, as many together as there are.
-void Transfer::read_or_reject(Turn& t, Peer& peer, const UploadRun& run) {
-  const PeerShare* share = peer.find_channel(run.channel);
-  Swarm* swarm = share == nullptr ? nullptr : find_swarm(share->id);
-  const bool can_serve = swarm != nullptr && swarm->can_serve(run.blocks);
-  const auto goes = [&](std::uint32_t block) {
-    return can_serve && !swarm->declines(t.now, run.blocks.piece, block);
+// any more, are rejected; the others are read. Either way as many together as there are.
+void Transfer::read_ahead(Turn& t, Peer& peer) {
+  std::optional<UploadRun> rejected;  // and not said yet
+  const auto add_rejected = [&](const UploadRun& run) {
+    peer.upload.drop(run);
+    const wire::BlockRun& more = run.blocks;
+    if (rejected && rejected->channel == run.channel && rejected->blocks.piece == more.piece &&
+        rejected->blocks.first_block + rejected->blocks.count == more.first_block) {
+      rejected->blocks.count = static_cast<std::uint16_t>(rejected->blocks.count + more.count);
+      return;
+    }
+    if (rejected) reject(peer, *rejected);
+    rejected = run;
   };
-  const std::uint32_t end = std::uint32_t{run.blocks.first_block} + run.blocks.count;
-  for (std::uint32_t first = run.blocks.first_block; first < end;) {
-    const bool is_read = goes(first);
-    std::uint32_t next = first + 1;
-    while (next < end && goes(next) == is_read) ++next;
-    const UploadRun part{run.channel,
-                         {run.blocks.piece, static_cast<std::uint16_t>(first),
-                          static_cast<std::uint16_t>(next - first)}};
-    first = next;
-    if (is_read) {
-      peer.upload.on_reading(swarm->read(t, peer.conn(), part.blocks), part);
-      held_at_most_ += std::uint64_t{part.blocks.count} * kBlockSize;
+  while (const auto run = peer.upload.next(kReadBlocksMax)) {
+    const PeerShare* share = peer.find_channel(run->channel);
+    Swarm* swarm = share == nullptr ? nullptr : find_swarm(share->id);
+    if (swarm == nullptr || !swarm->can_serve(run->blocks)) {
+      add_rejected(*run);
       continue;
     }
-    peer.upload.drop(part);
-    reject(peer, part);
+    const auto declined = swarm->decline(t.now, peer, run->blocks);
+    for (std::uint16_t first = 0; first < run->blocks.count;) {
+      const bool is_declined = declined && declined->test(first);
+      std::uint16_t end = first;
+      while (end < run->blocks.count && (declined && declined->test(end)) == is_declined) ++end;
+      UploadRun part = *run;
+      part.blocks.first_block = static_cast<std::uint16_t>(run->blocks.first_block + first);
+      part.blocks.count = static_cast<std::uint16_t>(end - first);
+      first = end;
+      if (is_declined) {
+        add_rejected(part);
+        continue;
+      }
+      peer.upload.on_reading(swarm->read(t, peer.conn(), part.blocks), part);
+      held_at_most_ += std::uint64_t{part.blocks.count} * kBlockSize;
+    }
   }
+  if (rejected) reject(peer, *rejected);
 }
 
 void Transfer::reject(Peer& peer, const UploadRun& run) {
   const PeerShare* share = peer.find_channel(run.channel);
   if (share == nullptr || !share->channel) return;
-  if (Swarm* swarm = find_swarm(share->id)) swarm->on_not_sent(peer, run.blocks);
   peer.send(wire::Reject{*share->channel, run.blocks});
 }
 

@@ -51,7 +51,7 @@ class UploadQueue {
   // ahead. Follow with on_reading or drop.
   std::optional<UploadRun> next(std::uint16_t blocks_max);
   void on_reading(JobId job, const UploadRun& run);
-  // Instead of on_reading: it cannot be read after all.
+  // Instead of on_reading: it cannot be read after all, or is declined.
   void drop(const UploadRun& run) { blocks_count_ -= run.blocks.count; }
   // The connection has sent everything. If that is because the disk is behind, more is read ahead.
   void on_drained();

@@ -42,6 +42,7 @@ TEST_CASE("what was declined is forgotten after a while, piece by piece", "[tran
 TEST_CASE("of no more than kDeclinedPiecesMax pieces is it kept what was declined", "[transfer]") {
   Declined declined;
   for (std::uint32_t piece = 0; piece <= kDeclinedPiecesMax; ++piece) {
+    CHECK(declined.is_full() == (piece == kDeclinedPiecesMax));
     declined.add(kStart, {piece, 0, 1}, kBlocks);
   }
   CHECK(declined.others(kDeclinedPiecesMax - 1) != nullptr);

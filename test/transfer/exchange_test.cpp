@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <memory>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -299,25 +300,63 @@ TEST_CASE("what was asked of a share that is closed goes to no other on its chan
 
 TEST_CASE("what a seed declines is asked of another at once, and of it again after a second",
           "[transfer]") {
-  const Content content = make_content(2);
+  const Content content = make_content(3);
   Exchange exchange(content);
   Seed declining(exchange, content, 1);
   exchange.settle({&declining});
   REQUIRE(count_of(declining.asked) == 8);
-  declining.asked.clear();
-  for (const std::uint32_t piece : {0U, 1U}) {
-    declining.add(wire::Reject{Seed::kChannel, {piece, 0, 4}});
-  }
-  declining.deliver(exchange.now);
+  const std::uint32_t piece = declining.asked.front().piece;
   Seed other(exchange, content, 2);
-  other.has = Bitfield(2);
-  other.has->set(0);
+  other.has = Bitfield(3);
+  other.has->set(piece);
+  exchange.pass(seconds(2), {&declining, &other});
+  REQUIRE(other.asked.empty());
+
+  declining.asked.clear();
+  declining.add(wire::Reject{Seed::kChannel, {piece, 0, 4}});
+  declining.deliver(exchange.now);
   exchange.settle({&declining, &other});
-  for (std::uint16_t block = 0; block < 4; ++block) CHECK(is_asked(other, 0, block));
-  CHECK(count_of(other.asked) == 4);
-  CHECK(declining.asked.empty());
-  exchange.pass(2 * kDeclinedTime, {&declining, &other});  // each second it is looked at
-  for (std::uint16_t block = 0; block < 4; ++block) CHECK(is_asked(declining, 1, block));
+  exchange.now = exchange.engine.deadline();
+  CHECK(exchange.now <= kNow + seconds(2) + std::chrono::milliseconds(100));
+  exchange.engine.on_time(exchange.now, exchange.out);
+  exchange.settle({&declining, &other});
+  for (std::uint16_t block = 0; block < 4; ++block) {
+    CHECK(is_asked(other, piece, block));
+    CHECK_FALSE(is_asked(declining, piece, block));
+  }
+
+  // The other would not give it either.
+  other.add(wire::Reject{Seed::kChannel, {piece, 0, 4}});
+  other.deliver(exchange.now);
+  other.asked.clear();
+  declining.asked.clear();
+  exchange.pass(kDeclinedTime + std::chrono::milliseconds(500), {&declining, &other});
+  for (std::uint16_t block = 0; block < 4; ++block) {
+    CHECK((is_asked(declining, piece, block) || is_asked(other, piece, block)));
+  }
+}
+
+TEST_CASE("who declines blocks of kDeclinedPiecesMax pieces is asked for nothing for a while",
+          "[transfer]") {
+  const Content content = make_content(kDeclinedPiecesMax + 64);
+  Exchange exchange(content);
+  Seed declining(exchange, content, 1);
+  exchange.settle({&declining});
+  std::uint32_t rounds = 0;
+  std::set<std::uint32_t> pieces;
+  while (!declining.asked.empty()) {
+    REQUIRE(++rounds < 1000);
+    for (const wire::BlockRun& run : std::exchange(declining.asked, {})) {
+      pieces.insert(run.piece);
+      declining.add(wire::Reject{Seed::kChannel, run});
+    }
+    declining.deliver(exchange.now);
+    exchange.settle({&declining});
+  }
+  CHECK(pieces.size() >= kDeclinedPiecesMax);
+  CHECK(pieces.size() < kDeclinedPiecesMax + 64);
+  exchange.pass(kDeclinedTime + std::chrono::milliseconds(500), {&declining});
+  CHECK_FALSE(declining.asked.empty());
 }
 
 TEST_CASE("a seed declines what it sent before while there is what it sent nobody", "[transfer]") {
@@ -368,9 +407,20 @@ TEST_CASE("a seed declines what it sent before while there is what it sent nobod
     CHECK(exchange.status().uploaded == before + kBlockSize);
     CHECK(count_of(taker.rejected) + count_of(second.rejected) == 1);
   }
-  SECTION("not for ever") {
-    exchange.pass(kLastRound, {&giver, &taker, &second});
+  SECTION("not what nobody has any more") {
+    Seed third(exchange, content, 4);
+    third.has = Bitfield(32);
+    third.has->set(5);
+    exchange.settle({&giver, &taker, &second, &third});
+    CHECK(ask(second, {5, 0, 4}) == 0);
+    exchange.engine.on_closed(exchange.now, third.conn(), Error{Errc::closed, "gone", {}},
+                              exchange.out);
     CHECK(ask(second, {5, 0, 4}) == 4);
+  }
+  SECTION("as many together as there are") {
+    for (std::uint16_t i = 0; i < 4; ++i) second.add(wire::Request{Seed::kChannel, {5, i, 1}});
+    CHECK(ask(second, {4, 0, 4}) == 0);
+    CHECK(second.rejected == std::vector<wire::BlockRun>{{5, 0, 4}, {4, 0, 4}});
   }
 }
 

@@ -317,6 +317,27 @@ TEST_CASE("what a peer declined is asked of others at once, and of it after a wh
   }
 }
 
+TEST_CASE("urgent blocks are asked of those too that have their piece in part", "[transfer]") {
+  Picker picker = make_picker(2);
+  const Bitfield none(2);
+  picker.add_peer(conn(1), none);
+  picker.add_peer(conn(2), full(2));
+  for (const std::uint32_t piece : {0U, 1U}) {
+    REQUIRE(picker.activate(piece));
+    REQUIRE(picker.on_peer_has_blocks(conn(1), {piece, 1, 2}));
+  }
+  picker.set_urgent({1});
+  CHECK(picker.pick(conn(1), none, 2, at(0)) == std::vector<BlockRun>{{1, 1, 2}});
+  SECTION("also as a second copy") {
+    picker.on_rejected(conn(1), {1, 1, 2});
+    REQUIRE(blocks_in(picker.pick(conn(2), full(2), 4, at(0))) == 4);
+    const auto late = at(0) + kUrgentPatience;
+    CHECK(picker.pick(conn(1), none, 2, late - Duration(1)) == std::vector<BlockRun>{{0, 1, 2}});
+    picker.on_rejected(conn(1), {0, 1, 2});
+    CHECK(picker.pick(conn(1), none, 2, late).front().piece == 1);
+  }
+}
+
 TEST_CASE("a piece that a peer had in part and has whole counts once", "[transfer]") {
   Picker picker = make_picker(2);
   picker.add_peer(conn(1), Bitfield(2));

@@ -147,6 +147,9 @@ TEST_CASE("a second peer that got a piece here as well does not prove that it wa
     for (std::uint64_t n = 10; n < 10 + kSentToMax; ++n) {
       steering.on_sent(kStart, {0, 0, kBlocks}, ConnId{n}, net(ConnId{n}));
     }
+    CHECK_FALSE(steering.was_sent(0, 1));  // unless some of it was sent to nobody
+    steering.on_sent(kStart, {0, 1, kBlocks}, kC, net(kC));
+    CHECK_FALSE(steering.is_handed(0));
     CHECK_FALSE(steering.next(later, kC, nothing));
   }
 }
@@ -271,8 +274,7 @@ TEST_CASE("what was suggested is ahead until it is sent, had or void", "[transfe
   }
 }
 
-TEST_CASE("once all is handed out, what was sent is declined while there is what nobody was sent",
-          "[transfer]") {
+TEST_CASE("the last round is as long as blocks go out that nobody was sent", "[transfer]") {
   constexpr Duration gap = std::chrono::milliseconds(200);
   Rng rng(1);
   Steering steering(2, rng);
@@ -280,42 +282,62 @@ TEST_CASE("once all is handed out, what was sent is declined while there is what
   const std::uint32_t first = *steering.next(kStart, kA, nothing);
   const std::uint32_t second = 1 - first;
   steering.on_sent(kStart, {first, 0, kBlocks}, kA, net(kA));
-  CHECK_FALSE(steering.declines(kStart, first, 0, gap));  // there is a piece to hand out
+  CHECK_FALSE(steering.is_last_round(kStart, gap));  // there is a piece to hand out
   REQUIRE(steering.next(kStart, kB, nothing) == second);
-  CHECK(steering.declines(kStart, first, 0, gap));
-  CHECK_FALSE(steering.declines(kStart, first, 1, gap));
-  CHECK_FALSE(steering.declines(kStart, second, 0, gap));
-  SECTION("as long as there comes more of that") {
-    CHECK(steering.declines(kStart + gap - Duration(1), first, 0, gap));
-    CHECK_FALSE(steering.declines(kStart + gap, first, 0, gap));
+  CHECK(steering.is_last_round(kStart, gap));
+  SECTION("one after the other") {
+    CHECK(steering.is_last_round(kStart + gap - Duration(1), gap));
+    CHECK_FALSE(steering.is_last_round(kStart + gap, gap));
     steering.on_sent(kStart + gap, {first, 0, kBlocks}, kB, net(kB));  // not for the first time
-    CHECK_FALSE(steering.declines(kStart + gap, first, 0, gap));
+    CHECK_FALSE(steering.is_last_round(kStart + gap, gap));
     steering.on_sent(kStart + gap, {second, 1, kBlocks}, kB, net(kB));
-    CHECK(steering.declines(kStart + gap, first, 0, gap));
-    CHECK(steering.declines(kStart + gap, second, 1, gap));
+    CHECK(steering.is_last_round(kStart + gap, gap));
   }
-  SECTION("what is in the swarm is declined too") {
-    steering.skip(second);
-    CHECK(steering.declines(kStart, second, 0, gap));
-  }
-  SECTION("not while a piece is nobody's again, of which all is new then") {
+  SECTION("not while a piece is nobody's again") {
     steering.take_all_back(kA);
-    CHECK_FALSE(steering.declines(kStart, first, 0, gap));
+    CHECK_FALSE(steering.is_last_round(kStart, gap));
     REQUIRE(steering.next(kStart, kB, nothing) == first);
-    CHECK_FALSE(steering.declines(kStart, first, 0, gap));
-  }
-  SECTION("unless it was sent to another too") {
-    steering.on_sent(kStart, {first, 0, kBlocks}, kC, net(kC));
-    steering.take_all_back(kA);
-    REQUIRE(steering.next(kStart, kB, nothing) == first);
-    CHECK(steering.declines(kStart, first, 0, gap));
-    CHECK_FALSE(steering.declines(kStart, first, 1, gap));
+    CHECK(steering.is_last_round(kStart, gap));
   }
   SECTION("and not for ever") {
     const Time end = kStart + kLastRound;
     steering.on_sent(end - Duration(1), {second, 1, kBlocks}, kB, net(kB));
-    CHECK(steering.declines(end - Duration(1), first, 0, gap));
-    CHECK_FALSE(steering.declines(end, first, 0, gap));
+    CHECK(steering.is_last_round(end - Duration(1), gap));
+    CHECK_FALSE(steering.is_last_round(end, gap));
+    SECTION("but anew when something was given back") {
+      steering.take_all_back(kA);
+      REQUIRE(steering.next(end, kB, nothing) == first);
+      steering.on_sent(end, {first, 1, kBlocks}, kB, net(kB));
+      CHECK(steering.is_last_round(end, gap));
+    }
+  }
+}
+
+TEST_CASE("a block was sent to somebody, or is in the swarm", "[transfer]") {
+  Rng rng(1);
+  Steering steering(2, rng);
+  const Bitfield nothing(2);
+  REQUIRE(take(steering, kA, nothing, 2).size() == 2);
+  steering.on_sent(kStart, {0, 0, kBlocks}, kA, net(kA));
+  CHECK(steering.was_sent(0, 0));
+  CHECK_FALSE(steering.was_sent(0, 1));
+  CHECK_FALSE(steering.was_sent(1, 0));
+  SECTION("or somebody came with it") {
+    steering.skip(1);
+    CHECK(steering.was_sent(1, 0));
+    CHECK_FALSE(steering.is_handed(1));
+  }
+  SECTION("not when whoever had it is gone") {
+    steering.take_all_back(kA);
+    REQUIRE(take(steering, kB, nothing, 2).size() == 2);
+    CHECK_FALSE(steering.was_sent(0, 0));
+  }
+  SECTION("unless another was sent it too") {
+    steering.on_sent(kStart, {0, 0, kBlocks}, kC, net(kC));
+    steering.take_all_back(kA);
+    REQUIRE(take(steering, kB, nothing, 2).size() == 2);
+    CHECK(steering.was_sent(0, 0));
+    CHECK_FALSE(steering.was_sent(0, 1));
   }
 }
 
@@ -362,18 +384,39 @@ TEST_CASE("whoever was sent nearly all of its own helps with what another was no
     steering.on_suggested(slow_2, kB, 4);
     CHECK_FALSE(steering.help(kB, has));
   }
-  SECTION("what it need not be sent is not before it any more") {
-    steering.on_suggested(slow_1, kB, 8);
-    CHECK(steering.blocks_ahead(kB) == 12);
+  SECTION("what was declined is not before it any more") {
+    steering.on_suggested(slow_1, kB, 2);
+    CHECK(steering.blocks_ahead(kB) == 6);
     CHECK_FALSE(steering.help(kB, nothing));
-    steering.on_not_sent(slow_1, kB, 7);
+    steering.on_declined(slow_1, kB);
     CHECK(steering.blocks_ahead(kB) == 5);
-    steering.on_not_sent(slow_1, kB, 7);
-    CHECK(steering.blocks_ahead(kB) == 4);
+    steering.on_declined(slow_1, kB);
     CHECK(steering.suggestions_count(kB) == 1);
-    steering.on_not_sent(slow_1, kC, 1);  // not suggested to it
+    steering.on_declined(slow_1, kB);  // not suggested any more
+    steering.on_declined(slow_1, kC);  // nor to it ever
+    CHECK(steering.blocks_ahead(kB) == 4);
     CHECK(steering.help(kB, nothing));
   }
+  SECTION("not while a piece is nobody's") {
+    steering.take_all_back(kA);
+    CHECK_FALSE(steering.help(kB, nothing));
+  }
+}
+
+TEST_CASE("pieces that were sent whole hide none with which one could help", "[transfer]") {
+  constexpr std::uint32_t count = 1000;
+  Rng rng(1);
+  Steering steering(count, rng);
+  const Bitfield nothing(count);
+  std::uint32_t last = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    last = *steering.next(kStart, kA, nothing);
+    if (i + 1 == count) break;
+    for (const std::uint32_t block : {0U, 1U}) {
+      steering.on_sent(kStart, {last, block, kBlocks}, kA, net(kA));
+    }
+  }
+  CHECK(steering.help(kB, nothing) == last);
 }
 
 }  // namespace peernet::transfer
