@@ -361,7 +361,10 @@ TEST_CASE("who declines blocks of kDeclinedPiecesMax pieces is asked for nothing
 
 TEST_CASE("a seed declines what it sent before while there is what it sent nobody", "[transfer]") {
   Served served;
-  auto& [content, exchange, giver, taker] = served;
+  Exchange& exchange = served.exchange;
+  Seed& giver = served.giver;
+  Seed& taker = served.taker;
+  const Content& content = served.content;
   Seed second(exchange, content, 3);
   second.has = Bitfield(32);
   second.add(wire::Interested{Seed::kChannel});
