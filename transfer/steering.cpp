@@ -208,7 +208,7 @@ void Steering::on_sent(Time now, const BlockSent& block, ConnId peer, const Netw
   if (found->second.peer == peer) set_time(block.piece, found->second, now);
   Bitfield& sent = found->second.sent.blocks;
   if (sent.size() == 0) sent = Bitfield(block.blocks_count);
-  if (sent.set(block.index)) new_sent_at_ = now;
+  if (block.passes_on && sent.set(block.index)) new_sent_at_ = now;
   if (sent.all()) unsent_.erase(block.piece);
   add_sent_to(block.piece, peer, network);
 }

@@ -5,8 +5,8 @@
 // when a peer has it that did not get it here. What was handed to a peer that leaves before, or
 // that sits on it, is handed out again, the latter when nothing else is left. Once everything is
 // handed out, whoever was sent its own helps with what others were not sent yet, and what was sent
-// before is declined for a while. (The aim of super-seeding, BEP 16, without hiding what the seed
-// has.)
+// before is declined for a while; what went to somebody who never passed anything on counts as not
+// sent. (The aim of super-seeding, BEP 16, without hiding what the seed has.)
 
 #include <cstdint>
 #include <map>
@@ -27,7 +27,7 @@ namespace peernet::transfer {
 inline constexpr std::size_t kSteerScanMax = 4096;
 // Pieces that are somebody's to pass on; the one that is so for longest is forgotten first.
 inline constexpr std::size_t kHandedMax = 65'536;
-// Peers that one piece is sent to, after which it counts as spread.
+// Peers that one piece is sent to, after which it counts as spread, if all of it was sent.
 inline constexpr std::size_t kSentToMax = 16;
 // What a peer was handed, and neither got any more of nor passed on in this time, others may have.
 inline constexpr Duration kPassOnTime = std::chrono::seconds(5);
@@ -42,6 +42,7 @@ class Steering {
     std::uint32_t piece = 0;
     std::uint32_t index = 0;         // in the piece
     std::uint32_t blocks_count = 0;  // of the piece
+    bool passes_on = true;           // whoever got it has passed on something before
   };
 
   // Requires: pieces_count > 0.
@@ -65,7 +66,7 @@ class Steering {
   bool is_last_round(Time now, Duration gap);
   // Is it somebody's to pass on?
   bool is_handed(std::uint32_t piece) const { return handed_.contains(piece); }
-  // To anybody; true of all that is nobody's to pass on.
+  // To anybody who passes on; true of all that is nobody's to pass on.
   bool was_sent(std::uint32_t piece, std::uint32_t block) const;
   // A block of the piece, which has so many, went to a peer, handed to it or not.
   void on_sent(Time now, const BlockSent& block, ConnId peer, const Network& network);
@@ -84,11 +85,11 @@ class Steering {
   using SentTo = std::vector<std::pair<ConnId, Network>>;
   struct Sent {
     SentTo to;
-    Bitfield blocks;  // to anybody; empty: none yet
+    Bitfield blocks;  // to anybody who passes on; empty: none yet
   };
   struct Suggested {
     std::uint32_t blocks_count = 0;
-    std::uint32_t blocks_left = 0;  // not sent yet; at least one
+    std::uint32_t blocks_left = 0;  // neither sent nor declined; at least one
   };
   using Suggestions = std::map<std::uint32_t, Suggested>;  // by piece
   struct Handed {

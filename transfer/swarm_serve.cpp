@@ -134,7 +134,8 @@ void Swarm::on_sent_block(Time now, const Peer& peer, std::uint32_t piece, std::
   spread_.on_sent({piece, block, piece_size}, peer.conn(), peer.network(), is_alone);
   if (steering_) {
     const std::uint32_t blocks_count = metadata_.manifest().layout().blocks_count(piece);
-    steering_->on_sent(now, {piece, block, blocks_count}, peer.conn(), peer.network());
+    const bool passes_on = spread_.passed_on(peer.conn()) > 0;
+    steering_->on_sent(now, {piece, block, blocks_count, passes_on}, peer.conn(), peer.network());
   }
   uploaded_ += bytes;
   up_.add(now, bytes);
@@ -177,7 +178,9 @@ void Swarm::steer(Turn& turn, Peer& peer, PeerShare& share) {
   const std::uint32_t wanted = queued + std::max(least, std::min(queued / 2, kSteerQueuedMax));
   while (ahead < wanted && steering_->suggestions_count(peer.conn()) < kSuggestionsMax) {
     auto piece = steering_->next(turn.now, peer.conn(), *share.has);
-    if (!piece) piece = steering_->help(peer.conn(), *share.has);
+    if (!piece && spread_.passed_on(peer.conn()) > 0) {
+      piece = steering_->help(peer.conn(), *share.has);
+    }
     if (!piece) return;
     peer.send(wire::Suggest{*share.channel, *piece});
     const std::uint32_t blocks_count = metadata_.manifest().layout().blocks_count(*piece);

@@ -20,29 +20,32 @@ namespace peernet::transfer {
 
 inline constexpr std::uint32_t kPieceLength = 4 * kBlockSize;
 
-// One file, of pieces of four blocks each. Nobody hashes its data, so it has none.
+// One file, of pieces of so many blocks each. Nobody hashes its data, so it has none.
 struct Content {
+  std::uint32_t blocks_per_piece;
   std::vector<std::vector<Hash>> leaves;  // of each piece
   Bytes layers;
   Manifest manifest;
 };
 
-inline Content make_content(std::uint32_t pieces_count) {
+inline Content make_content(std::uint32_t pieces_count, std::uint32_t blocks_per_piece = 4) {
   Rng rng(pieces_count);
-  std::vector<std::vector<Hash>> leaves(pieces_count, std::vector<Hash>(4));
+  std::vector<std::vector<Hash>> leaves(pieces_count, std::vector<Hash>(blocks_per_piece));
   std::vector<Hash> nodes;
   Bytes layers;
   for (std::vector<Hash>& of_piece : leaves) {
     for (Hash& leaf : of_piece) leaf = rng.tagged<Hash>();
-    nodes.push_back(merkle::piece_node(of_piece, 4, pieces_count == 1));
+    nodes.push_back(merkle::piece_node(of_piece, blocks_per_piece, pieces_count == 1));
     append(layers, nodes.back().view());
   }
-  const Hash root = pieces_count == 1 ? nodes.front() : merkle::root_of_layer(nodes, 4);
+  const Hash root =
+      pieces_count == 1 ? nodes.front() : merkle::root_of_layer(nodes, blocks_per_piece);
+  const std::uint32_t piece_length = blocks_per_piece * kBlockSize;
   auto manifest =
-      Manifest::build("film", kPieceLength,
-                      {{"", std::uint64_t{pieces_count} * kPieceLength, false, root}}, PathRules{});
+      Manifest::build("film", piece_length,
+                      {{"", std::uint64_t{pieces_count} * piece_length, false, root}}, PathRules{});
   REQUIRE(manifest);
-  return {std::move(leaves), std::move(layers), *std::move(manifest)};
+  return {blocks_per_piece, std::move(leaves), std::move(layers), *std::move(manifest)};
 }
 
 // Tells all that it was asked to tell, and keeps what it was asked to send until the test says so.
@@ -240,7 +243,8 @@ struct Exchange : Fixture {
     }
     LeavesRead read;
     for (std::uint64_t i = e.first; i < e.first + e.count; ++i) {
-      read.leaves.push_back(content.leaves.at(i / 4).at(i % 4));
+      const std::uint32_t blocks_count = content.blocks_per_piece;
+      read.leaves.push_back(content.leaves.at(i / blocks_count).at(i % blocks_count));
     }
     engine.on_file(now, e.job, FileOutcome{std::move(read)}, out);
   }
