@@ -45,13 +45,16 @@ struct Served {
   Seed taker{exchange, content, 2};
 };
 
-// And a second one.
+// And a second one, to whom the first has passed on something.
 struct ServedTwo : Served {
   explicit ServedTwo(std::uint32_t pieces_count = 32, std::uint32_t blocks_per_piece = 4)
       : Served(pieces_count, blocks_per_piece) {
     second.has = Bitfield(pieces_count);
     second.add(wire::Interested{Seed::kChannel});
     exchange.pass(seconds(2), {&giver, &taker, &second});
+    ask(taker, {0, 0, 1});
+    second.add(wire::HaveBlocks{Seed::kChannel, {0, 0, 1}});
+    second.deliver(exchange.now);
   }
   // Until all that was asked for is sent or rejected.
   void drain() {

@@ -322,6 +322,12 @@ TEST_CASE("a block was sent to somebody, or is in the swarm", "[transfer]") {
   CHECK(steering.was_sent(0, 0));
   CHECK_FALSE(steering.was_sent(0, 1));
   CHECK_FALSE(steering.was_sent(1, 0));
+  SECTION("not when it went only to who passes nothing on") {
+    steering.on_sent(kStart, {1, 0, kBlocks, false}, kA, net(kA));
+    CHECK_FALSE(steering.was_sent(1, 0));
+    steering.on_sent(kStart, {1, 0, kBlocks, true}, kB, net(kB));
+    CHECK(steering.was_sent(1, 0));
+  }
   SECTION("or somebody came with it") {
     steering.skip(1);
     CHECK(steering.was_sent(1, 0));
