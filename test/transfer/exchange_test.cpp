@@ -351,7 +351,7 @@ TEST_CASE("what a seed declines is asked of another at once, and of it again aft
   declining.deliver(exchange.now);
   exchange.settle({&declining, &other});
   exchange.now = exchange.engine.deadline();
-  CHECK(exchange.now <= kNow + seconds(2) + std::chrono::milliseconds(100));
+  CHECK(exchange.now <= kNow + seconds(2) + milliseconds(100));
   exchange.engine.on_time(exchange.now, exchange.out);
   exchange.settle({&declining, &other});
   for (std::uint16_t block = 0; block < 4; ++block) {
@@ -364,7 +364,7 @@ TEST_CASE("what a seed declines is asked of another at once, and of it again aft
   other.deliver(exchange.now);
   other.asked.clear();
   declining.asked.clear();
-  exchange.pass(kDeclinedTime + std::chrono::milliseconds(500), {&declining, &other});
+  exchange.pass(kDeclinedTime + milliseconds(500), {&declining, &other});
   for (std::uint16_t block = 0; block < 4; ++block) {
     CHECK((is_asked(declining, piece, block) || is_asked(other, piece, block)));
   }
@@ -389,7 +389,7 @@ TEST_CASE("who declines blocks of kDeclinedPiecesMax pieces is asked for nothing
   }
   CHECK(pieces.size() >= kDeclinedPiecesMax);
   CHECK(pieces.size() < kDeclinedPiecesMax + 64);
-  exchange.pass(kDeclinedTime + std::chrono::milliseconds(500), {&declining});
+  exchange.pass(kDeclinedTime + milliseconds(500), {&declining});
   CHECK_FALSE(declining.asked.empty());
 }
 
