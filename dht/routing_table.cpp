@@ -268,8 +268,10 @@ std::size_t RoutingTable::good_count(Time now) const {
 }
 
 unsigned RoutingTable::depth() const {
+  std::size_t nearest = 0;
   for (unsigned i = used_; i > 0; --i) {
-    if (!buckets_[i - 1].nodes.empty()) return i - 1;
+    nearest += buckets_[i - 1].nodes.size();
+    if (nearest >= kBucketSize) return i - 1;
   }
   return 0;
 }

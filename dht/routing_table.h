@@ -80,7 +80,8 @@ class RoutingTable {
 
   std::size_t size() const { return size_; }
   std::size_t good_count(Time now) const;
-  // The nearest bucket that is not empty: the number of bits it shares.
+  // The bucket of the 8th nearest node, by the bits it shares; the first while fewer are known. A
+  // search for our own id finds whoever is nearer.
   unsigned depth() const;
   bool is_full(unsigned bucket_index) const {
     return buckets_[bucket_index].nodes.size() >= bucket_size(bucket_index);

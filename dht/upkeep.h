@@ -1,8 +1,9 @@
 #pragma once
 
 // What keeps the table filled and true. Growth: right after joining, and once more half a minute
-// later, searches for our own id and for an id in every bucket that is not full; later our own id
-// every 15 min. Tests: at most one node every 5 s, the one unheard for longest, if it was silent
+// later, searches for our own id and for an id in every bucket that is not full, down to the one of
+// the 8th nearest node, for the first search has found all that are nearer; later our own id every
+// 15 min. Tests: at most one node every 5 s, the one unheard for longest, if it was silent
 // for 15 min or failed last; the test itself looks for nodes of its bucket while that has room. Who
 // is mentioned and would find room is asked as well, while growing everybody: so that in a small
 // network a table holds all, and most lookups are one step.

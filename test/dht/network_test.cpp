@@ -52,6 +52,34 @@ TEST_CASE("two nodes are a network in which each finds what the other announced"
   CHECK(network.host(b).found[make_id(2)] == std::set<Endpoint>{a_peer});
 }
 
+// Each search asks everybody there, and all of them are over within milliseconds. That one id is
+// very near to ours says nothing of how many others there are.
+TEST_CASE("in a small network of near nodes nobody is asked more than he answers", "[dht]") {
+  Network::Options options;
+  options.delay_min = 50us;
+  options.delay_max = 150us;
+  Network network(5, options);
+  add_hosts(network, 10, global_endpoint);
+  network.run_for(60s);
+  // To BEP 42 these two addresses are one: the id is good for both.
+  const Endpoint last = global_endpoint(16 + 5);
+  DhtRecord twin;
+  twin.id = network.host(global_endpoint(5)).dht->snapshot().id;
+  twin.id.bytes[10] ^= 1;
+  network.add(last, {bootstrap_at(global_endpoint(0))}, twin);
+  for (unsigned i = 0; i < 5; ++i) {
+    network.run_for(5ms);
+    network.announce(last, make_id(i), 6000);
+  }
+  network.run_for(10s);
+  CHECK(network.host(last).dht->stats().id == twin.id);
+  CHECK(network.host(last).done.size() == 5);
+  for (const LookupDone& done : network.host(last).done) CHECK(done.stored >= kStoresEnough);
+  for (auto& [endpoint, host] : network.hosts()) {
+    for (const QueryCounts& kind : host.dht->stats().by_kind) CHECK(kind.limited == 0);
+  }
+}
+
 TEST_CASE("fifty nodes join over one and find each other's announces", "[dht]") {
   for (const bool is_global : {false, true}) {
     Network::Options options;

@@ -275,6 +275,18 @@ TEST_CASE("the first buckets are wide, and each takes as many as it may", "[dht]
   }
 }
 
+TEST_CASE("a table is as deep as its 8th nearest node", "[dht]") {
+  Fixture f;
+  CHECK(f.table.depth() == 0);
+  f.listed(40);
+  for (std::size_t i = 0; i < kBucketSize - 2; ++i) f.listed(5);
+  CHECK(f.table.depth() == 0);
+  f.listed(2);
+  CHECK(f.table.depth() == 2);
+  f.listed(5);
+  CHECK(f.table.depth() == 5);
+}
+
 TEST_CASE("of nodes crowded at one place a bucket lists two, and others still find room", "[dht]") {
   Fixture f;
   for (const unsigned bucket : {0U, 6U}) {
